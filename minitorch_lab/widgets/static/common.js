@@ -1,0 +1,31 @@
+// Helpers that every widget shares. Put in front of each widget's own module (no imports in a notebook's ESM).
+
+// An element with attributes and children: h("button", {class: "primary", onclick: f}, "run").
+function h(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === false || value == null) continue;
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children.filter((child) => child != null));
+  return node;
+}
+
+// A token as the browser computes it, for canvas: a custom property comes back as unresolved text.
+function ink(token, root) {
+  const probe = root.appendChild(document.createElement("i"));
+  probe.style.color = `var(${token})`;
+  const colour = getComputedStyle(probe).color;
+  probe.remove();
+  return colour;
+}
+
+// 4 significant digits, a real minus sign; scientific only beyond 1e-4 and 1e5.
+function number(value) {
+  if (value == null || Number.isNaN(value)) return "nan";
+  if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
+  const size = Math.abs(value);
+  const text = size !== 0 && (size < 1e-4 || size >= 1e5) ? value.toExponential(3) : value.toPrecision(4);
+  return text.replace("-", "−");
+}
