@@ -1,0 +1,190 @@
+"""Devices: the array namespace is the device.
+
+``xp`` is NumPy for "cpu" and CuPy for "cuda"; the same forward runs on both. CuPy is imported
+when a learner first asks for it, never before.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from .errors import ArgumentError, DeviceError, KindError
+
+
+class Device:
+    """A device, as ``lab.device("cpu")`` or ``lab.device("cuda:0")``.
+
+    >>> Device("cuda"), Device("cpu") == "cpu"
+    (device(type='cuda', index=0), True)
+    """
+
+    __slots__ = ("index", "type")
+
+    def __init__(self, name: str | Device) -> None:
+        if isinstance(name, Device):
+            name = str(name)
+        if not isinstance(name, str):
+            raise KindError(f'device: expected "cpu" or "cuda", got {name!r}')
+        kind, _, index = name.partition(":")
+        if kind not in ("cpu", "cuda") or (index and not index.isdigit()):
+            raise ArgumentError(f'device: expected "cpu", "cuda" or "cuda:0", got {name!r}')
+        self.type = kind
+        self.index = int(index or 0) if kind == "cuda" else None
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+    def __repr__(self) -> str:
+        if self.index is None:
+            return f"device(type={self.type!r})"
+        return f"device(type={self.type!r}, index={self.index})"
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, str):
+            other = Device(other)
+        return isinstance(other, Device) and str(self) == str(other)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+
+CPU = Device("cpu")
+CUDA = Device("cuda")
+
+# The namespace of each kind of array. An interpreter looks an input's type up here; a second
+# array library (CuPy, or the test double that stands in for it) adds a row.
+NAMESPACES: dict[type, Any] = {np.ndarray: np}
+_DEVICE_OF_NAMESPACE: dict[int, Device] = {id(np): CPU}
+_cuda: Any = None  # the namespace of "cuda" once it has been loaded
+
+
+def register(array_type: type, namespace: Any, device: Device) -> None:
+    """Make ``namespace`` the implementation of ``device``, for arrays of ``array_type``."""
+    global _cuda
+    NAMESPACES[array_type] = namespace
+    _DEVICE_OF_NAMESPACE[id(namespace)] = device
+    if device.type == "cuda":
+        _cuda = namespace
+
+
+def unregister(array_type: type) -> None:
+    """Undo ``register``."""
+    global _cuda
+    namespace = NAMESPACES.pop(array_type)
+    _DEVICE_OF_NAMESPACE.pop(id(namespace))
+    if namespace is _cuda:
+        _cuda = None
+
+
+def namespace_of(array: Any) -> Any:
+    """``xp``: the module whose functions take this array."""
+    return NAMESPACES.get(type(array), np)
+
+
+def device_of(array: Any) -> Device:
+    """The device that holds an array."""
+    if type(array) is np.ndarray:
+        return CPU
+    return _DEVICE_OF_NAMESPACE[id(namespace_of(array))]
+
+
+def why_no_cuda() -> str | None:
+    """Why "cuda" cannot be used here, in plain words; None where it can.
+
+    A tiny kernel is run and waited for: CuPy imports, and even counts devices, on machines
+    where its compiler is broken.
+    """
+    if _cuda is not None:
+        return None
+    if importlib.util.find_spec("cupy") is None:
+        return (
+            "CuPy is not installed: on a machine with an NVIDIA GPU, "
+            'pip install "minitorch-lab[gpu]"'
+        )
+    try:
+        cupy: Any = importlib.import_module("cupy")
+    except Exception as error:
+        return f"CuPy is installed but cannot be imported: {_first_line(error)}"
+    try:
+        if not cupy.is_available():
+            return "CuPy finds no NVIDIA GPU or no driver on this machine"
+        probe = cupy.arange(4, dtype=cupy.float32) + 1
+        cupy.cuda.get_current_stream().synchronize()
+        float(probe.sum())
+    except Exception as error:
+        return f"CuPy is installed but a first kernel failed: {_first_line(error)}"
+    register(cupy.ndarray, cupy, CUDA)
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+
+
+def namespace_for(device: Device) -> Any:
+    """``xp`` for a device; DeviceError with the reason where the device is not there."""
+    if device.type == "cpu":
+        return np
+    reason = why_no_cuda()
+    if reason is not None:
+        raise DeviceError(f"device {device} is not available\n  {reason}\n  use device('cpu')")
+    return _cuda
+
+
+def move(array: Any, device: Device) -> Any:
+    """The array on ``device``: itself where it already is there, else a copy."""
+    if device_of(array) == device:
+        return array
+    if device.type == "cpu":
+        return to_host(array)
+    return namespace_for(device).asarray(array)
+
+
+def to_host(array: Any) -> np.ndarray[Any, Any]:
+    """The array as a NumPy array, copied from the GPU where it lives there."""
+    if isinstance(array, np.ndarray):
+        return array
+    if isinstance(array, np.generic):
+        return np.asarray(array)
+    return np.asarray(namespace_of(array).asnumpy(array))
+
+
+def synchronize() -> None:
+    """Wait until the GPU has done what was asked of it; nothing to do on the CPU."""
+    if _cuda is not None:
+        _cuda.cuda.get_current_stream().synchronize()
+
+
+class _Cuda(ModuleType):
+    """``lab.cuda``: what PyTorch's ``torch.cuda`` answers."""
+
+    @staticmethod
+    def is_available() -> bool:
+        """Whether ``device("cuda")`` can be used; ``why_not()`` gives the reason."""
+        return why_no_cuda() is None
+
+    @staticmethod
+    def why_not() -> str | None:
+        """Why "cuda" cannot be used here, in plain words; None where it can."""
+        return why_no_cuda()
+
+    @staticmethod
+    def device_count() -> int:
+        """How many GPUs can be used."""
+        if why_no_cuda() is not None:
+            return 0
+        return int(_cuda.cuda.runtime.getDeviceCount())
+
+    @staticmethod
+    def synchronize() -> None:
+        """Wait until the GPU has done what was asked of it."""
+        synchronize()
+
+
+cuda = _Cuda("minitorch_lab.cuda")

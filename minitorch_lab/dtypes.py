@@ -1,0 +1,133 @@
+"""The dtypes, with PyTorch's names, and what they become when they meet.
+
+A ``DType`` wraps the NumPy dtype that CuPy shares. Promotion follows PyTorch: a Python number
+never widens a tensor of its kind, an int tensor with a float number becomes the default float.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .errors import DTypeError, KindError
+
+BOOL, INT, FLOAT = 0, 1, 2  # the kinds that promotion ranks
+
+
+class DType:
+    """A data type, such as ``float32``.
+
+    >>> float32, float32.itemsize, float32.is_floating_point
+    (minitorch_lab.float32, 4, True)
+    """
+
+    __slots__ = ("is_floating_point", "itemsize", "kind", "name", "np")
+
+    def __init__(self, name: str, kind: int) -> None:
+        self.name = name
+        self.np = np.dtype(name)
+        self.kind = kind
+        self.is_floating_point = kind == FLOAT
+        self.itemsize = self.np.itemsize
+
+    def __repr__(self) -> str:
+        return f"minitorch_lab.{self.name}"
+
+    def __reduce__(self) -> tuple[Any, ...]:  # so that copies are the same object
+        return (dtype_of, (self.name,))
+
+
+bool = DType("bool", BOOL)
+uint8 = DType("uint8", INT)
+int8 = DType("int8", INT)
+int16 = short = DType("int16", INT)
+int32 = int = DType("int32", INT)
+int64 = long = DType("int64", INT)
+float16 = half = DType("float16", FLOAT)
+float32 = float = DType("float32", FLOAT)
+float64 = double = DType("float64", FLOAT)
+
+ALL = (bool, uint8, int8, int16, int32, int64, float16, float32, float64)
+_BY_NP = {dtype.np: dtype for dtype in ALL}
+_default = float32
+
+
+def dtype_of(like: Any) -> DType:
+    """The ``DType`` for a NumPy dtype, a name, a Python type or a ``DType`` itself.
+
+    >>> import numpy as np
+    >>> dtype_of(np.float32), dtype_of("int64")
+    (minitorch_lab.float32, minitorch_lab.int64)
+    """
+    if isinstance(like, DType):
+        return like
+    found = _BY_NP.get(like) if isinstance(like, np.dtype) else None
+    if found is None:
+        try:
+            found = _BY_NP.get(np.dtype(like))
+        except TypeError:
+            raise KindError(f"dtype: expected a dtype such as lab.float32, got {like!r}") from None
+    if found is None:
+        names = ", ".join(dtype.name for dtype in ALL)
+        raise DTypeError(f"dtype {np.dtype(like)} is not supported\n  expected one of {names}")
+    return found
+
+
+def get_default_dtype() -> DType:
+    """The dtype of a float tensor made from Python numbers; float32 until changed."""
+    return _default
+
+
+def set_default_dtype(dtype: DType) -> None:
+    """Set the dtype of float tensors made from Python numbers.
+
+    >>> set_default_dtype(float32)
+    """
+    global _default
+    dtype = dtype_of(dtype)
+    if not dtype.is_floating_point:
+        raise KindError(
+            f"set_default_dtype(dtype): got {dtype.name}\n  expected a float dtype: "
+            "float16, float32 or float64"
+        )
+    _default = dtype
+
+
+def number_dtype(number: Any, like: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype of ``tensor op number`` for a tensor of dtype ``like`` and a Python number."""
+    kind = _BY_NP[like].kind
+    if isinstance(number, np.bool_ | _PYTHON_BOOL) or kind == FLOAT:
+        return like
+    if isinstance(number, _PYTHON_INT):
+        return int64.np if kind == BOOL else like
+    return _default.np
+
+
+def promote(a: np.dtype[Any], b: np.dtype[Any], a_ndim: Any = 1, b_ndim: Any = 1) -> np.dtype[Any]:
+    """The dtype of ``a op b`` for tensors: a 0-d tensor gives way unless its kind is higher.
+
+    >>> import numpy as np
+    >>> str(promote(np.dtype("int64"), np.dtype("float32")))
+    'float32'
+    """
+    if a == b:
+        return a
+    ka, kb = _BY_NP[a].kind, _BY_NP[b].kind
+    if (a_ndim == 0) != (b_ndim == 0):  # one of the two is 0-d
+        if a_ndim == 0:
+            a, b, ka, kb = b, a, kb, ka
+        if ka >= kb:
+            return a
+        return _default.np if kb == FLOAT and a_ndim != b_ndim and ka < FLOAT and b == _default.np else b
+    if ka != kb and FLOAT in (ka, kb):  # PyTorch: int64 with float32 is float32
+        return a if ka == FLOAT else b
+    return np.promote_types(a, b)
+
+
+_PYTHON_BOOL, _PYTHON_INT = type(True), type(1)
+
+
+def is_float(dtype: np.dtype[Any]) -> Any:
+    """Whether a NumPy dtype is a floating point one."""
+    return dtype.kind == "f"

@@ -1,0 +1,64 @@
+"""The errors of the workbench.
+
+Each is also a subclass of the built-in error that PyTorch raises in its place, so that
+``except RuntimeError`` works as in any PyTorch program. A message says what went wrong, what
+came (by argument name, with its origin), what was expected, and what to do.
+"""
+
+from __future__ import annotations
+
+
+class LabError(Exception):
+    """Any error of the workbench."""
+
+
+class ShapeError(LabError, RuntimeError):
+    """Shapes that do not fit together."""
+
+
+class DTypeError(LabError, RuntimeError):
+    """A dtype that the op cannot take, or dtypes that differ where they must not."""
+
+
+class DeviceError(LabError, RuntimeError):
+    """Tensors on different devices, or a device that this machine does not have."""
+
+
+class GradError(LabError, RuntimeError):
+    """A gradient that cannot be computed."""
+
+
+class TraceError(LabError, RuntimeError):
+    """Code that graph mode cannot turn into a graph."""
+
+
+class NonFiniteError(LabError, ArithmeticError):
+    """NaN or infinity where a number is needed."""
+
+
+class ArgumentError(LabError, ValueError):
+    """An argument of the right type with a wrong value."""
+
+
+class KindError(LabError, TypeError):
+    """An argument of a wrong Python type, such as a NumPy array given to a layer."""
+
+
+class IndexingError(LabError, IndexError):
+    """An index that the tensor does not have."""
+
+
+def describe(value: object) -> str:
+    """A few words for a value of any type in a message: ``list of 3 items``, ``str 'a'``."""
+    if value is None or isinstance(value, (bool, int, float)):
+        return f"{type(value).__name__} {value}" if value is not None else "None"
+    if isinstance(value, str):
+        return f"str {value!r}"
+    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    if shape is not None and dtype is not None:
+        kind = "numpy array" if type(value).__module__ == "numpy" else type(value).__name__
+        return f"{kind} {dtype} {tuple(shape)}"
+    if isinstance(value, (list, tuple, set, dict)):
+        count = len(value)
+        return f"{type(value).__name__} of {count} item{'' if count == 1 else 's'}"
+    return type(value).__name__
