@@ -119,7 +119,7 @@ def promote(a: np.dtype[Any], b: np.dtype[Any], a_ndim: Any = 1, b_ndim: Any = 1
             a, b, ka, kb = b, a, kb, ka
         if ka >= kb:
             return a
-        return _default.np if kb == FLOAT and a_ndim != b_ndim and ka < FLOAT and b == _default.np else b
+        return b
     if ka != kb and FLOAT in (ka, kb):  # PyTorch: int64 with float32 is float32
         return a if ka == FLOAT else b
     return np.promote_types(a, b)

@@ -1,0 +1,444 @@
+"""The op table: an op is one row.
+
+Forward, gradient, shape rule, formula, cost, kernel text and sample inputs of an op stand
+together. Calling an op asks the current interpreter what the call means: Compute runs it on
+plain arrays, Record runs it and adds a node to the tape, Trace appends an equation to a graph.
+Gradient rules are written with ops, so they work under all three.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from math import prod
+from typing import Any, Protocol
+
+import numpy as np
+
+from . import dtypes
+from .device import NAMESPACES
+from .errors import (
+    ArgumentError,
+    DeviceError,
+    DTypeError,
+    IndexingError,
+    KindError,
+    LabError,
+    ShapeError,
+)
+
+Attrs = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What is known of a value before it is computed: shape, dtype, device.
+
+    ``number`` marks a Python number (a learning rate, say): it has no dtype of its own.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    device: str = "cpu"
+    number: bool = False
+
+    @property
+    def ndim(self) -> int:
+        """How many dimensions the value has."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """How many entries the value has."""
+        return prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory for the value."""
+        return self.size * self.dtype.itemsize
+
+    def __str__(self) -> str:
+        if self.number:
+            return "number"
+        device = "" if self.device == "cpu" else f" {self.device}"
+        return f"{self.dtype} {self.shape}{device}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The work of one call: floating point operations, and bytes read and written."""
+
+    flops: int
+    bytes: int
+
+
+class Mismatch(Exception):
+    """Raised by a shape rule: what is wrong, what was expected, what to do.
+
+    The caller knows the op and where the inputs come from, and makes the message.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        expected: str = "",
+        hint: str = "",
+        error: type[LabError] = ShapeError,
+    ) -> None:
+        super().__init__(problem)
+        self.problem, self.expected, self.hint, self.error = problem, expected, hint, error
+
+
+# Sample inputs -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """A rule for drawing a test input of one shape."""
+
+    kind: str
+    shape: tuple[int, ...]
+    low: float = 0.0
+    high: float = 1.0
+
+    def __call__(self, rng: np.random.Generator, dtype: Any = np.float64) -> Any:
+        if self.kind == "normal":
+            return np.asarray(rng.normal(size=self.shape), dtype)
+        if self.kind == "uniform":
+            return np.asarray(rng.uniform(self.low, self.high, self.shape), dtype)
+        if self.kind == "apart":  # no two entries closer than the step of a finite difference
+            flat = rng.permutation(prod(self.shape)) - prod(self.shape) / 2 + 0.25
+            return np.asarray((flat * 0.1).reshape(self.shape), dtype)
+        if self.kind == "mask":
+            return rng.random(self.shape) < 0.5
+        return rng.integers(int(self.low), int(self.high), self.shape)
+
+
+def normal(*shape: int) -> Draw:
+    """Standard normal entries."""
+    return Draw("normal", shape)
+
+
+def uniform(low: float, high: float, *shape: int) -> Draw:
+    """Entries between ``low`` and ``high``."""
+    return Draw("uniform", shape, low, high)
+
+
+def apart(*shape: int) -> Draw:
+    """Entries of which no two are close, and none is close to 0: for max, relu, sort."""
+    return Draw("apart", shape)
+
+
+def integers(high: int, *shape: int) -> Draw:
+    """int64 entries from 0 to ``high - 1``."""
+    return Draw("integers", shape, 0, high)
+
+
+def mask(*shape: int) -> Draw:
+    """Booleans."""
+    return Draw("mask", shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The inputs and attributes of one test call."""
+
+    inputs: tuple[Draw, ...]
+    attrs: Attrs
+
+
+def sample(*inputs: Draw, **attrs: Any) -> Sample:
+    """A test call with these inputs and attributes."""
+    return Sample(inputs, attrs)
+
+
+# The table ---------------------------------------------------------------------------------
+
+Rule = Callable[..., Any]
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Op:
+    """One row of the table; call it to apply the op."""
+
+    name: str
+    doc: str
+    forward: Callable[..., Any]  # (xp, *arrays, **attrs) -> array
+    shape: Callable[..., Spec]  # (*specs, **attrs) -> Spec, or Mismatch
+    formula: tuple[str, str]  # LaTeX: the value, the gradient
+    vjp: tuple[Rule | None, ...] = ()  # for each input: (g, y, *inputs, **attrs) -> gradient
+    jvp: Callable[..., Any] | None = None
+    cost: Callable[..., Cost]
+    samples: tuple[Sample, ...] = ()
+    saved: frozenset[int] = frozenset()  # inputs whose values the gradient rules read
+    saves_output: bool = False
+    bind: Callable[..., tuple[tuple[Any, ...], Attrs]] | None = None
+    arguments: tuple[str, ...] = ()
+    variadic: bool = False  # any number of inputs; one rule, which gets the index first
+    promotes: tuple[int, ...] | None = ()  # inputs that take a common dtype; None: all of them
+    floats: bool = False  # integers become the default float first
+    ufunc: str | None = None  # the NumPy ufunc that is this op: it can write into out=
+    inplace: Callable[..., None] | None = None  # (xp, target, *arrays, **attrs): changes target
+    view: bool = False  # the result shares the memory of the first input
+    kernel: str | None = None  # a C expression of the inputs: present means fusible
+    onnx: str | None = None
+    composition: Callable[..., Any] | None = None  # the same in smaller ops, (*inputs, **attrs)
+    random: bool = False  # draws from the generator: two calls differ
+    differentiable: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.differentiable = any(rule is not None for rule in self.vjp)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self.bind is not None:
+            args, kwargs = self.bind(*args, **kwargs)
+        return INTERPRETER.get().apply(self, args, kwargs)
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (OPS.__getitem__, (self.name,))
+
+    def rule(self, index: int) -> Rule | None:
+        """The gradient rule for input ``index``: ``(g, y, *inputs, **attrs) -> gradient``."""
+        if not self.variadic:
+            return self.vjp[index] if index < len(self.vjp) else None
+        first = self.vjp[0] if self.vjp else None
+        if first is None:
+            return None
+        return lambda g, y, *inputs, **attrs: first(index, g, y, *inputs, **attrs)
+
+    def argument(self, index: int) -> str:
+        """The name of input ``index`` in messages."""
+        if self.variadic:
+            return f"{self.arguments[0]}[{index}]"
+        return self.arguments[index] if index < len(self.arguments) else f"input {index}"
+
+
+OPS: dict[str, Op] = {}
+
+
+def op(
+    name: str,
+    doc: str,
+    *,
+    shape: Callable[..., Spec],
+    formula: tuple[str, str],
+    cost: Callable[..., Cost],
+    forward: Callable[..., Any] | None = None,
+    ufunc: str | None = None,
+    vjp: Rule | tuple[Rule | None, ...] | None = None,
+    saved: str = "",
+    samples: Sequence[Draw | Sample] = (),
+    arguments: Sequence[str] | None = None,
+    promotes: str = "",
+    **rest: Any,
+) -> Op:
+    """Add a row to the table.
+
+    ``vjp`` is one rule, or a tuple with a rule (or None) for each input. ``saved`` names the
+    values that the rules read: arguments by name, the output as ``y``; what is not named may be
+    overwritten before the backward pass. ``promotes`` names the arguments that take a common
+    dtype, ``*`` for all.
+    """
+    if name in OPS:
+        raise ArgumentError(f"op {name!r} is in the table already")
+    if forward is None:
+        if ufunc is None:
+            raise ArgumentError(f"op {name!r} needs forward or ufunc")
+        forward = _call_ufunc(ufunc)
+    if arguments is None:
+        arguments = _positional(forward)
+    rules = vjp if isinstance(vjp, tuple) else (vjp,) if vjp is not None else ()
+    variadic = rest.get("variadic", False)
+    names = saved.split()
+    unknown = set(names) - set(arguments) - {"y", "*"}
+    if unknown:
+        raise ArgumentError(f"op {name!r}: saved names {sorted(unknown)}, which it does not take")
+    row = Op(
+        name=name,
+        doc=doc,
+        forward=forward,
+        ufunc=ufunc,
+        shape=shape,
+        formula=formula,
+        cost=cost,
+        vjp=rules,
+        arguments=tuple(arguments),
+        saved=frozenset(i for i, a in enumerate(arguments) if a in names),
+        saves_output="y" in names,
+        samples=tuple(s if isinstance(s, Sample) else Sample((s,), {}) for s in samples),
+        promotes=(
+            None
+            if promotes == "*"
+            else tuple(i for i, a in enumerate(arguments) if a in promotes.split())
+        ),
+        **rest,
+    )
+    if variadic and promotes:
+        row.promotes = None
+    OPS[name] = row
+    return row
+
+
+def _positional(forward: Callable[..., Any]) -> list[str]:
+    """The names of a forward's arrays: its positional parameters after ``xp``."""
+    kinds = inspect.Parameter
+    return [
+        p.name
+        for p in inspect.signature(forward).parameters.values()
+        if p.kind in (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD, kinds.VAR_POSITIONAL)
+    ][1:]
+
+
+def _call_ufunc(name: str) -> Callable[..., Any]:
+    if getattr(np, name).nin == 1:
+        return lambda xp, input: getattr(xp, name)(input)
+    return lambda xp, input, other: getattr(xp, name)(input, other)
+
+
+# Interpreters ------------------------------------------------------------------------------
+
+
+class Interpreter(Protocol):
+    """What a call of an op means."""
+
+    def apply(self, op: Op, inputs: tuple[Any, ...], attrs: Attrs) -> Any:
+        """Apply ``op``."""
+
+
+class Compute:
+    """Run ops on plain arrays: the meaning of a gradient rule in an ordinary backward pass."""
+
+    def apply(self, op: Op, inputs: tuple[Any, ...], attrs: Attrs) -> Any:
+        """Call the forward with the namespace of the first array."""
+        for x in inputs:
+            xp = NAMESPACES.get(type(x))
+            if xp is not None:
+                return op.forward(xp, *inputs, **attrs)
+        return op.forward(np, *inputs, **attrs)
+
+
+COMPUTE = Compute()
+INTERPRETER: ContextVar[Any] = ContextVar("interpreter", default=COMPUTE)
+
+
+# Dtypes ------------------------------------------------------------------------------------
+
+
+def common_dtype(op: Op, specs: Sequence[Spec | int | float]) -> np.dtype[Any] | None:
+    """The dtype that the promoted inputs of ``op`` take; None where nothing is promoted."""
+    indices = range(len(specs)) if op.promotes is None else op.promotes
+    result: np.dtype[Any] | None = None
+    ndim = 0
+    tensors = [s for i in indices if isinstance(s := specs[i], Spec) and not s.number]
+    for s in tensors:
+        result = s.dtype if result is None else dtypes.promote(result, s.dtype, ndim, s.ndim)
+        ndim = max(ndim, s.ndim)
+    if result is None:
+        return None
+    for i in indices:
+        s = specs[i]
+        if isinstance(s, Spec):
+            if s.number:
+                result = dtypes.number_dtype(0.0, result)
+        else:
+            result = dtypes.number_dtype(s, result)
+    if op.floats and result.kind != "f":
+        result = dtypes.get_default_dtype().np
+    return result
+
+
+def infer(op: Op, specs: Sequence[Spec | int | float], attrs: Attrs) -> Spec:
+    """The spec of the result, by the shape rule; Mismatch where the inputs do not fit."""
+    tensors = [s for s in specs if isinstance(s, Spec) and not s.number]
+    devices = {s.device for s in tensors}
+    if len(devices) > 1:
+        raise Mismatch(
+            "the tensors are on different devices",
+            "expected all on one device, got " + " and ".join(sorted(devices)),
+            "move them with .to(device)",
+            DeviceError,
+        )
+    dtype = common_dtype(op, specs)
+    indices = range(len(specs)) if op.promotes is None else op.promotes
+    full: list[Spec] = []
+    for i, s in enumerate(specs):
+        if not isinstance(s, Spec):
+            kind = np.result_type(type(s)) if not isinstance(s, bool) else np.dtype(bool)
+            s = Spec((), kind)
+        if dtype is not None and i in indices:
+            s = replace(s, dtype=dtype, number=False)
+        full.append(s)
+    out = op.shape(*full, **attrs)
+    device = tensors[0].device if tensors else "cpu"
+    return out if out.device == device else replace(out, device=device)
+
+
+def check_same_dtype(*specs: Spec, names: Sequence[str]) -> None:
+    """For ops that do not promote: all given specs have one dtype."""
+    if len({s.dtype for s in specs}) > 1:
+        got = ", ".join(f"{n} {s.dtype}" for n, s in zip(names, specs, strict=True))
+        floats = [s.dtype for s in specs if s.dtype.kind == "f"]
+        target = floats[0] if floats else specs[0].dtype
+        raise Mismatch(
+            "the dtypes differ",
+            f"expected one dtype, got {got}",
+            f"convert with .to(lab.{target}) or .{_METHOD.get(str(target), 'float')}()",
+            DTypeError,
+        )
+
+
+_METHOD = {"float32": "float", "float64": "double", "int64": "long", "int32": "int"}
+
+
+# Messages ----------------------------------------------------------------------------------
+
+
+def message(
+    op: Op, specs: Sequence[Any], origins: Sequence[str], mismatch: Mismatch, attrs: Attrs
+) -> LabError:
+    """The error for a call of ``op``: problem, inputs with their origins, expectation, remedy."""
+    names = [op.argument(i) for i in range(len(specs))]
+    shown = [(f"{s}" if isinstance(s, Spec) else _number_text(s)) for s in specs]
+    extra = [f"{k}={v!r}" for k, v in attrs.items() if k in SHOWN_ATTRS]
+    lines = [f"{op.name}({', '.join(names + extra)}): {mismatch.problem}"]
+    name_width = max((len(n) for n in names), default=0)
+    spec_width = max((len(s) for s in shown), default=0)
+    for name, text, origin in zip(names, shown, origins, strict=True):
+        lines.append(f"  {name:{name_width}}  {text:{spec_width}}  {origin}".rstrip())
+    if mismatch.expected:
+        lines.append(f"  {mismatch.expected}")
+    if mismatch.hint:
+        lines.append(f"  {mismatch.hint}")
+    return mismatch.error("\n".join(lines))
+
+
+def _number_text(value: Any) -> str:
+    return f"{type(value).__name__} {value!r}"
+
+
+SHOWN_ATTRS = frozenset(
+    ("dim", "dims", "shape", "kernel_size", "stride", "padding", "dilation", "groups", "index")
+)
+
+__all__ = [
+    "COMPUTE",
+    "INTERPRETER",
+    "OPS",
+    "Attrs",
+    "Compute",
+    "Cost",
+    "Draw",
+    "IndexingError",
+    "KindError",
+    "Mismatch",
+    "Op",
+    "Sample",
+    "Spec",
+    "op",
+    "sample",
+]

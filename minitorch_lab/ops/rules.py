@@ -1,0 +1,164 @@
+"""Shape rules, costs and argument helpers that several ops share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError, DTypeError, IndexingError, KindError, describe
+from ..op import Cost, Mismatch, Spec
+
+BOOL, INT64 = np.dtype(bool), np.dtype("int64")
+
+
+# Shapes ------------------------------------------------------------------------------------
+
+
+def same_shape(x: Spec, **attrs: Any) -> Spec:
+    """The result is like the input."""
+    return x
+
+
+def broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that these broadcast to, aligned from the right; Mismatch where they do not."""
+    ndim = max((len(s) for s in shapes), default=0)
+    out: list[int] = []
+    for axis in range(-ndim, 0):
+        sizes = {s[axis] for s in shapes if -axis <= len(s)} - {1}
+        if len(sizes) > 1:
+            got = " and ".join(str(s[axis]) for s in shapes if -axis <= len(s))
+            raise Mismatch(
+                "the shapes do not broadcast",
+                f"expected equal sizes, or 1, in dimension {axis}, got {got}",
+                _broadcast_hint(shapes, axis),
+            )
+        out.append(sizes.pop() if sizes else 1)
+    return tuple(out)
+
+
+def _broadcast_hint(shapes: Sequence[tuple[int, ...]], axis: int) -> str:
+    a, b = shapes[0], shapes[-1]
+    if sorted(a) == sorted(b) and a == b[::-1]:
+        return "one looks transposed: try .T on it"
+    if len(a) != len(b) and (len(a) == 1 or len(b) == 1):
+        return "shapes are aligned from the right: reshape or unsqueeze(-1) puts a dimension there"
+    return "shapes are aligned from the right; reshape one, or check where it was made"
+
+
+def broadcast(*xs: Spec, **attrs: Any) -> Spec:
+    """Elementwise ops: the shapes broadcast, the dtype is common."""
+    first = xs[0]
+    if len(xs) == 1 or all(x.shape == first.shape for x in xs):
+        return first
+    return replace(first, shape=broadcast_shapes(*(x.shape for x in xs)))
+
+
+def compare(*xs: Spec, **attrs: Any) -> Spec:
+    """Comparisons: the shapes broadcast, the result is bool."""
+    return replace(broadcast(*xs), dtype=BOOL)
+
+
+def reduced(shape: tuple[int, ...], dim: tuple[int, ...], keepdim: bool) -> tuple[int, ...]:
+    """``shape`` with the dimensions in ``dim`` made 1 or removed."""
+    if keepdim:
+        return tuple(1 if i in dim else n for i, n in enumerate(shape))
+    return tuple(n for i, n in enumerate(shape) if i not in dim)
+
+
+def reduce_shape(x: Spec, dim: tuple[int, ...], keepdim: bool, **attrs: Any) -> Spec:
+    """Reductions over ``dim``."""
+    return replace(x, shape=reduced(x.shape, dim, keepdim))
+
+
+# Costs -------------------------------------------------------------------------------------
+
+
+def per_entry(flops: int = 1) -> Callable[..., Cost]:
+    """Elementwise: ``flops`` for each entry of the result; reads the inputs, writes the result."""
+
+    def cost(out: Spec, *inputs: Spec, **attrs: Any) -> Cost:
+        return Cost(flops * out.size, out.nbytes + sum(x.nbytes for x in inputs))
+
+    return cost
+
+
+def per_input(flops: int = 1) -> Callable[..., Cost]:
+    """Reductions: ``flops`` for each entry of the first input."""
+
+    def cost(out: Spec, *inputs: Spec, **attrs: Any) -> Cost:
+        return Cost(flops * inputs[0].size, out.nbytes + sum(x.nbytes for x in inputs))
+
+    return cost
+
+
+def free(out: Spec, *inputs: Spec, **attrs: Any) -> Cost:
+    """Views: nothing is computed and nothing is moved."""
+    return Cost(0, 0)
+
+
+# Arguments ---------------------------------------------------------------------------------
+
+
+def one_dim(dim: int, ndim: int, name: str = "dim") -> int:
+    """A dimension as a number from 0 to ``ndim - 1``; negative ones count from the end.
+
+    >>> one_dim(-1, 3)
+    2
+    """
+    if isinstance(dim, bool) or not hasattr(dim, "__index__"):
+        raise KindError(f"{name}: expected an int, got {describe(dim)}")
+    dim = int(dim.__index__())
+    span = max(ndim, 1)  # PyTorch lets a 0-d tensor have dim 0 and -1
+    if not -span <= dim < span:
+        raise IndexingError(
+            f"{name}={dim} is out of range for a tensor with {ndim} dimensions\n"
+            f"  expected {name} from {-span} to {span - 1}"
+        )
+    return dim % span
+
+
+def all_dims(dim: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
+    """``dim`` of a reduction as a sorted tuple; None and () mean every dimension."""
+    if dim is None:
+        return tuple(range(ndim))
+    if isinstance(dim, (tuple, list)):
+        if not dim:
+            return tuple(range(ndim))
+        dims = tuple(sorted(one_dim(d, ndim) for d in dim))
+        if len(set(dims)) != len(dims):
+            raise ArgumentError(f"dim={tuple(dim)} names a dimension twice")
+    else:
+        dims = (one_dim(dim, ndim),)  # type: ignore[arg-type]
+    return dims if ndim else ()
+
+
+def shape_of_args(sizes: tuple[Any, ...], name: str = "shape") -> tuple[int, ...]:
+    """A shape given as ``f(2, 3)``, ``f((2, 3))`` or ``f([2, 3])``."""
+    if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
+        sizes = tuple(sizes[0])
+    for n in sizes:
+        if isinstance(n, bool) or not hasattr(n, "__index__"):
+            raise KindError(f"{name}: expected ints, got {describe(n)}")
+    return tuple(int(n) for n in sizes)
+
+
+def pair(value: int | Sequence[int], name: str) -> tuple[int, int]:
+    """An int or a pair of ints as a pair: the height and the width."""
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    if len(values) != 2 or any(isinstance(v, bool) or not isinstance(v, int) for v in values):
+        raise KindError(f"{name}: expected an int or a pair of ints, got {describe(value)}")
+    return values
+
+
+def need_float(x: Spec, name: str) -> None:
+    """Mismatch unless ``x`` is a floating point value."""
+    if x.dtype.kind != "f":
+        raise Mismatch(
+            f"{name} must be floating point",
+            f"expected a float dtype, got {x.dtype}",
+            "convert with .float()",
+            DTypeError,
+        )
