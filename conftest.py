@@ -1,0 +1,46 @@
+"""What every kind of test here shares: unit tests, doctests and the lessons under nbval."""
+
+import os
+
+# Before NumPy loads, and inherited by the kernels that run the lessons: one thread for each of
+# them, so that results do not hang on the number of cores and two processes do not fight.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+# Matplotlib draws into memory; Jupyter finds this environment's kernel and widgets before a user's.
+os.environ.setdefault("MPLBACKEND", "agg")
+os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import minitorch_lab as lab
+
+ROOT = Path(__file__).parent
+NOTEBOOKS = ROOT / "notebooks"
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Run no notebook but the lessons: not a checkpoint, not a copy that a test or a learner made."""
+    if collection_path.suffix != ".ipynb":
+        return None
+    inside = NOTEBOOKS in collection_path.parents
+    return None if inside and ".ipynb_checkpoints" not in collection_path.parts else True
+
+
+def pytest_collectstart(collector: pytest.Collector) -> None:
+    """Compare what a lesson says, not how its pictures were drawn.
+
+    Another build of Graphviz or Matplotlib puts the same picture a pixel elsewhere. Its text is
+    compared: a widget's transcript stands in text/plain.
+    """
+    if collector.path.suffix == ".ipynb" and hasattr(collector, "skip_compare"):
+        collector.skip_compare = (*collector.skip_compare, "image/svg+xml", "text/html")
+
+
+@pytest.fixture(autouse=True)
+def _same_numbers_every_time() -> None:
+    """Start each test from the same random numbers, whichever tests ran before it."""
+    np.random.seed(0)
+    lab.manual_seed(0)

@@ -1,0 +1,200 @@
+"""A real JupyterLab for the browser tests and the screenshots: its server, and its page."""
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page
+
+SETTINGS = {
+    # All cells stand in the page, also those outside the window.
+    "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},
+    "@jupyterlab/apputils-extension/notification": {"checkForUpdates": False, "fetchNews": "false"},
+    "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
+}
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running JupyterLab that serves the folder ``root``."""
+
+    url: str
+    token: str
+    root: Path
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def serve(root: Path, home: Path, start_seconds: float = 60) -> Iterator[Server]:
+    """Run JupyterLab on ``root``; it reads and writes settings in ``home`` and nowhere else."""
+    settings = home / "settings"
+    for name, values in SETTINGS.items():
+        file = settings / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(values))
+    env = {
+        **os.environ,
+        "JUPYTERLAB_SETTINGS_DIR": str(settings),
+        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_DATA_DIR": str(home / "data"),
+        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+        "IPYTHONDIR": str(home / "ipython"),
+        "JUPYTER_PREFER_ENV_PATH": "1",
+    }
+    token, port = secrets.token_hex(16), _free_port()
+    command = [
+        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"),
+        *(f"--port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"),
+        *(f"--ServerApp.root_dir={root}", "--LabApp.news_url=None"),
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        *("--LabApp.extension_manager=readonly", "--expose-app-in-browser"),
+    ]
+    log = home / "server.log"
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            command, cwd=root, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out
+        )
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _await_answer(f"{url}/api/status?token={token}", process, log, start_seconds)
+            yield Server(url, token, root)
+        finally:
+            # SIGTERM: the server ends its kernels, then itself.
+            process.terminate()
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _await_answer(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while process.poll() is None and time.monotonic() < end:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            time.sleep(0.1)
+    raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()[-4000:]}")
+
+
+class Notebook:
+    """One notebook, open in JupyterLab in a browser's page."""
+
+    def __init__(self, page: Page, server: Server, path: str) -> None:
+        self.page = page
+        page.goto(f"{server.url}/lab/tree/{path}?reset&token={server.token}")
+        # `jupyterapp` is there because the server was started with --expose-app-in-browser.
+        page.wait_for_function(
+            """path => {
+                const panel = window.jupyterapp?.shell?.currentWidget;
+                return panel?.context?.path === path && panel.content.widgets?.length > 0
+                  && panel.sessionContext?.session?.kernel?.status === "idle";
+            }""",
+            arg=path,
+            timeout=60_000,
+        )
+
+    def run_all(self, seconds: float = 120) -> None:
+        """Run every cell and wait until the kernel is idle; an error in a cell raises."""
+        self.page.evaluate(
+            """() => {
+                window.allCellsRan = false;
+                window.jupyterapp.commands.execute("notebook:run-all-cells")
+                  .finally(() => { window.allCellsRan = true; });
+            }"""
+        )
+        self.page.wait_for_function(
+            """() => window.allCellsRan &&
+            window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === "idle"
+            """,
+            timeout=seconds * 1000,
+        )
+        if errors := self.errors():
+            raise AssertionError("\n".join(errors))
+
+    def cells(self) -> list[dict[str, Any]]:
+        """The cells as they would be saved."""
+        cells: list[dict[str, Any]] = self.page.evaluate(
+            "() => window.jupyterapp.shell.currentWidget.content.model.toJSON().cells"
+        )
+        return cells
+
+    def errors(self) -> list[str]:
+        """What cells raised that were not meant to."""
+        return [
+            f"{''.join(cell['source'])}\n{output['ename']}: {output['evalue']}"
+            for cell in self.cells()
+            if "raises-exception" not in cell.get("metadata", {}).get("tags", [])
+            for output in cell.get("outputs", ())
+            if output["output_type"] == "error"
+        ]
+
+    def ask(self, expression: str) -> str:
+        """The repr of ``expression`` in the notebook's kernel; works while a widget is busy."""
+        answer: dict[str, Any] = self.page.evaluate(
+            """async expression => {
+                const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+                const reply = await kernel.requestExecute(
+                  {code: "", user_expressions: {answer: expression}, store_history: false}).done;
+                return reply.content.user_expressions.answer;
+            }""",
+            expression,
+        )
+        if answer["status"] != "ok":
+            raise AssertionError(f"{expression}: {answer['ename']}: {answer['evalue']}")
+        return str(answer["data"]["text/plain"])
+
+    def theme(self, name: str) -> None:
+        """Change the theme: "light" or "dark"."""
+        theme = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}[name]
+        self.page.evaluate(
+            "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme
+        )
+        self.page.wait_for_function(
+            "light => document.body.dataset.jpThemeLight === light",
+            arg="true" if name == "light" else "false",
+        )
+        self.page.wait_for_load_state("networkidle")
+
+
+def chromium() -> str | None:
+    """The path of an installed Chromium, or None."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next((path for name in names if (path := shutil.which(name))), None)
+
+
+LAUNCH_ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-dev-shm-usage",
+)
+
+
+def number(text: str) -> float:
+    """The first number in a text, with the real minus sign that the widgets write."""
+    found = re.search(r"[-\u2212]?\d+(?:\.\d+)?(?:e[-+\u2212]?\d+)?", text)
+    if found is None:
+        raise AssertionError(f"no number in {text!r}")
+    return float(found.group().replace("\u2212", "-"))
