@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 import zipfile
 from pathlib import Path
@@ -208,7 +209,7 @@ def start_and_stop(command: list[str], cwd: Path, home: Path, **env: str) -> tup
             if process.poll() is None:
                 process.kill()
     assert process.returncode == 0, output
-    return address.removeprefix(f"http://127.0.0.1:{port}"), output
+    return urllib.parse.urlsplit(address).path, output
 
 
 @pytest.mark.slow
