@@ -1,0 +1,3 @@
+"""Pictures of graphs: data, layout, SVG, DOT and words."""
+
+from __future__ import annotations

@@ -1,0 +1,250 @@
+"""A graph as data: what explorer, stepper, static picture and transcript read.
+
+Nothing here knows tensors, tapes or Graphviz. ``build.py`` makes views from a tensor's tape,
+from a traced graph or from a call; a test makes one by hand with ``Builder``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, NamedTuple
+
+Kind = Literal["input", "param", "const", "op", "output"]
+Flow = Literal["forward", "gradient"]
+
+# The words that a learner reads for a kind.
+WORDS: Mapping[Kind, str] = {
+    "input": "input",
+    "param": "parameter",
+    "const": "constant",
+    "op": "op",
+    "output": "output",
+}
+
+
+class Source(NamedTuple):
+    """Where a node was written: ``Source("cell 7", 3, "h = self.fc1(x).relu()")``."""
+
+    cell: str
+    line: int
+    text: str
+
+
+class Work(NamedTuple):
+    """What a node costs: floating point operations, and bytes read and written."""
+
+    flops: int
+    bytes: int
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class NodeView:
+    """One value of the graph, and how it came about.
+
+    ``id`` counts from 1 in an order in which every node stands after its inputs. ``inputs`` has
+    one id for each argument, in order, so a node that is squared by ``x * x`` has ``x`` twice;
+    ``users`` names each user once. ``value`` and ``gradient`` are arrays of the node's shape, or
+    None where they are not known; ``note`` then says why.
+    """
+
+    id: int
+    kind: Kind
+    label: str
+    name: str = ""  # the variable, or the parameter's full name
+    shape: tuple[int, ...] = ()
+    dtype: str = ""
+    device: str = "cpu"
+    value: Any = None
+    gradient: Any = None
+    op: str = ""  # "" for leaves
+    arguments: tuple[str, ...] = ()  # the op's names for its inputs
+    attributes: tuple[tuple[str, str], ...] = ()
+    doc: str = ""
+    formula: tuple[str, str] | None = None  # LaTeX: the value, the gradient
+    cost: Work | None = None
+    source: Source | None = None
+    scope: str = ""  # "fc1", dotted; "" outside of modules
+    inputs: tuple[int, ...] = ()
+    users: tuple[int, ...] = ()
+    note: str = ""
+
+    @property
+    def size(self) -> int:
+        """How many entries the value has."""
+        count = 1
+        for length in self.shape:
+            count *= length
+        return count
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Edge:
+    """A value that flows into an op, or the gradient that flows back along the same way.
+
+    Both run from ``tail`` (the input) to ``head`` (the user), so that a gradient edge lies beside
+    its forward edge; ``index`` is the argument's position. ``value`` is the array that a gradient
+    edge adds to the tail's gradient, None where it is not known.
+    """
+
+    tail: int
+    head: int
+    index: int
+    flow: Flow = "forward"
+    value: Any = None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Scope:
+    """A module in the graph: the nodes that it made itself, and the modules inside it."""
+
+    path: str
+    label: str
+    nodes: tuple[int, ...]
+    children: tuple[Scope, ...]
+
+    def walk(self) -> Iterator[Scope]:
+        """This scope and all inside it, outer ones first."""
+        todo = [self]
+        while todo:
+            scope = todo.pop()
+            yield scope
+            todo.extend(reversed(scope.children))
+
+    @property
+    def count(self) -> int:
+        """How many nodes stand here and in all scopes inside."""
+        return sum(len(scope.nodes) for scope in self.walk())
+
+
+@dataclass(frozen=True, eq=False)
+class GraphView:
+    """The whole graph: nodes by number, edges, modules.
+
+    >>> b = Builder()
+    >>> x, two = b.leaf("input", "x", value=3.0), b.const(2)
+    >>> y = b.op("mul", [x, two], value=6.0, name="y")
+    >>> view = b.build("y", outputs=[y])
+    >>> [node.label for node in view.nodes], view.node(3).inputs
+    (['x', '2', 'mul'], (1, 2))
+    """
+
+    title: str
+    nodes: tuple[NodeView, ...]
+    edges: tuple[Edge, ...]
+    outputs: tuple[int, ...]
+    scopes: Scope
+    note: str = ""  # what a reader should know of the whole: freed, no gradient, ...
+
+    def node(self, number: int) -> NodeView:
+        """Node ``#number``, counted from 1."""
+        return self.nodes[number - 1]
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def flows(self, flow: Flow) -> Iterator[Edge]:
+        """The edges of one direction."""
+        return (edge for edge in self.edges if edge.flow == flow)
+
+    def gradients_into(self, number: int) -> list[Edge]:
+        """The gradient edges whose contributions add up to the gradient of a node."""
+        return self._by_tail.get(number, [])
+
+    @property
+    def _by_tail(self) -> dict[int, list[Edge]]:
+        table: dict[int, list[Edge]] | None = self.__dict__.get("_table")
+        if table is None:
+            table = {}
+            for edge in self.flows("gradient"):
+                table.setdefault(edge.tail, []).append(edge)
+            self.__dict__["_table"] = table
+        return table
+
+
+def scope_tree(nodes: Iterable[NodeView], labels: Mapping[str, str] | None = None) -> Scope:
+    """The modules of the nodes as a tree, in the order in which they first appear.
+
+    ``labels`` gives a module's text by path where its last name alone says little, such as
+    ``{"0": "0 Linear"}``.
+    """
+    labels = labels or {}
+    members: dict[str, list[int]] = {"": []}
+    inside: dict[str, list[str]] = {"": []}
+    for node in nodes:
+        path = node.scope
+        if path not in members:
+            parts = path.split(".")
+            for depth in range(len(parts)):
+                parent, here = ".".join(parts[:depth]), ".".join(parts[: depth + 1])
+                if here not in members:
+                    members[here], inside[here] = [], []
+                    inside[parent].append(here)
+        members[path].append(node.id)
+    done: dict[str, Scope] = {}
+    for path in sorted(members, key=lambda p: -p.count(".") - (p != "")):  # inner ones first
+        label = labels.get(path, path.rpartition(".")[2])
+        children = tuple(done[child] for child in inside[path])
+        done[path] = Scope(path, label, tuple(members[path]), children)
+    return done[""]
+
+
+@dataclass
+class Builder:
+    """Collects nodes in topological order and numbers them."""
+
+    nodes: list[NodeView] = field(default_factory=list)
+    edges: list[Edge] = field(default_factory=list)
+
+    def add(self, kind: Kind, label: str, inputs: Sequence[int] = (), **facts: Any) -> int:
+        """Append a node; the facts are the fields of ``NodeView``. Returns its number."""
+        number = len(self.nodes) + 1
+        self.nodes.append(NodeView(number, kind, label, inputs=tuple(inputs), **facts))
+        for index, tail in enumerate(inputs):
+            self.edges.append(Edge(tail, number, index))
+        return number
+
+    def leaf(self, kind: Kind, name: str, **facts: Any) -> int:
+        """Append an input or a parameter; its label is the last part of its name."""
+        facts.setdefault("shape", tuple(getattr(facts.get("value"), "shape", ())))
+        label = name.rpartition(".")[2] or ("parameter" if kind == "param" else "input")
+        return self.add(kind, label, name=name, **facts)
+
+    def const(self, value: float, scope: str = "") -> int:
+        """Append a plain Python number."""
+        return self.add("const", repr(value), dtype=type(value).__name__, value=value, scope=scope)
+
+    def op(self, op: str, inputs: Sequence[int], /, **facts: Any) -> int:
+        """Append the result of an op."""
+        facts.setdefault("shape", tuple(getattr(facts.get("value"), "shape", ())))
+        return self.add("op", facts.pop("label", op), inputs, op=op, **facts)
+
+    def gradient(self, tail: int, head: int, index: int = 0, value: Any = None) -> None:
+        """Append a gradient edge beside the forward edge from ``tail`` to ``head``."""
+        self.edges.append(Edge(tail, head, index, "gradient", value))
+
+    def build(
+        self,
+        title: str,
+        outputs: Sequence[int],
+        note: str = "",
+        labels: Mapping[str, str] | None = None,
+    ) -> GraphView:
+        """The finished view; ``outputs`` are drawn as outputs."""
+        users: list[list[int]] = [[] for _ in self.nodes]
+        for node in self.nodes:
+            for tail in dict.fromkeys(node.inputs):
+                users[tail - 1].append(node.id)
+        ends = set(outputs)
+        nodes = tuple(
+            replace(
+                node,
+                users=tuple(users[node.id - 1]),
+                kind="output" if node.id in ends and node.kind == "op" else node.kind,
+            )
+            if users[node.id - 1] or node.id in ends
+            else node
+            for node in self.nodes
+        )
+        tree = scope_tree(nodes, labels)
+        return GraphView(title, nodes, tuple(self.edges), tuple(outputs), tree, note)
