@@ -1,0 +1,76 @@
+"""The documentation: built offline, from the text here, the lessons and the docstrings."""
+
+import shutil
+import sys
+from pathlib import Path
+
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(HERE))
+
+from op_pages import write_op_pages
+
+from minitorch_lab._version import __version__
+
+project = "minitorch_lab"
+author = "The minitorch_lab authors"
+copyright = "2026, " + author
+version = release = __version__
+
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+exclude_patterns = ["_build"]
+nitpicky = False
+
+# -- the look ----------------------------------------------------------------------------------
+
+html_theme = "furo"
+html_title = f"minitorch_lab {release}"
+html_static_path = ["_static"]
+html_css_files = ["docs.css"]
+html_show_sourcelink = False
+
+# -- text and lessons --------------------------------------------------------------------------
+
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "fieldlist"]
+myst_heading_anchors = 3
+
+# A lesson is shown as it was committed: its outputs were checked by the tests.
+nb_execution_mode = "off"
+# Live widgets need a kernel, and their loader comes from a CDN: the static twins are shown.
+nb_ipywidgets_js = {}
+nb_mime_priority_overrides = [("html", "text/html", 5), ("html", "image/svg+xml", 6)]
+nb_merge_streams = True
+
+# -- reference ---------------------------------------------------------------------------------
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+autodoc_default_options = {"members": True, "show-inheritance": True}
+
+
+def _math(self, node, block: bool) -> None:
+    """Formulas as MathML: browsers draw it themselves, so that no script has to be loaded."""
+    self.body.append(tex2mathml(node.astext(), as_block=block))
+    raise nodes.SkipNode
+
+
+def setup(app) -> None:
+    """Bring in what stands elsewhere: the lessons, and a page from the table of ops."""
+    inline = (lambda self, node: _math(self, node, False), None)
+    block = (lambda self, node: _math(self, node, True), None)
+    app.add_html_math_renderer("mathml", inline_renderers=inline, block_renderers=block)
+
+    lessons = HERE / "lessons" / "notebooks"
+    shutil.rmtree(lessons, ignore_errors=True)
+    lessons.mkdir(parents=True)
+    for notebook in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        shutil.copy(notebook, lessons)
+    write_op_pages(HERE / "api" / "generated")
+
+
+html_math_renderer = "mathml"
