@@ -10,6 +10,7 @@ is 32 bits. What is made of the draws is here:
 - ``randint``: one draw modulo the range, two draws from a range of 2**28 on.
 - ``randperm``: a Fisher-Yates shuffle, one draw for each swap.
 - ``bernoulli``: a uniform number below ``p``; in float64, or in the dtype of an array ``p``.
+- ``exponential``: ``-log1p(-u)`` of a float64 uniform number; ``multinomial`` is built on both.
 
 PyTorch's float32 ``randn`` takes logarithm, sine and cosine from float32 polynomials (Cephes) in
 AVX2 code with fused multiply-adds. They are followed here operation by operation: float64 holds the
@@ -68,7 +69,7 @@ class Generator:
     >>> g.uniform(3)
     array([0.88226926, 0.91500396, 0.38286376], dtype=float32)
     >>> g.randperm(5).tolist(), g.initial_seed()
-    ([3, 0, 4, 2, 1], 42)
+    ([4, 3, 0, 1, 2], 42)
     """
 
     __slots__ = ("_bits", "_legacy", "_lock", "_seed", "_spare", "_words", "device")
@@ -327,7 +328,7 @@ class Generator:
         """The integers from 0 to ``n - 1`` in random order, shape ``(n,)``.
 
         >>> Generator().manual_seed(42).randperm(4)
-        array([2, 1, 3, 0])
+        array([2, 3, 0, 1])
         """
         kind = dtype_of(dtype).np
         return np.fromiter(self.permutation(n), np.int64, n).astype(kind, copy=False)
@@ -336,7 +337,7 @@ class Generator:
         """The same order as ``randperm``, as a list.
 
         >>> Generator().manual_seed(42).permutation(4)
-        [2, 1, 3, 0]
+        [2, 3, 0, 1]
         """
         n = _integer("randperm(n)", "n", n, "an int")
         if not 0 <= n < 2**32 // 20:  # from there on PyTorch shuffles in another way
@@ -389,6 +390,63 @@ class Generator:
         with self._lock:
             unit: Array = self._uniform32(count) if single else self._uniform64(count)
         return (unit.reshape(sizes) < chance).astype(kind)
+
+    def exponential(self, shape: Shape, rate: float = 1.0, dtype: Kind = "float32") -> Array:
+        """Waiting times with mean ``1 / rate``: ``exponential_``.
+
+        >>> Generator().manual_seed(0).exponential(2)
+        array([3.5083263, 1.2303847], dtype=float32)
+        """
+        sizes = _shape("exponential", shape)
+        kind = _float_kind("exponential", dtype)
+        if not rate > 0:
+            raise ArgumentError(f"exponential(shape, rate): got rate = {rate}\n  expected rate > 0")
+        with self._lock:
+            return self._exponential(sizes, rate).astype(kind, copy=False)
+
+    def _exponential(self, sizes: tuple[int, ...], rate: float) -> Array:
+        unit = self._uniform64(math.prod(sizes))
+        return (-1.0 / rate * _each(math.log1p, -unit)).reshape(sizes)
+
+    def multinomial(self, weights: Array, num_samples: int, replacement: bool = False) -> Array:
+        """Indices drawn with probabilities in proportion to ``weights``: ``multinomial``.
+
+        ``weights`` is a float array of shape ``(n,)`` or ``(rows, n)``; the result, int64, has
+        shape ``(num_samples,)`` or ``(rows, num_samples)``.
+
+        >>> Generator().manual_seed(0).multinomial(np.array([0.1, 0.0, 0.9]), 4, replacement=True)
+        array([2, 2, 2, 2])
+        """
+        call = "multinomial(weights, num_samples)"
+        num_samples = _integer(call, "num_samples", num_samples, "an int such as 1")
+        _float_kind("multinomial", weights.dtype)
+        if weights.ndim not in (1, 2):
+            raise ShapeError(f"{call}: got weights {weights.shape}\n  expected (n,) or (rows, n)")
+        n = weights.shape[-1]
+        if num_samples < 1 or (num_samples > n and not replacement):
+            raise ArgumentError(
+                f"{call}: cannot draw {num_samples} of {n} indices without replacement\n"
+                f"  expected num_samples from 1 to {n}, or replacement=True"
+            )
+        sums = weights.sum(axis=-1)
+        if not (np.isfinite(sums).all() and (weights >= 0).all() and (sums > 0).all()):
+            raise ArgumentError(
+                f"{call}: the weights are no probabilities\n"
+                f"  weights  from {weights.min()} to {weights.max()}\n"
+                f"  expected finite weights >= 0, and not all of them 0"
+            )
+        if not replacement or num_samples == 1:
+            # the first of n waiting times whose rates are the weights
+            with self._lock:
+                times = self._exponential(weights.shape, 1.0).astype(weights.dtype)
+            return np.argsort(-(weights / times), axis=-1, kind="stable")[..., :num_samples]
+        chances = np.cumsum(weights, axis=-1)
+        chances /= chances[..., -1:]
+        with self._lock:
+            unit = self._uniform64(math.prod(weights.shape[:-1]) * num_samples)
+        rows = zip(chances.reshape(-1, n), unit.reshape(-1, num_samples), strict=True)
+        found = [np.searchsorted(row, numbers) for row, numbers in rows]
+        return np.array(found, np.int64).reshape(*weights.shape[:-1], num_samples)
 
 
 # --- Box-Muller, 16 numbers at a time: (8 radii, 8 angles) -> (8 cosines, 8 sines) ---
