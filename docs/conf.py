@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 
 from docutils import nodes
-from docutils.utils.math.latex2mathml import tex2mathml
+from latex2mathml import exceptions
+from latex2mathml.converter import convert
+from sphinx.util import logging
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -15,6 +17,13 @@ sys.path.insert(0, str(HERE))
 from op_pages import write_op_pages
 
 from minitorch_lab._version import __version__
+
+LATEX_ERRORS = tuple(
+    error
+    for error in vars(exceptions).values()
+    if isinstance(error, type) and issubclass(error, Exception)
+)
+logger = logging.getLogger(__name__)
 
 project = "minitorch_lab"
 author = "The minitorch_lab authors"
@@ -55,7 +64,12 @@ autodoc_default_options = {"members": True, "show-inheritance": True}
 
 def _math(self, node, block: bool) -> None:
     """Formulas as MathML: browsers draw it themselves, so that no script has to be loaded."""
-    self.body.append(tex2mathml(node.astext(), as_block=block))
+    latex = node.astext()
+    try:
+        self.body.append(convert(latex, display="block" if block else "inline"))
+    except LATEX_ERRORS as error:
+        logger.warning("formula %s: %r", latex, error, location=node)
+        self.body.append(f"<code>{self.encode(latex)}</code>")
     raise nodes.SkipNode
 
 

@@ -8,8 +8,11 @@ from minitorch_lab.op import OPS, Op
 
 def _entry(op: Op) -> str:
     value, gradient = op.formula
-    return f"""({"op-" + op.name})=
+    dots = "..." if op.variadic else ""
+    return f"""(op-{op.name})=
 ## {op.name}
+
+`{op.name}({", ".join(op.arguments)}{dots})`
 
 {op.doc}
 
@@ -17,9 +20,7 @@ $$
 {value}
 $$
 
-$$
-{gradient}
-$$
+{f"$${chr(10)}{gradient}{chr(10)}$$" if op.differentiable else "It has no gradient."}
 """
 
 

@@ -37,7 +37,7 @@ def test_binder_makes_a_dockerfile_of_it(tmp_path):
     assert "chmod +x binder/postBuild" in dockerfile
     assert "Building conda environment for python=3.11" in dockerfile
     # The package stands in the image before it is installed in place.
-    assert dockerfile.index("COPY --chown=1000:1000 src/ ") < dockerfile.index("-r \"binder/req")
+    assert dockerfile.index("COPY --chown=1000:1000 src/ ") < dockerfile.index('-r "binder/req')
 
 
 def test_the_image_holds_the_lab_and_no_cupy():
