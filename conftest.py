@@ -22,7 +22,7 @@ NOTEBOOKS = ROOT / "notebooks"
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Run no notebook but the lessons: not a checkpoint, not a copy that a test or a learner made."""
+    """Run no notebook but the lessons: no checkpoint, no copy that a learner made."""
     if collection_path.suffix != ".ipynb":
         return None
     inside = NOTEBOOKS in collection_path.parents

@@ -14,9 +14,9 @@ ROOT = HERE.parent
 sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(HERE))
 
-from op_pages import write_op_pages
+from op_pages import write_op_pages  # noqa: E402
 
-from minitorch_lab._version import __version__
+from minitorch_lab._version import __version__  # noqa: E402
 
 LATEX_ERRORS = tuple(
     error
