@@ -29,3 +29,9 @@ function number(value) {
   const text = size !== 0 && (size < 1e-4 || size >= 1e5) ? value.toExponential(3) : value.toPrecision(4);
   return text.replace("-", "−");
 }
+
+// Keys pressed inside a widget are the widget's: JupyterLab would take arrows and letters for its own commands.
+function shield(root) {
+  root.dataset.lmSuppressShortcuts = "true";
+  root.addEventListener("keydown", (event) => event.stopPropagation());
+}
