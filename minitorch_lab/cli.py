@@ -88,8 +88,8 @@ def describe(copied: Copied, target: Path) -> str:
     if copied.kept:
         lines.append(f"  kept: {', '.join(copied.kept)}")
         lines.append(
-            "  Kept files differ from the lessons of this version. They are yours and were not touched."
-            "\n  To get a lesson as it was shipped, rename your file and start again."
+            "  Kept files differ from this version's lessons. They are yours, and untouched.\n"
+            "  To get a lesson as it was shipped, rename your file and start again."
         )
     if not copied.added and not copied.kept:
         lines.append("  All there, nothing to copy.")
