@@ -273,9 +273,7 @@ class Generator:
                 value = _fma_one(value, std, mean)
             values.append(value)
         out = np.array(values, np.float64)
-        if kind == np.float16:
-            out = out.astype(np.float32)  # PyTorch goes to float16 by way of float32
-        return out.astype(kind)
+        return _narrow(out, kind)
 
     def _normal_many(self, count: int, mean: float, std: float, kind: np.dtype[Any]) -> Array:
         whole = count - count % _BLOCK
@@ -380,11 +378,13 @@ class Generator:
                 f"bernoulli(shape, p): p is not a probability\n"
                 f"  p  from {chance.min()} to {chance.max()}\n  expected 0 <= p <= 1"
             )
-        if chance.ndim and np.broadcast_shapes(chance.shape, sizes) != sizes:
+        try:
+            chance = np.broadcast_to(chance, sizes) if chance.ndim else chance
+        except ValueError:
             raise ShapeError(
                 f"bernoulli(shape, p): p does not broadcast to the shape\n"
                 f"  shape  {sizes}\n  p      {chance.shape}"
-            )
+            ) from None
         single = chance.ndim > 0 and chance.dtype != np.float64
         count = math.prod(sizes)
         with self._lock:
@@ -402,7 +402,8 @@ class Generator:
         if not rate > 0:
             raise ArgumentError(f"exponential(shape, rate): got rate = {rate}\n  expected rate > 0")
         with self._lock:
-            return self._exponential(sizes, rate).astype(kind, copy=False)
+            times = self._exponential(sizes, rate)
+        return _narrow(times, kind)
 
     def _exponential(self, sizes: tuple[int, ...], rate: float) -> Array:
         unit = self._uniform64(math.prod(sizes))
@@ -438,7 +439,7 @@ class Generator:
         if not replacement or num_samples == 1:
             # the first of n waiting times whose rates are the weights
             with self._lock:
-                times = self._exponential(weights.shape, 1.0).astype(weights.dtype)
+                times = _narrow(self._exponential(weights.shape, 1.0), weights.dtype)
             return np.argsort(-(weights / times), axis=-1, kind="stable")[..., :num_samples]
         chances = np.cumsum(weights, axis=-1)
         chances /= chances[..., -1:]
@@ -462,6 +463,11 @@ def _box_muller64(unit: F64, out: F64, mean: float, std: float) -> None:
     np.multiply(radius, _each(math.sin, theta), out=both[:, 1])
     # also for mean 0 and std 1: adding 0 makes 0 of -0, as in PyTorch
     out[:] = out + 0.0 if (mean, std) == (0.0, 1.0) else _fma64(out, std, mean)
+
+
+def _narrow(x: F64, kind: np.dtype[Any]) -> Array:
+    """``x`` in another float dtype; to float16 it goes by way of float32, as in PyTorch."""
+    return (x.astype(np.float32) if kind == np.float16 else x).astype(kind, copy=False)
 
 
 def _each(function: Callable[[float], float], x: F64) -> F64:
