@@ -5,8 +5,6 @@ import sys
 from pathlib import Path
 
 from docutils import nodes
-from latex2mathml import exceptions
-from latex2mathml.converter import convert
 from sphinx.util import logging
 
 HERE = Path(__file__).parent
@@ -17,12 +15,8 @@ sys.path.insert(0, str(HERE))
 from op_pages import write_op_pages  # noqa: E402
 
 from minitorch_lab._version import __version__  # noqa: E402
+from minitorch_lab.viz.formula import mathml  # noqa: E402
 
-LATEX_ERRORS = tuple(
-    error
-    for error in vars(exceptions).values()
-    if isinstance(error, type) and issubclass(error, Exception)
-)
 logger = logging.getLogger(__name__)
 
 project = "minitorch_lab"
@@ -65,11 +59,12 @@ autodoc_default_options = {"members": True, "show-inheritance": True}
 def _math(self, node, block: bool) -> None:
     """Formulas as MathML: browsers draw it themselves, so that no script has to be loaded."""
     latex = node.astext()
-    try:
-        self.body.append(convert(latex, display="block" if block else "inline"))
-    except LATEX_ERRORS as error:
-        logger.warning("formula %s: %r", latex, error, location=node)
-        self.body.append(f"<code>{self.encode(latex)}</code>")
+    formula = mathml(latex)
+    if not formula.startswith("<math"):
+        logger.warning("formula cannot be converted: %s", latex, location=node)
+    if block:
+        formula = formula.replace('display="inline"', 'display="block"', 1)
+    self.body.append(formula)
     raise nodes.SkipNode
 
 

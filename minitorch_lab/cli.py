@@ -184,6 +184,7 @@ PACKAGES = (
     # distribution, what for, extra that brings it, needed by the lessons
     ("numpy", "arrays", "", True),
     ("graphviz", "the text of a picture", "", True),
+    ("latex2mathml", "formulas in the pictures", "", True),
     ("jupyterlab", "the lessons open in it", "lab", True),
     ("ipykernel", "runs the cells", "lab", True),
     ("ipywidgets", "sliders and buttons", "lab", True),

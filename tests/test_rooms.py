@@ -11,7 +11,7 @@ from importlinter import cli as importlinter
 ROOT = Path(__file__).parents[1]
 HEAVY = {
     "IPython", "anywidget", "cupy", "ipykernel", "ipywidgets", "jupyterlab", "jupyter_client",
-    "matplotlib", "pygraphviz", "scipy", "sklearn", "torch",
+    "graphviz", "latex2mathml", "matplotlib", "pygraphviz", "scipy", "sklearn", "torch",
 }  # fmt: skip
 # What stands on the package as its users do, through its front door.
 USERS = ("minitorch_lab.cli", "minitorch_lab.bench", "minitorch_lab.lessons")
