@@ -234,10 +234,16 @@ def _device() -> Check:
 
 
 def _graphviz() -> Check:
-    bundled = _version("pygraphviz")
-    dot = _program("dot")
-    found = f"pygraphviz {bundled}, with Graphviz inside" if bundled else dot
-    return Check("Graphviz", found, "lays out the pictures", _install("lab", "pygraphviz"), True)
+    found = _program("dot")
+    if importlib.util.find_spec("pygraphviz") is not None:
+        try:
+            # Its import loads the libraries of Graphviz that came in its wheel.
+            importlib.import_module("pygraphviz")
+            found = f"pygraphviz {_version('pygraphviz')}, with Graphviz inside"
+        except (ImportError, OSError) as error:
+            print(f"pygraphviz is installed and cannot be loaded: {error}", file=sys.stderr)
+    remedy = _install("lab", "pygraphviz")
+    return Check("layout engine", found, "Graphviz: places the nodes of a picture", remedy, True)
 
 
 def examine() -> list[Check]:
