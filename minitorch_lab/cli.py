@@ -61,7 +61,9 @@ def copy_lessons(source: Path, target: Path) -> Copied:
     A file that is not there yet is added; one that is there stays as it is, also where it differs
     from the shipped one: it holds the learner's work.
     """
-    added, same, kept = [], [], []
+    added: list[str] = []
+    same: list[str] = []
+    kept: list[str] = []
     for file in sorted(path for path in source.rglob("*") if path.is_file()):
         relative = file.relative_to(source)
         if any(part.startswith((".", "__pycache__")) for part in relative.parts):
