@@ -1,0 +1,646 @@
+// Live training: the controls, and two curves on canvas fed by binary messages.
+//
+// The kernel sends rows of six float32: last step, number of steps, mean, least and greatest loss,
+// mean accuracy. Few steps come one a row; many are put together, so that a message stays small.
+
+const ROW = 6;
+const MOST = 20000; // rows kept: above it, neighbours are merged
+const CALM = 250; // milliseconds between two changes of a number on the page
+const SPOKEN = 4000; // and of the line that is read aloud
+
+const ICONS = {
+  start: "M2 1l9 5-9 5z",
+  pause: "M2 1h3v10H2zM7 1h3v10H7z",
+  step: "M2 1l6 5-6 5zM9 1h2v10H9z",
+  stop: "M2 2h8v8H2z",
+};
+
+function draw(markup) {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  node.setAttribute("aria-hidden", "true");
+  node.innerHTML = markup;
+  return node;
+}
+
+function icon(name) {
+  const node = draw(`<path d="${ICONS[name]}"/>`);
+  node.setAttribute("class", "icon");
+  node.setAttribute("viewBox", "0 0 12 12");
+  return node;
+}
+
+function key(kind, word) {
+  const node = draw(`<path class="${kind}" d="M0 4H18"/>${kind === "valid" ? '<circle cx="9" cy="4" r="2.5"/>' : ""}`);
+  node.setAttribute("viewBox", "0 0 18 8");
+  return h("span", { class: `key ${kind}` }, node, word);
+}
+
+const whole = (count) => count.toLocaleString("en");
+const setting = (value) => String(Number(value.toPrecision(3)));
+
+// What the run has shown so far: columns of numbers that grow, and their smoothed twins.
+function series(span) {
+  const names = ["step", "count", "loss", "low", "high", "accuracy", "smoothLoss", "smoothAccuracy"];
+  const self = { rows: 0, steps: 0 };
+  const clear = () => {
+    for (const name of names) self[name] = new Float32Array(1024);
+    self.rows = self.steps = 0;
+    self.loss0 = { mean: 0, weight: 0 };
+    self.accuracy0 = { mean: 0, weight: 0 };
+  };
+  // An average that forgets: after `span` steps a value has lost two thirds of its say. Dividing by the
+  // weight so far makes the first values their own average instead of starting at 0.
+  const blend = (state, value, count) => {
+    if (Number.isFinite(value)) {
+      const fade = Math.exp(-count / span);
+      state.mean = state.mean * fade + value * (1 - fade);
+      state.weight = state.weight * fade + (1 - fade);
+    }
+    return state.weight ? state.mean / state.weight : NaN;
+  };
+  const smooth = (row) => {
+    self.smoothLoss[row] = blend(self.loss0, self.loss[row], self.count[row]);
+    self.smoothAccuracy[row] = blend(self.accuracy0, self.accuracy[row], self.count[row]);
+  };
+  const merge = () => {
+    const half = Math.floor(self.rows / 2);
+    const odd = self.rows % 2;
+    for (let i = 0; i < half; i++) {
+      const [a, b] = [2 * i, 2 * i + 1];
+      const [m, n] = [self.count[a], self.count[b]];
+      const mean = (column) => (column[a] * m + column[b] * n) / (m + n);
+      [self.loss[i], self.accuracy[i]] = [mean(self.loss), mean(self.accuracy)];
+      [self.smoothLoss[i], self.smoothAccuracy[i]] = [self.smoothLoss[b], self.smoothAccuracy[b]];
+      self.low[i] = Math.min(self.low[a], self.low[b]);
+      self.high[i] = Math.max(self.high[a], self.high[b]);
+      self.step[i] = self.step[b];
+      self.count[i] = m + n;
+    }
+    if (odd) for (const name of names) self[name][half] = self[name][self.rows - 1];
+    self.rows = half + odd;
+  };
+  self.clear = clear;
+  self.add = (values) => {
+    for (let at = 0; at + ROW <= values.length; at += ROW) {
+      if (self.rows >= MOST) merge();
+      if (self.rows === self.step.length) {
+        for (const name of names) {
+          const longer = new Float32Array(2 * self.rows);
+          longer.set(self[name]);
+          self[name] = longer;
+        }
+      }
+      const row = self.rows++;
+      for (let i = 0; i < ROW; i++) self[names[i]][row] = values[at + i];
+      self.steps += values[at + 1];
+      smooth(row);
+    }
+  };
+  // The row of a step, by bisection.
+  self.find = (step) => {
+    let [low, high] = [0, self.rows - 1];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (self.step[middle] < step) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  };
+  clear();
+  return self;
+}
+
+// The next round number above, so that an axis changes seldom.
+function above(value) {
+  if (!(value > 0)) return 1;
+  const power = 10 ** Math.floor(Math.log10(value));
+  for (const factor of [1, 1.2, 1.6, 2, 2.5, 3, 4, 5, 6, 8]) if (value <= factor * power * (1 + 1e-9)) return factor * power;
+  return 10 * power;
+}
+
+function ticks(low, high, most) {
+  const rough = (high - low) / most;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 2.5, 5, 10].map((f) => f * power).find((s) => s >= rough * (1 - 1e-9));
+  const found = [];
+  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++) found.push(i * step);
+  const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9) + (Math.abs(step / power - 2.5) < 1e-9 ? 1 : 0));
+  const far = high >= 1e5 || step < 1e-4;
+  return found.map((v) => [v, far && v ? v.toExponential(0).replace("+", "") : v.toFixed(Math.min(digits, 8)).replace("-", "−")]);
+}
+
+const decade = (power) => (Math.abs(power) <= 4 ? String(Number(`1e${power}`)) : `1e${power}`.replace("-", "−"));
+
+// One chart. `names`: its columns, as they came, least, greatest, smoothed; `range(data, valid)` gives the vertical axis.
+function chart(canvas, root, names, range) {
+  const paint = canvas.getContext("2d");
+  const self = { log: false, at: null };
+  let geometry = null;
+
+  self.stepAt = (x) => geometry && Math.round(((x - geometry.left) / (geometry.right - geometry.left)) * geometry.end);
+  self.draw = (data, valid, marks, end, colour) => {
+    const [width, height] = [canvas.clientWidth, canvas.clientHeight];
+    if (!width || !height) return;
+    const scale = window.devicePixelRatio || 1;
+    if (canvas.width !== Math.round(width * scale) || canvas.height !== Math.round(height * scale)) {
+      canvas.width = Math.round(width * scale);
+      canvas.height = Math.round(height * scale);
+    }
+    paint.setTransform(scale, 0, 0, scale, 0, 0);
+    paint.clearRect(0, 0, width, height);
+    paint.font = `11px ${colour.font}`;
+
+    const axis = range(data, valid, self.log);
+    const map = self.log ? Math.log10 : (v) => v;
+    const labels = self.log
+      ? Array.from({ length: axis.high - axis.low + 1 }, (_, i) => [axis.low + i, decade(axis.low + i)])
+          .filter((_, i, all) => i % Math.ceil(all.length / 6) === 0)
+      : ticks(axis.low, axis.high, 5);
+    const left = Math.ceil(Math.max(24, ...labels.map(([, text]) => paint.measureText(text).width)) + 8);
+    const [right, top, bottom] = [width - 6, 32, height - 20];
+    geometry = { left, right, end };
+    const px = (step) => left + ((right - left) * step) / end;
+    const py = (v) => bottom - ((bottom - top) * (map(v) - axis.low)) / (axis.high - axis.low);
+    const raw = (v) => bottom - ((bottom - top) * (v - axis.low)) / (axis.high - axis.low);
+
+    // Axes: hairlines and numbers.
+    paint.lineWidth = 1;
+    paint.textBaseline = "middle";
+    for (const [value, text] of labels) {
+      const y = Math.round(raw(value)) + 0.5;
+      paint.strokeStyle = colour.line;
+      paint.beginPath();
+      paint.moveTo(left, y);
+      paint.lineTo(right, y);
+      paint.stroke();
+      paint.fillStyle = colour.muted;
+      paint.textAlign = "right";
+      paint.fillText(text, left - 8, y);
+    }
+    paint.textBaseline = "alphabetic";
+    const across = ticks(0, end, Math.max(2, Math.floor((right - left) / 90))).filter(([v]) => Number.isInteger(v));
+    for (const [value] of across) {
+      const text = value ? whole(value) : "step 0";
+      const half = paint.measureText(text).width / 2;
+      paint.textAlign = "left";
+      paint.fillText(text, Math.min(Math.max(px(value) - half, left - 4), right - 2 * half), height - 5);
+    }
+
+    // Changes: a dashed line each, words where they fit. Changes of one drag are one change.
+    const together = [];
+    for (const mark of marks) {
+      const last = together[together.length - 1];
+      if (last && last.kind === mark.kind && mark.kind === "lr" && px(mark.step) - px(last.step) < 6) last.to = mark.to;
+      else together.push({ ...mark });
+    }
+    paint.setLineDash([2, 3]);
+    paint.strokeStyle = colour.edge;
+    for (const mark of together) {
+      const x = Math.round(px(mark.step)) + 0.5;
+      paint.beginPath();
+      paint.moveTo(x, 4);
+      paint.lineTo(x, bottom);
+      paint.stroke();
+    }
+    paint.setLineDash([]);
+    const free = [left, left]; // two lines for the words; what fits in neither is in the history
+    paint.strokeStyle = colour.ground;
+    paint.lineWidth = 4;
+    for (const mark of together) {
+      const text = mark.kind === "lr" ? `lr ${setting(mark.from)} → ${setting(mark.to)}` : mark.to;
+      const size = paint.measureText(text).width;
+      const place = Math.min(px(mark.step) + 4, right - size);
+      const line = free.findIndex((from) => place >= from);
+      if (line < 0) continue;
+      paint.strokeText(text, place, 12 + 13 * line);
+      paint.fillText(text, place, 12 + 13 * line);
+      free[line] = place + size + 8;
+    }
+
+    // The steps as they came, thin; where several fall on one pixel, from the least to the greatest.
+    const [value, low, high, mild] = names.map((name) => data[name]);
+    paint.save();
+    paint.beginPath();
+    paint.rect(left, top - 2, right - left + 6, bottom - top + 4);
+    paint.clip();
+    paint.lineJoin = "round";
+    paint.strokeStyle = colour.train;
+    paint.globalAlpha = 0.32;
+    paint.lineWidth = 1;
+    paint.beginPath();
+    let [column, least, greatest, pen] = [-1, 0, 0, false];
+    const flush = () => {
+      if (column < 0) return;
+      if (pen) paint.lineTo(column, py(greatest));
+      else paint.moveTo(column, py(greatest));
+      if (greatest > least) paint.lineTo(column, py(least));
+      pen = true;
+    };
+    for (let i = 0; i < data.rows; i++) {
+      if (!Number.isFinite(value[i])) {
+        flush();
+        column = -1;
+        pen = false;
+        continue;
+      }
+      const x = Math.round(2 * px(data.step[i])) / 2;
+      if (x !== column) {
+        flush();
+        [column, least, greatest] = [x, low[i], high[i]];
+      } else {
+        least = Math.min(least, low[i]);
+        greatest = Math.max(greatest, high[i]);
+      }
+    }
+    flush();
+    paint.stroke();
+    paint.globalAlpha = 1;
+
+    // Smoothed, bold, with a dot where the run is.
+    paint.lineWidth = 2;
+    paint.beginPath();
+    let [lastX, lastY] = [-9, 0];
+    for (let i = 0; i < data.rows; i++) {
+      if (!Number.isFinite(mild[i])) continue;
+      const x = px(data.step[i]);
+      if (x - lastX < 0.5 && i < data.rows - 1) continue;
+      lastY = py(mild[i]);
+      if (lastX < 0) paint.moveTo(x, lastY);
+      else paint.lineTo(x, lastY);
+      lastX = x;
+    }
+    paint.stroke();
+    if (lastX >= 0) {
+      paint.fillStyle = colour.train;
+      paint.beginPath();
+      paint.arc(lastX, lastY, 3, 0, 7);
+      paint.fill();
+    }
+
+    // Validation: a point an epoch, joined.
+    paint.strokeStyle = paint.fillStyle = colour.text;
+    paint.lineWidth = 1.25;
+    const points = valid.filter((row) => Number.isFinite(row[names[0]])).map((row) => [px(row.step), py(row[names[0]])]);
+    paint.beginPath();
+    points.forEach(([x, y], i) => (i ? paint.lineTo(x, y) : paint.moveTo(x, y)));
+    paint.stroke();
+    if (points.length < (right - left) / 8) {
+      for (const [x, y] of points) {
+        paint.beginPath();
+        paint.arc(x, y, 2.5, 0, 7);
+        paint.fill();
+      }
+    }
+
+    // The read-out: a hairline and dots at the step under the pointer.
+    if (self.at !== null && data.rows) {
+      const row = data.find(self.at);
+      const x = px(data.step[row]);
+      paint.strokeStyle = colour.edge;
+      paint.lineWidth = 1;
+      paint.beginPath();
+      paint.moveTo(Math.round(x) + 0.5, top);
+      paint.lineTo(Math.round(x) + 0.5, bottom);
+      paint.stroke();
+      for (const [v, fill] of [[value[row], colour.ground], [mild[row], colour.train]]) {
+        if (!Number.isFinite(v)) continue;
+        paint.beginPath();
+        paint.arc(x, py(v), 3.5, 0, 7);
+        paint.fillStyle = fill;
+        paint.strokeStyle = colour.train;
+        paint.lineWidth = 1.5;
+        paint.fill();
+        paint.stroke();
+      }
+    }
+    paint.restore();
+  };
+  return self;
+}
+
+function lossRange(data, valid, log) {
+  let [low, high, top] = [Infinity, -Infinity, -Infinity];
+  for (let i = 0; i < data.rows; i++) {
+    if (Number.isFinite(data.smoothLoss[i])) top = Math.max(top, data.smoothLoss[i]);
+    if (!Number.isFinite(data.loss[i])) continue;
+    if (!log || data.low[i] > 0) low = Math.min(low, data.low[i]);
+    high = Math.max(high, data.high[i]);
+  }
+  for (const row of valid) {
+    if (!Number.isFinite(row.loss)) continue;
+    [low, top] = [Math.min(low, row.loss), Math.max(top, row.loss)];
+  }
+  if (!(high > -Infinity)) return log ? { low: -2, high: 0 } : { low: 0, high: 1 };
+  high = Math.max(top, Math.min(high, 1.5 * top)); // a single spike may leave the picture
+  if (log) {
+    if (!(low > 0 && high > 0)) return { low: -2, high: 0 };
+    const from = Math.floor(Math.log10(low));
+    return { low: from, high: Math.max(Math.ceil(Math.log10(high)), from + 1) };
+  }
+  return { low: low < 0 ? -above(-low) : 0, high: above(high) };
+}
+
+function accuracyRange(data, valid) {
+  let low = 1;
+  for (let i = 0; i < data.rows; i++) if (Number.isFinite(data.smoothAccuracy[i])) low = Math.min(low, data.smoothAccuracy[i]);
+  for (const row of valid) if (Number.isFinite(row.accuracy)) low = Math.min(low, row.accuracy);
+  return { low: low >= 0.9 ? 0.9 : low >= 0.5 ? 0.5 : 0, high: 1 };
+}
+
+function render({ model, el }) {
+  const about = model.get("about");
+  const data = series(about.span);
+  let state = { state: "ready", step: 0, total: about.total, epoch: 0, epochs: about.epochs, lr: about.lr, mode: about.mode, device: about.device, speed: {}, message: "", advice: "" };
+  let [valid, epochs, marks] = [[], [], []];
+  const send = (content) => model.send(content);
+
+  // The frame.
+  const field = (name, tag = "output", attributes = {}) => h(tag, { "data-field": name, ...attributes });
+  const act = (name, word, run) => h("button", { type: "button", "data-act": name, onclick: run }, icon(name), word);
+  const badge = field("state", "span", { class: "badge" });
+  const epoch = h("span", {});
+  const progress = h("progress", { max: 1, value: 0, "aria-label": "Training" });
+  const percent = h("span", { class: "muted percent" });
+  const choice = (name, value, ...rest) => h("label", {}, h("input", { type: "radio", name, value, onchange: () => send({ type: name, value }) }), value, ...rest);
+  const rates = Object.fromEntries(["eager", "graph"].map((name) => [name, field(`speed-${name}`, "span", { class: "rate" })]));
+  const modes = h("fieldset", { class: "segment" }, h("legend", { class: "hidden" }, "Mode, with steps per second"), ...["eager", "graph"].map((name) => choice("mode", name, rates[name])));
+  const devices = h("fieldset", { class: "segment" }, h("legend", { class: "hidden" }, "Device"), choice("device", "cpu"), choice("device", "cuda"));
+  const reason = `lab-cuda-${Math.random().toString(36).slice(2)}`;
+  if (about.no_cuda) {
+    const cuda = devices.querySelector("[value=cuda]");
+    cuda.setAttribute("aria-disabled", "true");
+    cuda.setAttribute("aria-describedby", reason);
+    cuda.addEventListener("click", (event) => event.preventDefault()); // it can be focused and read, not taken
+    cuda.closest("label").dataset.tip = about.no_cuda;
+  }
+  const main = act("start", "start", () => (main.dataset.act === "pause" ? send({ type: "pause" }) : send({ type: "start" })));
+  const step = act("step", "step", () => off(step) || send({ type: "step" }));
+  const stop = act("stop", "stop", () => off(stop) || send({ type: "stop" }));
+  const off = (button) => button.getAttribute("aria-disabled") === "true";
+  const rate = h("input", { type: "range", min: -5, max: 1, step: 0.1, "data-field": "lr", "aria-label": "Learning rate" });
+  const rateText = h("output", {});
+
+  const title = `lab-title-${reason.slice(9)}`;
+  const figure = (name, extra, ...keys) => {
+    const output = field(name);
+    const canvas = h("canvas", { tabindex: 0, role: "img" });
+    const node = h("figure", {}, h("header", {}, h("h3", {}, name), ...keys, extra, output), canvas);
+    return { node, output, canvas };
+  };
+  const log = h("button", { type: "button", class: "quiet", "data-act": "log", "aria-pressed": "false", title: "Logarithmic axis: equal distances are equal ratios" }, "log scale");
+  const keys = () => [key("train", "train"), key("valid", "validation")];
+  const loss = figure("loss", log, ...keys());
+  const accuracy = figure("accuracy", null, ...keys());
+  accuracy.node.hidden = !about.classifies;
+  for (const one of [loss, accuracy]) one.node.querySelector(".key.valid").hidden = !about.validates;
+
+  const facts = h("dl", { class: "facts" }, ...about.facts.flatMap(([name, text]) => [h("dt", {}, name), h("dd", {}, text)]));
+  const ready = h("div", { class: "ready" }, h("p", {}, about.classifies ? "Loss and accuracy will be drawn here, step by step." : "The loss will be drawn here, step by step."), facts);
+  const curves = h("div", { class: "curves", hidden: true }, loss.node, accuracy.node);
+  const errorText = h("pre", { role: "alert" });
+  const advice = h("p", { class: "small" });
+  const failed = h("div", { class: "failed", hidden: true }, errorText, advice);
+  const body = h("tbody", {});
+  const columns = ["epoch", "step", "loss", ...(about.classifies ? ["accuracy"] : []), ...(about.validates ? ["validation loss", ...(about.classifies ? ["validation accuracy"] : [])] : [])];
+  const table = h("details", { class: "epochs", hidden: true }, h("summary", {}, "Numbers of each epoch"), h("div", { tabindex: 0, role: "region", "aria-label": "Numbers of each epoch" }, h("table", {}, h("thead", {}, h("tr", {}, ...columns.map((name) => h("th", { class: "n", scope: "col" }, name)))), body)));
+  const spoken = h("span", { "aria-live": "polite" });
+  const steps = field("step", "span");
+  const total = h("span", {});
+
+  const root = h("section", { class: "lab live", "aria-labelledby": title },
+    h("form", { onsubmit: (event) => event.preventDefault() }, // radio groups are apart for each form
+      h("header", { class: "bar" },
+        h("h2", { id: title }, h("span", { class: "muted" }, "train: "), about.title), badge,
+        h("span", { class: "group run" }, epoch, progress, percent),
+        h("span", { class: "group" }, modes, h("span", { class: "muted small" }, "steps/s"))),
+      h("div", { class: "controls" },
+        h("span", { class: "join", role: "group", "aria-label": "Run" }, main, step, stop),
+        h("label", { class: "field" }, "learning rate ", rate, rateText),
+        h("span", { class: "field" }, "batch ", h("span", { class: "num" }, whole(about.batch))),
+        h("span", { class: "group device" }, devices, ...(about.no_cuda ? [h("span", { class: "muted small" }, about.no_cuda_short), h("span", { class: "hidden", id: reason }, about.no_cuda)] : [])))),
+    ready, curves, failed, table,
+    h("footer", { class: "status" }, spoken, h("span", {}, "step ", steps, total, about.seed === null ? "" : `, seed ${about.seed}`)));
+  shield(root);
+  el.append(root);
+
+  const charts = [
+    [loss, chart(loss.canvas, root, ["loss", "low", "high", "smoothLoss"], lossRange)],
+    [accuracy, chart(accuracy.canvas, root, ["accuracy", "accuracy", "accuracy", "smoothAccuracy"], accuracyRange)],
+  ];
+
+  // Colours: a canvas cannot take a token, and the theme may change.
+  let colour = null;
+  const colours = () => {
+    const [train, text, muted, line, edge, ground] = ["input", "fg", "muted", "line", "edge", "bg"].map((name) => ink(`--lab-${name}`, root));
+    colour = { train, text, muted, line, edge, ground, font: getComputedStyle(root).fontFamily };
+  };
+
+  // Drawing: at most once a frame, and only when something is new.
+  let frame = 0;
+  const paint = () => {
+    frame = 0;
+    if (!root.isConnected || curves.hidden) return;
+    if (!colour) colours();
+    // The axis of steps ends at the whole run, or at a half, a quarter, ... of it: few jumps, no lost corner.
+    let end = state.total ?? above(Math.max(state.step, 20));
+    if (state.total) while (end / 2 >= Math.max(state.step * 1.02, 10) && end > state.total / 16) end = Math.ceil(end / 2);
+    for (const [one, picture] of charts) if (!one.node.hidden) picture.draw(data, valid, marks, Math.max(end, state.step, 1), colour);
+  };
+  const redraw = () => (frame ||= requestAnimationFrame(paint));
+
+  // Words and numbers, calmly.
+  const now = () => performance.now();
+  const shown = { at: -Infinity, spoken: -Infinity, state: null, words: "", timer: 0 };
+  const last = (name) => (data.rows ? state[name] : null);
+  const results = (row) => `loss ${number(row.loss)}` + (about.classifies ? `, accuracy ${number(row.accuracy)}` : "");
+  // What stays true for a while: the line is read aloud, and must not speak with every step.
+  const sentence = () => {
+    const [row, check] = [epochs[epochs.length - 1], valid[valid.length - 1]];
+    const checked = check ? `; validation ${results(check)}` : "";
+    switch (state.state) {
+      case "ready": return `Ready. Start trains ${whole(about.epochs)} ${about.epochs === 1 ? "epoch" : "epochs"}; step does one step and waits.`;
+      case "running": return `Training in ${state.mode} mode on ${state.device}.` + (row ? ` Epoch ${whole(row.epoch)}: ${results(row)}${checked}.` : "");
+      case "paused": return state.step ? `Paused after step ${whole(state.step)}: ${results(state)}.` : "Paused before the first step.";
+      case "stopping": return "Stopping when this step is done.";
+      case "stopped": return `${state.message}.`;
+      case "done": return `Done after ${whole(state.epoch)} ${state.epoch === 1 ? "epoch" : "epochs"}: ${results(row ?? state)}${checked}.`;
+      default: return state.step ? `Failed after step ${whole(state.step)}. The message says where and what to do.` : "Failed. The message says where and what to do.";
+    }
+  };
+  const words = () => {
+    clearTimeout(shown.timer);
+    shown.timer = 0;
+    shown.at = now();
+    const alive = ["running", "paused", "stopping"].includes(state.state);
+    const part = state.total ? state.step / state.total : 0;
+    badge.textContent = state.state;
+    badge.className = `badge ${state.state === "done" ? "good" : state.state === "failed" ? "bad" : ""}`;
+    epoch.textContent = `epoch ${whole(Math.min(state.epoch + (alive ? 1 : 0), state.epochs))} of ${whole(state.epochs)}`;
+    progress.value = Math.min(part, 1);
+    percent.textContent = `${Math.floor(100 * Math.min(part, 1))} %`;
+    steps.textContent = whole(state.step);
+    total.textContent = state.total ? ` of ${whole(state.total)}` : "";
+    for (const [name, node] of Object.entries(rates)) node.textContent = state.speed[name] ? whole(Number(state.speed[name].toPrecision(3))) : "–";
+    if (charts[0][1].at === null) {
+      loss.output.textContent = last("loss") === null ? "" : number(state.loss);
+      accuracy.output.textContent = last("accuracy") === null ? "" : number(state.accuracy);
+    }
+
+    const does = state.state === "running" || state.state === "stopping" ? "pause" : "start";
+    const word = { ready: "start", paused: "resume", stopped: "go on", failed: "start again", done: `${about.epochs} more ${about.epochs === 1 ? "epoch" : "epochs"}` }[state.state] ?? "pause";
+    if (main.dataset.word !== word) {
+      main.dataset.act = does;
+      main.dataset.word = word;
+      main.replaceChildren(icon(does), word);
+    }
+    main.classList.add("primary");
+    stop.setAttribute("aria-disabled", String(!alive || state.state === "stopping"));
+    step.setAttribute("aria-disabled", String(state.state === "stopping"));
+    modes.querySelector(`[value=${state.mode}]`).checked = true;
+    devices.querySelector(`[value=${state.device}]`).checked = true;
+    if (now() > held) showRate(state.lr);
+
+    ready.hidden = data.rows > 0 || state.state === "failed";
+    curves.hidden = data.rows === 0;
+    failed.hidden = state.state !== "failed";
+    if (!failed.hidden && errorText.textContent !== state.message) {
+      errorText.textContent = state.message;
+      advice.textContent = state.advice;
+    }
+    fillTable();
+    const words = sentence();
+    if (shown.state !== state.state || (words !== shown.words && now() - shown.spoken > SPOKEN)) {
+      [shown.state, shown.words, shown.spoken] = [state.state, words, now()];
+      spoken.textContent = words;
+      const over = `over ${whole(state.step)} steps, ${data.rows ? "" : "empty"}`;
+      loss.canvas.setAttribute("aria-label", `Loss ${over}from ${number(data.loss[0])} to ${number(state.loss)}. Arrow keys read it step by step.`);
+      accuracy.canvas.setAttribute("aria-label", `Accuracy ${over}now ${number(state.accuracy)}. Arrow keys read it step by step.`);
+    }
+  };
+  const refresh = (at_once) => {
+    if (at_once || now() - shown.at >= CALM) words();
+    else shown.timer ||= setTimeout(words, CALM - (now() - shown.at));
+    redraw();
+  };
+  const fillTable = () => {
+    table.hidden = epochs.length === 0;
+    for (const row of epochs.slice(body.children.length)) {
+      const check = valid.find((other) => other.epoch === row.epoch);
+      const cells = [whole(row.epoch), whole(row.step), number(row.loss)];
+      if (about.classifies) cells.push(number(row.accuracy));
+      if (about.validates) cells.push(check ? number(check.loss) : "", ...(about.classifies ? [check ? number(check.accuracy) : ""] : []));
+      body.append(h("tr", {}, ...cells.map((text) => h("td", { class: "n" }, text))));
+    }
+  };
+
+  // The learning rate: sent while the thumb moves, but not more than 8 times a second.
+  let [held, waiting] = [0, 0];
+  const showRate = (value) => {
+    rate.value = Math.log10(Math.max(value, 1e-9));
+    rate.style.setProperty("--at", `${(100 * (rate.value - rate.min)) / (rate.max - rate.min)}%`);
+    rate.setAttribute("aria-valuetext", setting(value));
+    rateText.textContent = setting(value);
+  };
+  const chosen = () => Number((10 ** Number(rate.value)).toPrecision(2));
+  const sendRate = () => {
+    clearTimeout(waiting);
+    waiting = 0;
+    send({ type: "lr", value: chosen() });
+  };
+  rate.addEventListener("input", () => {
+    held = now() + 600; // until the kernel has answered, the page's value stands
+    showRate(chosen());
+    waiting ||= setTimeout(sendRate, 125);
+  });
+  rate.addEventListener("change", sendRate);
+
+  // Read-out under the pointer and by keys, in both charts at once.
+  const readout = (at, say) => {
+    for (const [one, picture] of charts) {
+      picture.at = at;
+      one.node.classList.toggle("reading", at !== null);
+    }
+    if (at === null) {
+      loss.output.textContent = last("loss") === null ? "" : number(state.loss);
+      accuracy.output.textContent = last("accuracy") === null ? "" : number(state.accuracy);
+    } else if (data.rows) {
+      const row = data.find(at);
+      const name = data.count[row] > 1 ? `steps ${whole(data.step[row] - data.count[row] + 1)}–${whole(data.step[row])}` : `step ${whole(data.step[row])}`;
+      const text = (value, mild) => `${name}  ○ ${number(value)}  ● ${number(mild)}`; // the dots that are drawn
+      loss.output.textContent = text(data.loss[row], data.smoothLoss[row]);
+      accuracy.output.textContent = text(data.accuracy[row], data.smoothAccuracy[row]);
+      if (say) spoken.textContent = `${name}: loss ${number(data.loss[row])}, smoothed ${number(data.smoothLoss[row])}` + (about.classifies ? `; accuracy ${number(data.accuracy[row])}.` : ".");
+    }
+    redraw();
+  };
+  for (const [{ canvas }, picture] of charts) {
+    canvas.addEventListener("pointermove", (event) => readout(Math.min(Math.max(picture.stepAt(event.offsetX) ?? 1, 1), state.step)));
+    canvas.addEventListener("pointerleave", () => readout(null));
+    canvas.addEventListener("blur", () => readout(null));
+    canvas.addEventListener("keydown", (event) => {
+      const row = data.find(picture.at ?? state.step);
+      const jump = Math.max(1, Math.round(data.rows / 100)) * (event.shiftKey ? 10 : 1);
+      const to = { ArrowLeft: row - (picture.at === null ? 0 : jump), ArrowRight: row + jump, Home: 0, End: data.rows - 1 }[event.key];
+      if (event.key === "Escape") readout(null);
+      if (to === undefined || !data.rows) return;
+      event.preventDefault();
+      readout(data.step[Math.min(Math.max(to, 0), data.rows - 1)], true);
+    });
+  }
+  log.addEventListener("click", () => {
+    charts[0][1].log = !charts[0][1].log;
+    log.setAttribute("aria-pressed", String(charts[0][1].log));
+    redraw();
+  });
+
+  // Messages.
+  let asked = false;
+  const ask = () => {
+    if (!asked) send({ type: "hello" });
+    asked = true;
+  };
+  const receive = (content, buffers) => {
+    if (content.type !== "update") return;
+    if (content.reset) {
+      data.clear();
+      [valid, epochs, marks] = [[], [], []];
+      body.replaceChildren();
+      asked = false;
+    } else if (content.first !== data.steps) return ask(); // something was missed: all of it again
+    const view = buffers?.[0];
+    if (view) data.add(view instanceof Float32Array ? view : new Float32Array((view.buffer ?? view).slice(view.byteOffset ?? 0, (view.byteOffset ?? 0) + view.byteLength)));
+    valid.push(...content.validation);
+    epochs.push(...content.epoch_rows);
+    marks.push(...content.marks);
+    const changed = content.now.state !== state.state;
+    state = content.now;
+    if (state.loss === null) state.loss = NaN;
+    refresh(changed || content.reset || state.state !== "running");
+  };
+  model.on("msg:custom", receive);
+
+  const sized = new ResizeObserver(redraw);
+  sized.observe(curves);
+  const themed = () => {
+    colour = null;
+    redraw();
+  };
+  const watcher = new MutationObserver(themed);
+  for (const node of [document.body, document.documentElement]) watcher.observe(node, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-jp-theme-name", "class", "style"] });
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  dark.addEventListener("change", themed);
+  words();
+  ask();
+
+  return () => {
+    model.off("msg:custom", receive);
+    sized.disconnect();
+    watcher.disconnect();
+    dark.removeEventListener("change", themed);
+    clearTimeout(shown.timer);
+    clearTimeout(waiting);
+    cancelAnimationFrame(frame);
+  };
+}
+
+export default { render };
