@@ -6,6 +6,8 @@ import os
 # them, so that results do not hang on the number of cores and two processes do not fight.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
+# A lesson says the same whatever a learner on this machine has done before.
+os.environ["MINITORCH_LAB_PROGRESS"] = "off"
 # Matplotlib draws into memory; Jupyter finds this environment's kernel and widgets before a user's.
 os.environ.setdefault("MPLBACKEND", "agg")
 os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")

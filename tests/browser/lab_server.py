@@ -59,6 +59,7 @@ def serve(root: Path, home: Path, start_seconds: float = 60) -> Iterator[Server]
         "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
         "IPYTHONDIR": str(home / "ipython"),
         "JUPYTER_PREFER_ENV_PATH": "1",
+        "MINITORCH_LAB_PROGRESS": "off",
     }
     token, port = secrets.token_hex(16), _free_port()
     command = [
