@@ -176,6 +176,15 @@ class Generator:
             }
             self._seed, self._spare = seed, spare if has_spare else None
 
+    def clone_state(self) -> Generator:
+        """A new generator that goes on from here, with the same numbers."""
+        twin = Generator(self.device)
+        twin.set_state(self.get_state())
+        return twin
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Generator:
+        return self.clone_state()
+
     def _reset(self, seed: int) -> None:
         self._legacy.seed(seed % 2**32)
         self._seed = seed

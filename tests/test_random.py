@@ -1,8 +1,10 @@
 """The generator: PyTorch's numbers, recorded ones and, where PyTorch is installed, live ones."""
 
+import copy
 import platform
 import threading
 import zlib
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -241,6 +243,14 @@ def test_seeding_forgets_the_spare_number() -> None:
     assert g.manual_seed(42).normal(1).item() == first
 
 
+def test_copies_go_on_alone() -> None:
+    g = seeded()
+    g.normal(1)
+    twins = [g.clone_state(), copy.deepcopy(g)]
+    expected = g.normal(4).tolist()
+    assert [twin.normal(4).tolist() for twin in twins] == [expected, expected]
+
+
 def test_generators_are_independent() -> None:
     a, b = seeded(1), seeded(1)
     a.uniform(100)
@@ -277,6 +287,31 @@ def test_threads_share_a_generator_without_losing_or_doubling_a_draw() -> None:
     for thread in threads:
         thread.join()
     assert sorted(found) == sorted(seeded().uniform(4 * 200 * 7).tolist())
+
+
+# --- one rounding for a product and a sum ---
+
+
+def test_fma32_where_two_roundings_would_differ() -> None:
+    ulp = 2.0**-23
+    # a b + c lies a little below the middle between 1 + ulp and 1 + 2 ulp; float64 rounds it to
+    # the middle, and from there the even neighbour is the upper one.
+    a = np.array([(1 + ulp) * ulp / 2, 1.0], np.float32)
+    b, c = 1 - ulp, 1 + ulp
+    naive = (a.astype(np.float64) * b + c).astype(np.float32)
+    assert naive[0] == np.float32(1 + 2 * ulp)
+    assert random._fma32(a, b, c)[0] == np.float32(1 + ulp)
+    assert random._fma32(-a, b, -c)[0] == -np.float32(1 + ulp)
+    assert random._fma32(a, b, c)[1] == naive[1]
+
+
+def test_fma64_is_the_rounded_exact_number() -> None:
+    pick = np.random.RandomState(0)
+    for _ in range(50):
+        a = pick.randn(40) * 2.0 ** pick.randint(-60, 60, 40)
+        b, c = (float(v) for v in pick.randn(2) * 2.0 ** pick.randint(-60, 60, 2))
+        exact = [float(Fraction(x) * Fraction(b) + Fraction(c)) for x in a.tolist()]
+        assert random._fma64(a, b, c).tolist() == exact
 
 
 # --- ranges and shapes ---

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ...errors import KindError, ShapeError, describe
-from ...tensor import Tensor, stack, tensor
+from ...ops.movement import stack
+from ...tensor import Tensor, make, tensor
 
 
 def default_collate(batch: Sequence[Any]) -> Any:
@@ -19,8 +20,8 @@ def default_collate(batch: Sequence[Any]) -> Any:
     dict each member is put together by itself.
     Raises ShapeError where samples differ in shape, KindError for other types.
 
-    >>> default_collate([(0, {"x": 1.0}), (1, {"x": 2.0})])
-    [tensor([0, 1]), {'x': tensor([1., 2.], dtype=minitorch_lab.float64)}]
+    >>> default_collate([(0, {"x": True}), (1, {"x": False})])
+    [tensor([0, 1]), {'x': tensor([ True, False])}]
     """
     first = batch[0]
     if isinstance(first, Tensor):
@@ -29,14 +30,14 @@ def default_collate(batch: Sequence[Any]) -> Any:
     if isinstance(first, np.ndarray):
         _of_numbers(first)
         _same_shape([sample.shape for sample in batch])
-        return tensor(np.stack(batch))
+        return make(np.stack(batch))
     if isinstance(first, np.generic):
         _of_numbers(first)
-        return tensor(np.array(batch))
+        return make(np.array(batch))
     if isinstance(first, float):
-        return tensor(np.array(batch, np.float64))
+        return make(np.array(batch, np.float64))
     if isinstance(first, int):
-        return tensor(np.array(batch))
+        return make(np.array(batch))
     if isinstance(first, str | bytes):
         return batch
     if isinstance(first, Mapping):
@@ -58,8 +59,8 @@ def default_collate(batch: Sequence[Any]) -> Any:
 def default_convert(data: Any) -> Any:
     """The arrays in one sample as tensors: what a loader without batches does.
 
-    >>> default_convert((np.zeros(2), "a"))
-    [tensor([0., 0.], dtype=minitorch_lab.float64), 'a']
+    >>> default_convert((np.arange(2), "a"))
+    [tensor([0, 1]), 'a']
     """
     if isinstance(data, Tensor | str | bytes):
         return data

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...errors import ArgumentError, IndexingError, KindError, ShapeError, describe
 from ...random import Generator, default_generator
-from ...tensor import Tensor
+from ...tensor import Tensor, make
 
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
@@ -110,7 +110,12 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
         """
         where = np.array(indices, dtype=np.int64)
         try:
-            return [item[where] for item in self.tensors]
+            return [
+                make(item.array.take(where, axis=0))
+                if type(item.array) is np.ndarray and not item.requires_grad
+                else item[where]
+                for item in self.tensors
+            ]
         except IndexError:
             size = len(self)
             wrong = next((i for i in indices if not -size <= i < size), indices)
@@ -236,7 +241,7 @@ def random_split(
 
     >>> train, test = random_split(range(10), [0.8, 0.2], Generator().manual_seed(42))
     >>> list(test.indices)
-    [8, 4]
+    [3, 7]
     """
     size = len(dataset)
     sizes = _part_sizes(size, list(lengths))

@@ -91,9 +91,9 @@ class RandomSampler(Sampler[int]):
         else:
             for _ in range(rounds):
                 yield from source.permutation(size)
-            # PyTorch shuffles once more here also for a rest of 0, and a generator that is given
-            # would show it
-            yield from source.permutation(size)[:rest]
+            # PyTorch shuffles once more also for a rest of 0: a generator that was given shows it
+            if rest or self.generator is not None:
+                yield from source.permutation(size)[:rest]
 
     def __len__(self) -> int:
         return self.num_samples
