@@ -19,7 +19,7 @@ class DType:
     """A data type, such as ``float32``.
 
     >>> float32, float32.itemsize, float32.is_floating_point
-    (minitorch_lab.float32, 4, True)
+    (lab.float32, 4, True)
     """
 
     __slots__ = ("is_floating_point", "itemsize", "kind", "name", "np")
@@ -32,7 +32,7 @@ class DType:
         self.itemsize = self.np.itemsize
 
     def __repr__(self) -> str:
-        return f"minitorch_lab.{self.name}"
+        return f"lab.{self.name}"
 
     def __reduce__(self) -> tuple[Any, ...]:  # so that copies are the same object
         return (dtype_of, (self.name,))
@@ -58,7 +58,7 @@ def dtype_of(like: Any) -> DType:
 
     >>> import numpy as np
     >>> dtype_of(np.float32), dtype_of("int64")
-    (minitorch_lab.float32, minitorch_lab.int64)
+    (lab.float32, lab.int64)
     """
     if isinstance(like, DType):
         return like

@@ -36,6 +36,10 @@ class NonFiniteError(LabError, ArithmeticError):
     """NaN or infinity where a number is needed."""
 
 
+class ComputeError(LabError, RuntimeError):
+    """An op that failed on inputs which looked right."""
+
+
 class ArgumentError(LabError, ValueError):
     """An argument of the right type with a wrong value."""
 

@@ -194,7 +194,7 @@ class Op:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self.bind is not None:
             args, kwargs = self.bind(*args, **kwargs)
-        return INTERPRETER.get().apply(self, args, kwargs)
+        return INTERPRETER.get(_ordinary).apply(self, args, kwargs)
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
@@ -323,7 +323,20 @@ class Compute:
 
 
 COMPUTE = Compute()
-INTERPRETER: ContextVar[Any] = ContextVar("interpreter", default=COMPUTE)
+# Unset, a call has the ordinary meaning, which tensor.py names: new threads start with it.
+INTERPRETER: ContextVar[Any] = ContextVar("interpreter")
+_ordinary: Any = COMPUTE
+
+
+def set_ordinary(interpreter: Any) -> None:
+    """Name the interpreter of code that chose none."""
+    global _ordinary
+    _ordinary = interpreter
+
+
+def current() -> Any:
+    """The interpreter that calls of ops ask now."""
+    return INTERPRETER.get(_ordinary)
 
 
 # Dtypes ------------------------------------------------------------------------------------

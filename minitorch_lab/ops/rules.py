@@ -73,6 +73,22 @@ def reduce_shape(x: Spec, dim: tuple[int, ...], keepdim: bool, **attrs: Any) -> 
     return replace(x, shape=reduced(x.shape, dim, keepdim))
 
 
+def check_cat(*xs: Spec, dim: int) -> Spec:
+    """Joining along ``dim``: all other sizes are equal."""
+    first = xs[0].shape
+    for i, x in enumerate(xs):
+        same = len(x.shape) == len(first) and all(
+            a == b for k, (a, b) in enumerate(zip(x.shape, first, strict=True)) if k != dim
+        )
+        if not same or not first:
+            raise Mismatch(
+                "the tensors do not fit together",
+                f"expected sizes like {first} except in dimension {dim}, got {x.shape} for tensors[{i}]",
+            )
+    total = sum(x.shape[dim] for x in xs)
+    return replace(xs[0], shape=(*first[:dim], total, *first[dim + 1 :]))
+
+
 # Costs -------------------------------------------------------------------------------------
 
 

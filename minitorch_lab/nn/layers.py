@@ -1,0 +1,295 @@
+"""The layers: modules that hold parameters or settings for one function."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Any
+
+from .. import creation
+from ..errors import ArgumentError, IndexingError, KindError, describe
+from ..ops.rules import pair
+from ..tensor import Tensor
+from . import functional as F
+from . import init
+from .module import Module, Parameter
+
+
+def _count(name: str, value: Any, least: int = 1) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise KindError(f"{name}: expected an int, got {describe(value)}")
+    if value < least:
+        raise ArgumentError(f"{name}={value}: expected {least} or more")
+    return value
+
+
+class Linear(Module):
+    r"""A linear layer, :math:`y = x W^\top + b`.
+
+    Shapes: input ``(..., in_features)``, output ``(..., out_features)``, weight
+    ``(out_features, in_features)``. Both start uniform within :math:`\pm 1/\sqrt{in}`.
+    """
+
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None
+    ) -> None:
+        super().__init__()
+        self.in_features = _count("in_features", in_features)
+        self.out_features = _count("out_features", out_features)
+        empty = creation.empty(out_features, in_features, device=device, dtype=dtype)
+        self.weight = Parameter(empty)
+        self.bias = (
+            Parameter(creation.empty(out_features, device=device, dtype=dtype)) if bias else None
+        )
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw new first values."""
+        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+        if self.bias is not None:
+            bound = 1 / math.sqrt(self.in_features)
+            init.uniform_(self.bias, -bound, bound)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply the layer to ``(..., in_features)``."""
+        return F.linear(input, self.weight, self.bias)  # type: ignore[no-any-return]
+
+    def extra_repr(self) -> str:
+        """The settings."""
+        return (
+            f"in_features={self.in_features}, out_features={self.out_features}, "
+            f"bias={self.bias is not None}"
+        )
+
+
+class Conv2d(Module):
+    """2-D convolution.
+
+    Shapes: input ``(N, in_channels, H, W)``, output ``(N, out_channels, H', W')`` with
+    ``H' = (H + 2 padding - dilation (kernel - 1) - 1) // stride + 1``.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] | str = 0,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        self.in_channels = _count("in_channels", in_channels)
+        self.out_channels = _count("out_channels", out_channels)
+        self.groups = _count("groups", groups)
+        if in_channels % groups or out_channels % groups:
+            raise ArgumentError(
+                f"groups={groups} must divide in_channels={in_channels} and "
+                f"out_channels={out_channels}"
+            )
+        self.kernel_size = pair(kernel_size, "kernel_size")
+        self.stride = pair(stride, "stride")
+        self.padding = padding if isinstance(padding, str) else pair(padding, "padding")
+        self.dilation = pair(dilation, "dilation")
+        self.weight = Parameter(
+            creation.empty(out_channels, in_channels // groups, *self.kernel_size)
+        )
+        self.bias = Parameter(creation.empty(out_channels)) if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw new first values."""
+        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+        if self.bias is not None:
+            fan_in, _ = init.fans(self.weight)
+            bound = 1 / math.sqrt(fan_in)
+            init.uniform_(self.bias, -bound, bound)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply the layer to ``(N, in_channels, H, W)``."""
+        return F.conv2d(  # type: ignore[no-any-return]
+            input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
+        )
+
+    def extra_repr(self) -> str:
+        """The settings."""
+        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}"
+        text += f", stride={self.stride}"
+        if self.padding != (0, 0):
+            text += f", padding={self.padding!r}"
+        if self.dilation != (1, 1):
+            text += f", dilation={self.dilation}"
+        if self.groups != 1:
+            text += f", groups={self.groups}"
+        return text + ("" if self.bias is not None else ", bias=False")
+
+
+class MaxPool2d(Module):
+    """The largest entry of each window; the stride is the window unless given.
+
+    Shapes: ``(N, C, H, W)`` to ``(N, C, H', W')``.
+    """
+
+    def __init__(
+        self,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] | None = None,
+        padding: int | tuple[int, int] = 0,
+        dilation: int | tuple[int, int] = 1,
+    ) -> None:
+        super().__init__()
+        pair(kernel_size, "kernel_size")
+        self.kernel_size = kernel_size
+        self.stride = kernel_size if stride is None else stride
+        self.padding, self.dilation = padding, dilation
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply the layer to ``(N, C, H, W)``."""
+        return F.max_pool2d(  # type: ignore[no-any-return]
+            input, self.kernel_size, self.stride, self.padding, self.dilation
+        )
+
+    def extra_repr(self) -> str:
+        """The settings."""
+        return (
+            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, "
+            f"dilation={self.dilation}, ceil_mode=False"
+        )
+
+
+class Flatten(Module):
+    """Join dimensions into one: ``(N, C, H, W)`` becomes ``(N, C * H * W)``."""
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        super().__init__()
+        self.start_dim, self.end_dim = start_dim, end_dim
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Flatten ``input``."""
+        return F.flatten(input, self.start_dim, self.end_dim)  # type: ignore[no-any-return]
+
+    def extra_repr(self) -> str:
+        """The settings."""
+        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+
+class ReLU(Module):
+    """max(0, x) for each entry."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply it."""
+        return F.relu(input)  # type: ignore[no-any-return]
+
+
+class Tanh(Module):
+    """The hyperbolic tangent of each entry."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply it."""
+        return F.tanh(input)  # type: ignore[no-any-return]
+
+
+class Sigmoid(Module):
+    """The logistic function of each entry."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply it."""
+        return F.sigmoid(input)  # type: ignore[no-any-return]
+
+
+class Dropout(Module):
+    """Zero each entry with probability ``p`` while training; nothing in evaluation."""
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__()
+        F.check_probability(p)
+        self.p = p
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply it."""
+        return F.dropout(input, self.p, self.training)
+
+    def extra_repr(self) -> str:
+        """The settings."""
+        return f"p={self.p}, inplace=False"
+
+
+class Identity(Module):
+    """Gives back what it gets."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Give it back."""
+        return input
+
+
+class Sequential(Module):
+    """Modules one after the other.
+
+    >>> Sequential(Flatten(), ReLU())
+    Sequential(
+      (0): Flatten(start_dim=1, end_dim=-1)
+      (1): ReLU()
+    )
+    """
+
+    def __init__(self, *modules: Any) -> None:
+        super().__init__()
+        named = (
+            modules[0].items()
+            if len(modules) == 1 and isinstance(modules[0], OrderedDict)
+            else ((str(i), m) for i, m in enumerate(modules))
+        )
+        for name, module in named:
+            self.add_module(name, module)
+
+    def forward(self, input: Any) -> Any:
+        """Pass ``input`` through all modules."""
+        for module in self._modules.values():
+            input = module(input)
+        return input
+
+    def __getitem__(self, index: int | slice) -> Any:
+        modules = list(self._modules.values())
+        if isinstance(index, slice):
+            return Sequential(*modules[index])
+        if not -len(modules) <= index < len(modules):
+            raise IndexingError(f"Sequential has {len(modules)} modules, no number {index}")
+        return modules[index]
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self._modules.values())
+
+    def append(self, module: Module) -> Sequential:
+        """Add a module at the end."""
+        self.add_module(str(len(self)), module)
+        return self
+
+
+class MSELoss(Module):
+    """Mean squared error. Shapes: input and target alike."""
+
+    def __init__(self, reduction: str = "mean") -> None:
+        super().__init__()
+        self.reduction = reduction
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """The loss."""
+        return F.mse_loss(input, target, self.reduction)
+
+
+class CrossEntropyLoss(Module):
+    """Cross entropy of raw scores ``(N, classes)`` and int64 classes ``(N,)``."""
+
+    def __init__(self, reduction: str = "mean") -> None:
+        super().__init__()
+        self.reduction = reduction
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """The loss."""
+        return F.cross_entropy(input, target, self.reduction)

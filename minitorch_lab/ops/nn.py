@@ -1,0 +1,559 @@
+"""Convolution, pooling and losses: primitives of networks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ..errors import DTypeError, IndexingError
+from ..op import (
+    Attrs,
+    Cost,
+    Mismatch,
+    Spec,
+    apart,
+    check_same_dtype,
+    integers,
+    normal,
+    op,
+    sample,
+)
+from . import elementwise as e
+from .indexing import check_range, gather
+from .linalg import product
+from .movement import reshape, transpose, unsqueeze
+from .reduce import log_softmax, mean, softmax, sum
+from .rules import need_float, pair, per_entry, per_input
+
+Bound = tuple[tuple[Any, ...], Attrs]
+Pair = tuple[int, int]
+
+
+# Windows -----------------------------------------------------------------------------------
+
+
+def out_size(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
+    """How many places a window has along a side: 28 with a kernel of 3 gives 26."""
+    return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+
+
+def _windows(
+    size: Pair, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> tuple[Pair, list[tuple[int, int, slice, slice]]]:
+    """The places of a window, and for each of its entries the slices of the padded picture."""
+    oh, ow = (
+        out_size(n, k, s, p, d)
+        for n, k, s, p, d in zip(size, kernel_size, stride, padding, dilation, strict=True)
+    )
+    entries = []
+    for i in range(kernel_size[0]):
+        for j in range(kernel_size[1]):
+            top, left = i * dilation[0], j * dilation[1]
+            rows = slice(top, top + stride[0] * (oh - 1) + 1, stride[0])
+            columns = slice(left, left + stride[1] * (ow - 1) + 1, stride[1])
+            entries.append((i, j, rows, columns))
+    return (oh, ow), entries
+
+
+def _padded(xp: Any, x: Any, padding: Pair, value: float) -> Any:
+    if padding == (0, 0):
+        return x
+    n, c, height, width = x.shape
+    out = xp.full((n, c, height + 2 * padding[0], width + 2 * padding[1]), value, x.dtype)
+    out[:, :, padding[0] : padding[0] + height, padding[1] : padding[1] + width] = x
+    return out
+
+
+def _check_window(
+    x: Spec, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> Pair:
+    if x.ndim != 4:
+        raise Mismatch(
+            "input needs 4 dimensions",
+            f"expected (N, C, H, W): pictures, channels, height, width; got {x.shape}",
+            "a batch of grey pictures (N, H, W) gets its channel by .unsqueeze(1)"
+            if x.ndim == 3
+            else "",
+        )
+    for name, value, least in (
+        ("kernel_size", kernel_size, 1),
+        ("stride", stride, 1),
+        ("padding", padding, 0),
+        ("dilation", dilation, 1),
+    ):
+        if min(value) < least:
+            raise Mismatch(f"{name} is too small", f"expected {least} or more, got {value}")
+    sizes = tuple(
+        out_size(n, k, s, p, d)
+        for n, k, s, p, d in zip(x.shape[2:], kernel_size, stride, padding, dilation, strict=True)
+    )
+    if min(sizes) < 1:
+        raise Mismatch(
+            "the window is larger than the picture",
+            f"expected a window of at most {x.shape[2:]} plus padding, got {kernel_size}",
+        )
+    return sizes[0], sizes[1]
+
+
+WINDOW = {"kernel_size": (2, 2), "stride": (1, 1), "padding": (1, 0), "dilation": (1, 1)}
+
+
+def _unfold_forward(
+    xp: Any, input: Any, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> Any:
+    n, c = input.shape[:2]
+    (oh, ow), entries = _windows(input.shape[2:], kernel_size, stride, padding, dilation)
+    x = _padded(xp, input, padding, 0)
+    out = xp.empty((n, c, kernel_size[0], kernel_size[1], oh, ow), input.dtype)
+    for i, j, rows, columns in entries:
+        out[:, :, i, j] = x[:, :, rows, columns]
+    return out.reshape(n, c * kernel_size[0] * kernel_size[1], oh * ow)
+
+
+def _unfold_shape(
+    x: Spec, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> Spec:
+    oh, ow = _check_window(x, kernel_size, stride, padding, dilation)
+    n, c = x.shape[:2]
+    return replace(x, shape=(n, c * kernel_size[0] * kernel_size[1], oh * ow))
+
+
+unfold = op(
+    "unfold",
+    "The windows of each picture as columns: (N, C, H, W) becomes (N, C * kh * kw, places).",
+    forward=_unfold_forward,
+    vjp=lambda g, y, x, **window: fold(g, shape=tuple(x.shape), **window),
+    shape=_unfold_shape,
+    formula=(r"Y = \text{windows of } X", r"\bar X = \text{windows of } \bar Y, \text{ added up}"),
+    cost=per_entry(0),
+    samples=[sample(normal(2, 3, 4, 5), **WINDOW)],
+)
+
+
+def _fold_forward(
+    xp: Any,
+    input: Any,
+    shape: tuple[int, ...],
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+) -> Any:
+    n, c, height, width = shape
+    (oh, ow), entries = _windows((height, width), kernel_size, stride, padding, dilation)
+    columns_of = input.reshape(n, c, kernel_size[0], kernel_size[1], oh, ow)
+    out = xp.zeros((n, c, height + 2 * padding[0], width + 2 * padding[1]), input.dtype)
+    for i, j, rows, columns in entries:
+        out[:, :, rows, columns] += columns_of[:, :, i, j]
+    if padding == (0, 0):
+        return out
+    return out[:, :, padding[0] : padding[0] + height, padding[1] : padding[1] + width]
+
+
+fold = op(
+    "fold",
+    "Columns put back to their places and added up: the gradient of unfold.",
+    forward=_fold_forward,
+    vjp=lambda g, y, x, shape, **window: unfold(g, **window),
+    shape=lambda x, shape, **window: replace(x, shape=shape),
+    formula=(r"Y = \text{windows } X, \text{ added up}", r"\bar X = \text{windows of } \bar Y"),
+    cost=per_input(),
+    samples=[sample(normal(2, 12, 20), shape=(2, 3, 3, 6), kernel_size=(2, 2), stride=(1, 1), padding=(1, 0), dilation=(1, 1))],
+)
+
+
+# Convolution -------------------------------------------------------------------------------
+
+
+def _conv_bind(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: int | Pair = 1,
+    padding: int | Pair | str = 0,
+    dilation: int | Pair = 1,
+    groups: int = 1,
+) -> Bound:
+    dilated = pair(dilation, "dilation")
+    if padding == "valid":
+        padding = 0
+    elif padding == "same":
+        kernel = weight.shape[2:]
+        padding = tuple(d * (k - 1) // 2 for d, k in zip(dilated, kernel, strict=True))  # type: ignore[assignment]
+    attrs = {
+        "stride": pair(stride, "stride"),
+        "padding": pair(padding, "padding"),  # type: ignore[arg-type]
+        "dilation": dilated,
+        "groups": groups,
+    }
+    return ((input, weight) if bias is None else (input, weight, bias)), attrs
+
+
+def _conv_shape(
+    x: Spec,
+    w: Spec,
+    b: Spec | None = None,
+    *,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> Spec:
+    check_same_dtype(x, w, names=("input", "weight"))
+    if w.ndim != 4:
+        raise Mismatch(
+            "weight needs 4 dimensions", f"expected (out, in / groups, kh, kw), got {w.shape}"
+        )
+    oh, ow = _check_window(x, w.shape[2:], stride, padding, dilation)  # type: ignore[arg-type]
+    if x.shape[1] != w.shape[1] * groups:
+        raise Mismatch(
+            "the channels differ",
+            f"expected input.shape[1] == {w.shape[1] * groups}, got {x.shape[1]}",
+            f"use Conv2d({x.shape[1]}, {w.shape[0]}, ...)",
+        )
+    if w.shape[0] % groups:
+        raise Mismatch("groups must divide the output channels", f"got {w.shape[0]} and {groups}")
+    if b is not None and b.shape != w.shape[:1]:
+        raise Mismatch("bias does not fit", f"expected bias {w.shape[:1]}, got {b.shape}")
+    return replace(x, shape=(x.shape[0], w.shape[0], oh, ow))
+
+
+def _columns(x: Any, w: Any, groups: int, **window: Any) -> tuple[Any, Any]:
+    """The windows of x as ``(N, groups, K, places)``, the weight as ``(groups, out, K)``."""
+    k = w.shape[1] * w.shape[2] * w.shape[3]
+    columns = unfold(x, kernel_size=tuple(w.shape[2:]), **window)
+    if groups == 1:
+        return columns, reshape(w, (w.shape[0], k))
+    return (
+        reshape(columns, (x.shape[0], groups, k, columns.shape[-1])),
+        reshape(w, (groups, w.shape[0] // groups, k)),
+    )
+
+
+def conv2d_composed(x: Any, w: Any, b: Any = None, *, groups: int, **window: Any) -> Any:
+    """Convolution as one matrix product of the weight with the windows of the pictures."""
+    columns, rows = _columns(x, w, groups, **window)
+    kernel = tuple(w.shape[2:])
+    (oh, ow), _ = _windows(tuple(x.shape[2:]), kernel, **window)  # type: ignore[arg-type]
+    out = reshape(product(rows, columns), (x.shape[0], w.shape[0], oh, ow))
+    return out if b is None else out + reshape(b, (1, -1, 1, 1))
+
+
+def _conv_forward(xp: Any, input: Any, weight: Any, bias: Any = None, **attrs: Any) -> Any:
+    spec = [Spec(a.shape, a.dtype) for a in (input, weight, bias) if a is not None]
+    out_shape = _conv_shape(*spec, **attrs).shape  # cheap beside the work, and NumPy is lenient
+    groups, k = attrs["groups"], weight[0].size
+    window = {name: attrs[name] for name in ("stride", "padding", "dilation")}
+    columns = _unfold_forward(xp, input, weight.shape[2:], **window)
+    n = input.shape[0]
+    if groups == 1:
+        out = xp.matmul(weight.reshape(-1, k), columns)
+    else:
+        out = xp.matmul(weight.reshape(groups, -1, k), columns.reshape(n, groups, k, -1))
+    out = out.reshape(out_shape)
+    if bias is not None:
+        out += bias.reshape(1, -1, 1, 1)
+    return out
+
+
+def _conv_grad_input(
+    g: Any, y: Any, x: Any, w: Any, b: Any = None, *, groups: int, **window: Any
+) -> Any:
+    n, k = x.shape[0], w.shape[1] * w.shape[2] * w.shape[3]
+    if groups == 1:
+        rows, grad = reshape(w, (w.shape[0], k)), reshape(g, (n, w.shape[0], -1))
+    else:
+        rows = reshape(w, (groups, w.shape[0] // groups, k))
+        grad = reshape(g, (n, groups, w.shape[0] // groups, -1))
+    columns = reshape(product(transpose(rows, -1, -2), grad), (n, groups * k, -1))
+    return fold(columns, shape=tuple(x.shape), kernel_size=tuple(w.shape[2:]), **window)
+
+
+def _conv_grad_weight(
+    g: Any, y: Any, x: Any, w: Any, b: Any = None, *, groups: int, **window: Any
+) -> Any:
+    columns, _ = _columns(x, w, groups, **window)
+    lead = (x.shape[0],) if groups == 1 else (x.shape[0], groups)
+    grad = reshape(g, (*lead, w.shape[0] // groups, -1))
+    each = product(grad, transpose(columns, -1, -2))  # one product a picture, then their sum
+    return reshape(sum(each, 0), tuple(w.shape))
+
+
+conv2d = op(
+    "conv2d",
+    "2-D convolution: the same small weight at each place of a picture.",
+    forward=_conv_forward,
+    arguments=("input", "weight", "bias"),
+    bind=_conv_bind,
+    vjp=(
+        _conv_grad_input,
+        _conv_grad_weight,
+        lambda g, y, x, w, b, **attrs: sum(g, (0, 2, 3)),
+    ),
+    saved="input weight",
+    shape=_conv_shape,
+    formula=(
+        r"Y_{o} = \sum_c W_{oc} \star X_c + b_o",
+        r"\bar W_{oc} = \bar Y_o \star X_c,\quad \bar b_o = \sum \bar Y_o",
+    ),
+    cost=lambda out, x, w, b=None, **attrs: Cost(
+        2 * out.size * (w.size // w.shape[0]) + (out.size if b else 0),
+        out.nbytes + x.nbytes + w.nbytes + (b.nbytes if b else 0),
+    ),
+    onnx="Conv",
+    composition=conv2d_composed,
+    samples=[
+        sample(normal(2, 3, 5, 4), normal(4, 3, 3, 2), normal(4), stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1),
+        sample(normal(2, 4, 5, 5), normal(6, 2, 2, 2), stride=(2, 1), padding=(1, 1), dilation=(2, 1), groups=2),
+    ],
+)
+
+
+# Pooling -----------------------------------------------------------------------------------
+
+
+def _pool_bind(
+    input: Any,
+    kernel_size: int | Pair,
+    stride: int | Pair | None = None,
+    padding: int | Pair = 0,
+    dilation: int | Pair = 1,
+) -> Bound:
+    kernel = pair(kernel_size, "kernel_size")
+    return (input,), {
+        "kernel_size": kernel,
+        "stride": kernel if stride is None else pair(stride, "stride"),
+        "padding": pair(padding, "padding"),
+        "dilation": pair(dilation, "dilation"),
+    }
+
+
+def _pool_shape(x: Spec, **window: Pair) -> Spec:
+    need_float(x, "input")
+    oh, ow = _check_window(x, **window)
+    if any(2 * p > k for p, k in zip(window["padding"], window["kernel_size"], strict=True)):
+        raise Mismatch(
+            "padding is larger than half the window",
+            f"expected at most half of {window['kernel_size']}, got {window['padding']}",
+        )
+    return replace(x, shape=(*x.shape[:2], oh, ow))
+
+
+def _pool_forward(xp: Any, input: Any, kernel_size: Pair, padding: Pair, **rest: Pair) -> Any:
+    _, entries = _windows(input.shape[2:], kernel_size, padding=padding, **rest)
+    x = _padded(xp, input, padding, -float("inf"))
+    # one pass over the picture for each entry of the window: 24 times as fast as reshape.max
+    out = x[:, :, entries[0][2], entries[0][3]].copy()
+    for _, _, rows, columns in entries[1:]:
+        xp.maximum(out, x[:, :, rows, columns], out=out)
+    return out
+
+
+def _first_match(
+    xp: Any, x: Any, y: Any, kernel_size: Pair, padding: Pair, **rest: Pair
+) -> Any:
+    """For each entry of the window: its slices, and where it is the first that equals y."""
+    _, entries = _windows(x.shape[2:], kernel_size, padding=padding, **rest)
+    padded = _padded(xp, x, padding, -float("inf"))
+    free = xp.ones(y.shape, bool)
+    for _, _, rows, columns in entries:
+        hit = padded[:, :, rows, columns] == y
+        hit &= free
+        free &= ~hit
+        yield rows, columns, hit
+
+
+def _pool_grad_forward(xp: Any, grad: Any, output: Any, input: Any, **window: Pair) -> Any:
+    padding = window["padding"]
+    n, c, height, width = input.shape
+    out = xp.zeros((n, c, height + 2 * padding[0], width + 2 * padding[1]), grad.dtype)
+    for rows, columns, hit in _first_match(xp, input, output, **window):
+        out[:, :, rows, columns] += grad * hit
+    if padding == (0, 0):
+        return out
+    return out[:, :, padding[0] : padding[0] + height, padding[1] : padding[1] + width]
+
+
+def _pool_take_forward(xp: Any, value: Any, output: Any, input: Any, **window: Pair) -> Any:
+    padded = _padded(xp, value, window["padding"], 0)
+    out = xp.zeros(output.shape, value.dtype)
+    for rows, columns, hit in _first_match(xp, input, output, **window):
+        out += padded[:, :, rows, columns] * hit
+    return out
+
+
+POOL = {"kernel_size": (2, 2), "stride": (2, 2), "padding": (0, 0), "dilation": (1, 1)}
+OVERLAP = {"kernel_size": (3, 2), "stride": (1, 2), "padding": (1, 0), "dilation": (1, 1)}
+
+max_pool2d = op(
+    "max_pool2d",
+    "The largest entry of each window.",
+    forward=_pool_forward,
+    bind=_pool_bind,
+    vjp=lambda g, y, x, **window: max_pool2d_grad(g, y, x, **window),
+    saved="input y",
+    shape=_pool_shape,
+    formula=(r"y = \max_{\text{window}} x", r"\bar x_i = \sum \bar y\,[x_i \text{ is the largest}]"),
+    cost=per_input(),
+    onnx="MaxPool",
+    samples=[sample(apart(2, 3, 4, 5), **POOL), sample(apart(1, 2, 4, 4), **OVERLAP)],
+)
+max_pool2d_grad = op(
+    "max_pool2d_grad",
+    "The gradient of max_pool2d: each entry goes to the first largest of its window.",
+    forward=_pool_grad_forward,
+    vjp=(
+        lambda g, z, grad, output, input, **window: max_pool2d_take(g, output, input, **window),
+        None,
+        None,
+    ),
+    saved="output input",
+    shape=lambda grad, output, input, **window: replace(input, dtype=grad.dtype),
+    formula=(r"\bar x_i = \sum \bar y\,[x_i \text{ is the largest}]", r"\text{its entry at the largest}"),
+    cost=per_entry(3),
+    samples=[sample(normal(1, 2, 2, 2), normal(1, 2, 2, 2), apart(1, 2, 4, 4), **POOL)],
+)
+max_pool2d_take = op(
+    "max_pool2d_take",
+    "The entry of value at the place of the largest input of each window.",
+    forward=_pool_take_forward,
+    vjp=(
+        lambda g, z, value, output, input, **window: max_pool2d_grad(g, output, input, **window),
+        None,
+        None,
+    ),
+    saved="output input",
+    shape=lambda value, output, input, **window: replace(output, dtype=value.dtype),
+    formula=(r"y = v_{i}, \; i \text{ the largest}", r"\bar v_i = \bar y"),
+    cost=per_input(3),
+    samples=[sample(normal(1, 2, 4, 4), normal(1, 2, 2, 2), apart(1, 2, 4, 4), **POOL)],
+)
+
+
+# Losses ------------------------------------------------------------------------------------
+
+
+def _mse_shape(input: Spec, target: Spec) -> Spec:
+    need_float(input, "input")
+    if input.shape != target.shape:
+        raise Mismatch(
+            "input and target differ in shape",
+            f"expected one shape, got {input.shape} and {target.shape}",
+            f"broadcasting would compare every pair: reshape the target to {input.shape}"
+            if target.size == input.size
+            else "each prediction needs one target",
+        )
+    return replace(input, shape=())
+
+
+def _mse_forward(xp: Any, input: Any, target: Any) -> Any:
+    if input.shape != target.shape:
+        raise ValueError("shapes differ")  # the shape rule writes the message
+    away = (input - target).ravel()
+    return xp.dot(away, away) / away.dtype.type(away.size)
+
+
+def _mse_grad(g: Any, y: Any, x: Any, t: Any) -> Any:
+    return (x - t) * (g * (2 / max(_count(x), 1)))
+
+
+def _count(x: Any) -> int:
+    count = 1
+    for n in x.shape:
+        count *= n
+    return count
+
+
+mse_loss = op(
+    "mse_loss",
+    "Mean squared error: the mean of the squared differences.",
+    forward=_mse_forward,
+    vjp=(_mse_grad, lambda g, y, x, t: -_mse_grad(g, y, x, t)),
+    saved="input target",
+    promotes="*",
+    floats=True,
+    shape=_mse_shape,
+    formula=(
+        r"y = \frac{1}{n} \sum_i (x_i - t_i)^2",
+        r"\bar x_i = \bar y\,\tfrac{2}{n}(x_i - t_i)",
+    ),
+    cost=per_input(3),
+    composition=lambda x, t: mean(e.square(x - t)),
+    samples=[sample(normal(3, 4), normal(3, 4))],
+)
+
+
+def _ce_shape(input: Spec, target: Spec) -> Spec:
+    need_float(input, "input")
+    if target.dtype.kind not in "iu":
+        raise Mismatch(
+            "target must be class numbers",
+            f"expected int64 {input.shape[:1]}, got {target.dtype} {target.shape}",
+            "convert with .long()" if target.ndim == 1 else "one-hot rows become classes by .argmax(1)",
+            DTypeError,
+        )
+    if input.ndim != 2 or target.shape != input.shape[:1]:
+        raise Mismatch(
+            "input and target do not fit",
+            "expected input (N, classes) and target (N,), "
+            f"got {input.shape} and {target.shape}",
+            "target.squeeze(1) makes it (N,)" if target.shape == (*input.shape[:1], 1) else "",
+        )
+    return replace(input, shape=())
+
+
+def _ce_forward(xp: Any, input: Any, target: Any) -> Any:
+    if input.ndim != 2 or target.shape != input.shape[:1] or target.dtype.kind not in "iu":
+        raise ValueError("inputs do not fit")  # the shape rule writes the message
+    n, classes = input.shape
+    check_range(target, classes, "target")
+    shifted = input - xp.maximum.reduce(input, axis=1, keepdims=True)
+    total = xp.log(xp.add.reduce(xp.exp(shifted), axis=1))
+    picked = shifted[xp.arange(n), target]
+    return xp.add.reduce(total - picked) / input.dtype.type(n)
+
+
+def _ce_grad(g: Any, y: Any, x: Any, target: Any) -> Any:
+    n, classes = x.shape
+    return (softmax(x, 1) - one_hot_like(x, target)) * (g / n)
+
+
+one_hot_like = op(
+    "one_hot_like",
+    "For each row of input a 1 at its target class and 0 elsewhere.",
+    forward=lambda xp, input, target: (xp.arange(input.shape[1]) == target[:, None]).astype(
+        input.dtype
+    ),
+    saved="target",
+    shape=lambda input, target: input,
+    formula=(r"y_{ij} = [t_i = j]", r"\text{none}"),
+    cost=per_entry(),
+    samples=[sample(normal(3, 4), integers(4, 3))],
+)
+cross_entropy_op = op(
+    "cross_entropy",
+    "Mean of -log of the probability that softmax gives to the right class.",
+    forward=_ce_forward,
+    vjp=(_ce_grad, None),
+    saved="input target",
+    shape=_ce_shape,
+    formula=(
+        r"y = -\frac{1}{n} \sum_i \ln \operatorname{softmax}(x_i)_{t_i}",
+        r"\bar x_i = \tfrac{\bar y}{n}\,(\operatorname{softmax}(x_i) - \operatorname{onehot}(t_i))",
+    ),
+    cost=per_input(14),
+    onnx="SoftmaxCrossEntropyLoss",
+    composition=lambda x, t: -mean(gather(log_softmax(x, 1), 1, unsqueeze(t, 1))),
+    samples=[sample(normal(5, 4), integers(4, 5))],
+)
+
+__all__ = [
+    "IndexingError",
+    "conv2d",
+    "cross_entropy_op",
+    "fold",
+    "max_pool2d",
+    "mse_loss",
+    "one_hot_like",
+    "unfold",
+]

@@ -1,0 +1,67 @@
+"""Stochastic gradient descent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import creation
+from ..errors import ArgumentError
+from ..tensor import Tensor
+from .optimizer import Group, Optimizer, number
+
+
+class SGD(Optimizer):
+    r"""Gradient descent, :math:`p \leftarrow p - \text{lr} \cdot g`, with optional momentum.
+
+    With momentum, :math:`v \leftarrow \mu v + (1 - d) g` takes the place of g. ``weight_decay``
+    adds ``weight_decay * p`` to the gradient. Source: Sutskever et al. (2013), in PyTorch's form.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float = 0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        if nesterov and (momentum <= 0 or dampening != 0):
+            raise ArgumentError("nesterov=True needs momentum above 0 and dampening 0")
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "momentum": momentum,
+                "dampening": dampening,
+                "weight_decay": weight_decay,
+                "nesterov": nesterov,
+                "maximize": maximize,
+            },
+        )
+
+    def check(self, settings: Group) -> None:
+        """ArgumentError for settings that make no sense."""
+        super().check(settings)
+        if not settings["momentum"] >= 0:
+            raise ArgumentError(f"momentum={settings['momentum']}: expected 0 or more")
+
+    def update(self, p: Tensor, grad: Tensor, group: Group) -> None:
+        """One step for one parameter."""
+        momentum = group["momentum"]
+        if group["maximize"]:
+            grad = -grad
+        if group["weight_decay"]:
+            grad = grad + p * group["weight_decay"]
+        if momentum:
+            state = self.of(p)
+            if "momentum_buffer" not in state:  # the first step takes the gradient as it is
+                state["momentum_buffer"] = creation.zeros_like(p)
+                state["momentum_buffer"].copy_(grad)
+            else:
+                state["momentum_buffer"].mul_(momentum).add_(grad * (1 - group["dampening"]))
+            velocity = state["momentum_buffer"]
+            grad = grad + velocity * momentum if group["nesterov"] else velocity
+        p.sub_(grad * number(group, "lr"))

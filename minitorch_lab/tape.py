@@ -1,0 +1,332 @@
+"""The tape: what Record writes down, and the backward walk over it.
+
+A node stands for one call of an op. The walk goes from the last node to the first by their ids
+with a heap, so that a chain of 100,000 ops needs no deep stack. It knows nodes, and of tensors
+only that they have ``array``, ``node`` and ``requires_grad``.
+"""
+
+from __future__ import annotations
+
+import linecache
+import sys
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from itertools import count
+from pathlib import Path
+from types import CodeType
+from typing import Any, NamedTuple
+
+from .errors import GradError
+from .op import COMPUTE, INTERPRETER, OPS, Op, Spec
+
+NUMBERS = frozenset((int, float, bool))
+
+# One clock for nodes and in-place changes: what has a later time than a node happened after it.
+tick = count(1).__next__
+
+# The dotted path of the module that is running: "Net.fc1".
+SCOPE: ContextVar[str] = ContextVar("scope", default="")
+
+_ROOT = str(Path(__file__).parent) + "/"
+
+
+class Settings:
+    """``sources``: whether a node keeps the line of the learner that made it.
+
+    On in a notebook, where the explorer shows it; the benchmark tells what it costs.
+    """
+
+    sources: bool = "ipykernel" in sys.modules
+
+
+def caller(depth: int = 2) -> tuple[CodeType, int] | None:
+    """The nearest frame outside the package: its code and the instruction it is at.
+
+    The line number is worked out when it is asked for; finding it here would cost more than
+    the op.
+    """
+    frame = sys._getframe(depth)
+    while frame is not None and frame.f_code.co_filename.startswith(_ROOT):
+        frame = frame.f_back  # type: ignore[assignment]
+    return None if frame is None else (frame.f_code, frame.f_lasti)
+
+
+class Freed:
+    """Stands in a freed node for an input whose values backward() let go."""
+
+    __slots__ = ("array", "dtype", "name", "node", "requires_grad", "shape", "version")
+
+    def __init__(self, value: Any) -> None:
+        self.shape = value.shape
+        self.dtype = value.array.dtype
+        self.node = value.node
+        self.name = value.name
+        self.requires_grad = value.requires_grad
+        self.version = value.version
+        self.array = None
+
+    @property
+    def spec(self) -> Spec:
+        """Shape and dtype of the value that was here."""
+        return Spec(tuple(self.shape), self.dtype)
+
+
+class Node:
+    """One call of an op: a node of the graph that backward walks.
+
+    ``y`` is the value of the output until backward() frees it, after that its Spec.
+    """
+
+    __slots__ = ("__weakref__", "attrs", "freed", "id", "inputs", "op", "scope", "source", "y")
+
+    id: int
+    op: Op
+    inputs: tuple[Any, ...]  # tensors, numbers; Freed after backward()
+    attrs: dict[str, Any]
+    scope: str
+    source: tuple[CodeType, int] | None
+    y: Any
+    freed: bool
+
+    @property
+    def spec(self) -> Spec:
+        """Shape, dtype and device of the output."""
+        y = self.y
+        if isinstance(y, Spec):
+            return y
+        from_value = getattr(y, "spec", None)
+        return from_value if from_value is not None else Spec(tuple(y.shape), y.dtype)
+
+    def free(self) -> None:
+        """Let the values go; shapes, names and the structure stay for the explorer."""
+        self.freed = True
+        self.y = self.spec
+        self.inputs = tuple(
+            x if x.__class__ in NUMBERS or x.node is None else Freed(x) for x in self.inputs
+        )
+
+    def __repr__(self) -> str:
+        return f"<{self.op.name} {self.spec}>"
+
+
+class Location(NamedTuple):
+    """Where a node was made: ``cell`` is "cell 7" or a file's name, ``text`` the line itself."""
+
+    cell: str
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.cell} line {self.line}"
+
+
+def location(node: Any) -> Location | None:
+    """The learner's line that made a node or an equation; None where it was not recorded."""
+    if getattr(node, "source", None) is None:
+        return None
+    return locate(*node.source)
+
+
+def locate(code: CodeType, instruction: int) -> Location:
+    """The line of an instruction in a code object."""
+    line = code.co_firstlineno
+    for start, end, number in code.co_lines():
+        if start <= instruction < end and number is not None:
+            line = number
+    name = code.co_filename
+    return Location(cell_name(name), line, linecache.getline(name, line).strip())
+
+
+def cell_name(filename: str) -> str:
+    """ "cell 7" for a notebook cell, the file's name for a file."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    if shell is not None:
+        number = getattr(shell.compile, "_filename_map", {}).get(filename)
+        if number is not None:
+            return f"cell {number}"
+    return Path(filename).name
+
+
+# Backward ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the backward walk: a node, the gradient of its output, what it passes on."""
+
+    node: Node
+    incoming: Any
+    contributions: list[tuple[int, Any, Any]]  # input's index, input, gradient
+
+
+def undo_broadcast(g: Any, shape: tuple[int, ...], reduce_sum: Op, reshape: Op) -> Any:
+    """Sum ``g`` over what broadcasting repeated: one place for all ops."""
+    lead = len(g.shape) - len(shape)
+    axes = [*range(lead)]
+    axes += [i + lead for i, n in enumerate(shape) if n == 1 and g.shape[i + lead] != 1]
+    if axes:
+        g = reduce_sum(g, tuple(axes), True)
+    return reshape(g, tuple(shape)) if tuple(g.shape) != tuple(shape) else g
+
+
+def at_time(x: Any, time: int) -> Any:
+    """The tensor as it was at ``time``: before the in-place ops that came after.
+
+    An in-place op moves the tensor to a new node, whose first input stands for the old state.
+    """
+    while x.version[0] > time and x.node is not None and x.node.id > time:
+        x = x.node.inputs[0]
+    return x
+
+
+def walk(
+    root: Any,
+    gradient: Any,
+    value_of: Callable[[Any], Any],
+    output_of: Callable[[Node], Any],
+    free: bool,
+) -> Iterator[Step]:
+    """Go backward from ``root`` and yield each step.
+
+    ``value_of`` and ``output_of`` say what the rules get: plain arrays in an ordinary backward
+    pass, tensors where the gradients shall be differentiated or traced.
+    """
+    reduce_sum, reshape, to = OPS["sum"], OPS["reshape"], OPS["to"]
+    node = root.node
+    pending: dict[int, tuple[Node, Any]] = {node.id: (node, gradient)}
+    heap = [-node.id]
+    while heap:
+        time = -heappop(heap)
+        node, g = pending.pop(time)
+        if node.freed:
+            raise GradError(freed_message(node))
+        op, attrs = node.op, node.attrs
+        inputs = node.inputs
+        values = [x if x.__class__ in NUMBERS else value_of(x) for x in inputs]
+        y = output_of(node) if op.saves_output else node.y
+        contributions: list[tuple[int, Any, Any]] = []
+        for i, x in enumerate(inputs):
+            if x.__class__ in NUMBERS:
+                continue
+            if x.version[0] > time:
+                if i in op.saved or op.variadic and op.saved:
+                    raise GradError(overwritten_message(node, i, x))
+                x = at_time(x, time)
+            if not x.requires_grad:
+                continue
+            rule = op.rule(i)
+            if rule is None:
+                continue
+            gx = rule(g, y, *values, **attrs)
+            value = values[i]
+            if gx.shape != value.shape:
+                gx = undo_broadcast(gx, value.shape, reduce_sum, reshape)
+            if gx.dtype != value.dtype:
+                gx = to(gx, value.dtype)
+            contributions.append((i, x, gx))
+        yield Step(node, g, contributions)
+        for _, x, gx in contributions:
+            parent = x.node
+            if parent is None:
+                continue
+            known = pending.get(parent.id)
+            if known is None:
+                pending[parent.id] = (parent, gx)
+                heappush(heap, -parent.id)
+            else:
+                pending[parent.id] = (parent, known[1] + gx)
+        if free:
+            node.free()
+
+
+def _array(x: Any) -> Any:
+    return x.array
+
+
+def _output(node: Node) -> Any:
+    return node.y
+
+
+def walk_arrays(root: Any, gradient: Any, free: bool) -> list[Step]:
+    """The ordinary backward walk: rules run on plain arrays."""
+    token = INTERPRETER.set(COMPUTE)
+    try:
+        return list(walk(root, gradient, _array, _output, free))
+    finally:
+        INTERPRETER.reset(token)
+
+
+def steps(tensor: Any, gradient: Any = None) -> Iterator[Step]:
+    """Walk backward from ``tensor`` step by step, touching no ``.grad`` and freeing nothing.
+
+    The gradient of a node's output is ``step.incoming``; ``step.contributions`` lists what it
+    passes on to each input. Raises GradError where there is no graph or it was freed.
+    """
+    if tensor.node is None:
+        raise GradError(no_graph_message(tensor))
+    if gradient is None:
+        array = tensor.array
+        if array.size != 1:
+            raise GradError(not_scalar_message(tensor))
+        gradient = array * 0 + 1
+    return iter(walk_arrays(tensor, gradient, False))
+
+
+# Messages ----------------------------------------------------------------------------------
+
+
+def made_by(node: Node) -> str:
+    """ "relu, cell 7 line 3": the op of a node and where it stands."""
+    where = location(node)
+    scope = f" in {node.scope}" if node.scope else ""
+    return f"{node.op.name}{scope}" + (f", {where}" if where else "")
+
+
+def freed_message(node: Node) -> str:
+    """A second backward pass through a graph that the first one freed."""
+    return (
+        "backward(): the values of this graph were freed by an earlier backward()\n"
+        f"  first freed node reached: {made_by(node)}\n"
+        "  expected a graph that was not walked yet\n"
+        "  compute the loss again before each backward(), or keep the values with "
+        "backward(retain_graph=True)"
+    )
+
+
+def overwritten_message(node: Node, index: int, x: Any) -> str:
+    """A value that a gradient rule needs was changed in place after it was used."""
+    name = node.op.argument(index)
+    change = x.node
+    by = f"  changed by: {made_by(change)}\n" if change is not None and change.id > node.id else ""
+    return (
+        f"backward(): {node.op.name} needs its {name}, which was changed in place after it was used\n"
+        f"  needed by: {made_by(node)}\n"
+        f"{by}"
+        f"  expected {name} {tuple(x.shape)} as it was then\n"
+        "  use the form without the underscore (x = x + 1 for x += 1 or x.add_(1)), or .clone() first"
+    )
+
+
+def no_graph_message(tensor: Any) -> str:
+    """backward() on a tensor without a history."""
+    return (
+        "backward(): this tensor has no graph\n"
+        f"  tensor  {tensor.spec}  requires_grad=False\n"
+        "  expected a tensor that was computed from one with requires_grad=True\n"
+        "  set requires_grad=True on the inputs whose gradient you want; "
+        "no_grad(), .detach() and .item() cut the graph"
+    )
+
+
+def not_scalar_message(tensor: Any) -> str:
+    """backward() on more than one number."""
+    return (
+        "backward(): the gradient of many numbers at once is not defined\n"
+        f"  tensor  {tensor.spec}\n"
+        "  expected one number, such as a loss: shape ()\n"
+        "  reduce it with .sum() or .mean(), or pass backward(gradient=...) of the same shape"
+    )
+

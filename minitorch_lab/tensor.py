@@ -1,0 +1,1149 @@
+"""Tensor, and the interpreter Record that runs ops on tensors and writes the tape.
+
+The methods of ``Tensor`` that are ops come from the table, at the end of this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import wraps
+from types import EllipsisType
+from typing import Any, TypeVar
+
+import numpy as np
+
+from . import device as devices
+from . import dtypes
+from .device import NAMESPACES, Device
+from .dtypes import DType
+from .errors import (
+    ArgumentError,
+    ComputeError,
+    GradError,
+    IndexingError,
+    KindError,
+    LabError,
+    describe,
+)
+from .op import (
+    INTERPRETER,
+    Attrs,
+    Mismatch,
+    Op,
+    Spec,
+    common_dtype,
+    current,
+    infer,
+    message,
+    set_ordinary,
+)
+from .op import op as new_op
+from .ops import FUNCTIONS, IN_PLACE, NOT_METHODS
+from .ops import elementwise as e
+from .ops import indexing, linalg, movement, reduce
+from .ops.rules import per_entry
+from .printing import tensor_text
+from .tape import (
+    NUMBERS,
+    SCOPE,
+    Node,
+    Settings,
+    caller,
+    location,
+    no_graph_message,
+    not_scalar_message,
+    tick,
+    walk,
+    walk_arrays,
+)
+
+FLOAT32 = np.dtype("float32")
+_new = object.__new__
+
+
+class Size(tuple[int, ...]):
+    """The shape of a tensor: a tuple that prints as PyTorch's does.
+
+    >>> Size((2, 3)), Size((2, 3)).numel()
+    (Size([2, 3]), 6)
+    """
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        """How many entries a tensor of this shape has."""
+        count = 1
+        for n in self:
+            count *= n
+        return count
+
+    def __repr__(self) -> str:
+        return f"Size({list(self)})"
+
+
+class Tensor:
+    """An array on a device that remembers how it was computed.
+
+    Make one with ``lab.tensor(...)``. The array itself is ``x.array``; ``x.node`` is the op that
+    made it, None for a leaf.
+
+    >>> x = tensor(2.0, requires_grad=True)
+    >>> y = x**2 + 2 * x + 1
+    >>> y.backward()
+    >>> x.grad
+    tensor(6.)
+    """
+
+    __slots__ = ("__weakref__", "_grad", "array", "name", "node", "requires_grad", "version")
+    __array_ufunc__ = None  # so that array * tensor asks the tensor
+
+    array: Any
+    requires_grad: bool
+    node: Node | None
+    version: list[int]  # the time of the last in-place change, shared by views
+    name: str | None
+    _grad: Tensor | None
+
+    def __init__(self, data: Any = (), requires_grad: bool = False) -> None:
+        made = data if isinstance(data, np.ndarray) else tensor(data).array
+        self.array = made.astype(dtypes.get_default_dtype().np) if made.dtype.kind != "f" else made
+        self._grad = self.node = self.name = None
+        self.version = [0]
+        self.requires_grad = requires_grad
+
+    # What it is ----------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> Size:
+        """Sizes of the dimensions."""
+        return Size(self.array.shape)
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or the size of one dimension."""
+        return self.shape if dim is None else self.shape[dim]
+
+    @property
+    def ndim(self) -> int:
+        """How many dimensions."""
+        return len(self.shape)
+
+    def dim(self) -> int:
+        """How many dimensions."""
+        return self.ndim
+
+    def numel(self) -> int:
+        """How many entries."""
+        return self.shape.numel()
+
+    @property
+    def dtype(self) -> DType:
+        """The data type."""
+        return dtypes.dtype_of(self.array.dtype)
+
+    @property
+    def device(self) -> Device:
+        """Where the entries are."""
+        return devices.device_of(self.array)
+
+    @property
+    def spec(self) -> Spec:
+        """Shape, dtype and device in one."""
+        array = self.array
+        return Spec(tuple(array.shape), array.dtype, self.device.type)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether it was made by the learner rather than computed from a tensor with gradient."""
+        return self.node is None
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether it is on a GPU."""
+        return self.device.type == "cuda"
+
+    @property
+    def grad_fn(self) -> Node | None:
+        """The op that made this tensor, None for a leaf."""
+        return self.node
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that backward() has added up here; None before."""
+        interpreter = current()
+        return interpreter.get_grad(self) if interpreter.tracing else self._grad
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None and not isinstance(value, Tensor):
+            raise KindError(f"grad: expected a tensor or None, got {describe(value)}")
+        interpreter = current()
+        if interpreter.tracing:
+            interpreter.set_grad(self, value)
+            return
+        if value is not None and value.shape != self.shape:
+            raise ArgumentError(f"grad: expected shape {self.shape}, got {value.shape}")
+        self._grad = value
+
+    @property
+    def data(self) -> Tensor:
+        """The same memory as a tensor without history."""
+        return make(self.array)
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        _refuse_trace("assigning to .data", "use copy_() under no_grad()")
+        self.array = value.array
+        self.version = [tick()]
+
+    @property
+    def T(self) -> Tensor:
+        """The dimensions in reverse order: the transpose of a matrix."""
+        return movement.permute(self, tuple(reversed(range(self.ndim))))
+
+    @property
+    def mT(self) -> Tensor:
+        """The last two dimensions swapped."""
+        return movement.transpose(self, -1, -2)
+
+    # Values --------------------------------------------------------------------------------
+
+    def item(self) -> Any:
+        """The one number as a Python number."""
+        _refuse_trace(".item()", "return the tensor and call .item() outside")
+        if self.array.size != 1:
+            raise ComputeError(
+                f"item(): a tensor with {self.array.size} entries is not one number\n"
+                f"  tensor  {self.spec}\n  expected one entry\n  pick one by index, or use tolist()"
+            )
+        return self.array.item()
+
+    def tolist(self) -> Any:
+        """The entries as nested Python lists."""
+        _refuse_trace(".tolist()", "return the tensor and read it outside")
+        return self.array.tolist()
+
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """The NumPy array, which shares the memory; the tensor must be on the CPU."""
+        _refuse_trace(".numpy()", "return the tensor and call .numpy() outside")
+        if self.requires_grad:
+            raise GradError(
+                "numpy(): the array would lose the history of this tensor\n"
+                f"  tensor  {self.spec}  requires_grad=True\n"
+                "  expected a tensor without gradient\n  use .detach().numpy()"
+            )
+        if self.is_cuda:
+            raise KindError(
+                f"numpy(): the tensor is on {self.device}\n  use .cpu().numpy(), which copies it"
+            )
+        array: np.ndarray[Any, Any] = self.array
+        return array
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        array = self.detach().numpy()
+        if dtype is not None and array.dtype != dtype:
+            return array.astype(dtype)
+        return array.copy() if copy else array
+
+    def __bool__(self) -> bool:
+        _refuse_trace("a branch on a value", "use where(condition, a, b)")
+        if self.array.size != 1:
+            raise ComputeError(
+                f"the truth of a tensor with {self.array.size} entries is not clear\n"
+                f"  tensor  {self.spec}\n  use .all() or .any()"
+            )
+        return bool(self.array.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.array.dtype.kind not in "iub" or self.array.size != 1:
+            raise KindError(f"only a tensor of one integer can be an index, got {self.spec}")
+        return int(self.item())
+
+    def __len__(self) -> int:
+        if not self.ndim:
+            raise KindError("len() of a 0-d tensor: it has no first dimension")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.ndim:
+            raise KindError("a 0-d tensor cannot be iterated over: .item() gives its number")
+        return (self[i] for i in range(len(self)))
+
+    def __contains__(self, value: Any) -> bool:
+        return bool((self == value).any())
+
+    def __repr__(self) -> str:
+        array = devices.to_host(self.array)
+        suffixes = []
+        if self.is_cuda:
+            suffixes.append(f"device='{self.device}'")
+        plain = (dtypes.get_default_dtype().np, np.dtype("int64"), np.dtype(bool))
+        if array.dtype not in plain or (not array.size and array.dtype.kind != "f"):
+            suffixes.append(f"dtype={self.dtype!r}")
+        if self.node is not None and self.requires_grad:
+            suffixes.append(f"grad_fn=<{grad_fn_name(self.node.op)}>")
+        elif self.requires_grad:
+            suffixes.append("requires_grad=True")
+        return tensor_text(array, suffixes)
+
+    def __format__(self, spec: str) -> str:
+        if spec and self.ndim == 0:
+            return format(self.item(), spec)
+        return format(repr(self), spec)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if self.node is not None:
+            raise GradError("only leaf tensors can be deep-copied; use .detach().clone()")
+        twin = _new(type(self))
+        twin.array, twin.requires_grad = self.array.copy(), self.requires_grad
+        twin.node, twin.version, twin.name = None, [0], self.name
+        twin._grad = None if self._grad is None else make(self._grad.array.copy())
+        memo[id(self)] = twin
+        return twin
+
+    # Gradients -----------------------------------------------------------------------------
+
+    def backward(
+        self,
+        gradient: Tensor | None = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+    ) -> None:
+        """Add the gradient of this number to ``.grad`` of every leaf that it was computed from.
+
+        The values of the graph are freed on the way unless ``retain_graph``. With
+        ``create_graph`` the gradients can be differentiated again.
+        """
+        keep = create_graph if retain_graph is None else retain_graph
+        current().backward(self, gradient, keep, create_graph)
+
+    def detach(self) -> Tensor:
+        """The same memory without history: no gradient flows through it."""
+        return current().detach(self)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Set whether backward() shall add up a gradient here."""
+        if requires_grad:
+            _need_float(self.array.dtype)
+        elif self.node is not None:
+            raise GradError("requires_grad can be taken from leaves only; use .detach()")
+        self.requires_grad = requires_grad
+        return self
+
+    # Other dtypes and devices --------------------------------------------------------------
+
+    def to(self, *targets: Any, dtype: DType | None = None, device: Any = None) -> Tensor:
+        """The tensor as another dtype, on another device, or like another tensor.
+
+        >>> tensor([1, 2]).to(dtypes.float32)
+        tensor([1., 2.])
+        """
+        for target in targets:
+            if isinstance(target, Tensor):
+                dtype, device = target.dtype, target.device
+            elif isinstance(target, (str, Device)):
+                device = target
+            else:
+                dtype = dtypes.dtype_of(target)
+        out = self
+        if device is not None:
+            out = current().move(out, Device(device))
+        if dtype is not None and dtypes.dtype_of(dtype) is not out.dtype:
+            out = e.to_dtype(out, dtype)
+        return out
+
+    def cpu(self) -> Tensor:
+        """The tensor on the CPU."""
+        return self.to(device="cpu")
+
+    def cuda(self) -> Tensor:
+        """The tensor on the GPU."""
+        return self.to(device="cuda")
+
+    def type(self, dtype: DType) -> Tensor:
+        """The tensor as another dtype."""
+        return self.to(dtype=dtype)
+
+    def float(self) -> Tensor:
+        """The tensor as float32."""
+        return self.to(dtype=dtypes.float32)
+
+    def double(self) -> Tensor:
+        """The tensor as float64."""
+        return self.to(dtype=dtypes.float64)
+
+    def long(self) -> Tensor:
+        """The tensor as int64."""
+        return self.to(dtype=dtypes.int64)
+
+    def int(self) -> Tensor:
+        """The tensor as int32."""
+        return self.to(dtype=dtypes.int32)
+
+    def bool(self) -> Tensor:
+        """The tensor as bool: whether each entry is not 0."""
+        return self.to(dtype=dtypes.bool)
+
+    # Shape helpers that take other tensors -------------------------------------------------
+
+    def view(self, *shape: Any) -> Tensor:
+        """The same entries in another shape, sharing memory."""
+        return movement.reshape(self, *shape)
+
+    def expand_as(self, other: Tensor) -> Tensor:
+        """Repeated to the shape of ``other``."""
+        return movement.expand(self, other.shape)
+
+    def view_as(self, other: Tensor) -> Tensor:
+        """In the shape of ``other``."""
+        return movement.reshape(self, other.shape)
+
+    def masked_fill(self, mask: Tensor, value: Any) -> Tensor:
+        """``value`` where ``mask`` holds, else the entry."""
+        return e.where(mask, value, self)
+
+    def max(self, dim: Any = None, keepdim: Any = False) -> Any:
+        """The largest entry; with ``dim``, the pair (values, indices)."""
+        return _extreme(self, dim, keepdim, reduce.amax, reduce.argmax)
+
+    def min(self, dim: Any = None, keepdim: Any = False) -> Any:
+        """The smallest entry; with ``dim``, the pair (values, indices)."""
+        return _extreme(self, dim, keepdim, reduce.amin, reduce.argmin)
+
+    # Square brackets -----------------------------------------------------------------------
+
+    def __getitem__(self, index: Any) -> Tensor:
+        template, tensors = _parse_index(self, index)
+        if tensors:
+            return indexing.take(self, *tensors, template=template)
+        return movement.slice_(self, index=template)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        template, tensors = _parse_index(self, index)
+        if not isinstance(value, Tensor):
+            value = value if value.__class__ in NUMBERS else tensor(value, dtype=self.dtype)
+        current().update(indexing.put, self, (self, value, *tensors), {"template": template})
+
+    # In place ------------------------------------------------------------------------------
+
+    def copy_(self, source: Any) -> Tensor:
+        """Overwrite the entries with those of ``source``, which may broadcast."""
+        source = source if source.__class__ in NUMBERS or isinstance(source, Tensor) else tensor(source)
+        return current().update(e.copy, self, (self, source), {})
+
+    def fill_(self, value: Any) -> Tensor:
+        """Overwrite every entry with one number."""
+        return self.copy_(value)
+
+    def zero_(self) -> Tensor:
+        """Overwrite every entry with 0."""
+        return self.copy_(0)
+
+
+def grad_fn_name(op: Op) -> str:
+    """The name that PyTorch prints for the backward of an op: ``MulBackward0``."""
+    words = {"reshape": "view", "to": "to_copy", "matmul": "mm"}.get(op.name, op.name)
+    return "".join(w.capitalize() for w in words.split("_")) + "Backward0"
+
+
+def make(array: Any) -> Tensor:
+    """A leaf tensor around an array, with no copy and no check."""
+    out = _new(Tensor)
+    out.array = array
+    out.requires_grad = False
+    out._grad = out.node = out.name = None
+    out.version = [0]
+    return out
+
+
+def _extreme(x: Tensor, dim: Any, keepdim: bool, value: Any, where: Any) -> Any:
+    if isinstance(dim, Tensor):
+        return (e.maximum if value is reduce.amax else e.minimum)(x, dim)
+    if dim is None:
+        return value(x)
+    index = where(x, dim, True)
+    found = indexing.gather(x, dim, index)
+    if not keepdim:
+        found, index = movement.squeeze(found, dim), movement.squeeze(index, dim)
+    return found, index
+
+
+def _refuse_trace(what: str, remedy: str) -> None:
+    interpreter = current()
+    if interpreter.tracing:
+        interpreter.refuse(what, remedy)
+
+
+def _need_float(dtype: np.dtype[Any]) -> None:
+    if dtype.kind != "f":
+        raise GradError(
+            f"requires_grad: a tensor of {dtype} cannot have a gradient\n"
+            f"  dtype  {dtype}\n"
+            "  expected a float dtype: integers do not change smoothly\n"
+            "  write tensor([1., 2.]) with a point, or convert with .float()"
+        )
+
+
+def _parse_index(x: Tensor, index: Any) -> tuple[tuple[Any, ...], tuple[Tensor, ...]]:
+    """The template of an index, and the tensors that stand in it."""
+    parts = index if isinstance(index, tuple) else (index,)
+    template: list[Any] = []
+    tensors: list[Tensor] = []
+    for part in parts:
+        if part is None or isinstance(part, (slice, EllipsisType)):
+            template.append(_plain_slice(part))
+        elif isinstance(part, bool | np.bool_):
+            raise IndexingError("a bool is no index: use a bool tensor of the same shape")
+        elif isinstance(part, (int, np.integer)):
+            template.append(int(part))
+        else:
+            k = part if isinstance(part, Tensor) else _index_tensor(part, x.device)
+            if k.dtype is dtypes.bool:
+                _refuse_trace("indexing with a bool tensor", "use where(mask, x, 0)")
+                at = len([p for p in template if p is not None])
+                if tuple(k.shape) != tuple(x.shape[at : at + k.ndim]):
+                    raise IndexingError(
+                        f"a bool index of shape {tuple(k.shape)} does not fit {tuple(x.shape)}\n"
+                        f"  expected {tuple(x.shape[at : at + k.ndim])}"
+                    )
+                for found in devices.namespace_of(k.array).nonzero(k.array):
+                    template.append(indexing.PLACE)
+                    tensors.append(make(found))
+            else:
+                template.append(indexing.PLACE)
+                tensors.append(k)
+    return tuple(template), tuple(tensors)
+
+
+def _plain_slice(part: Any) -> Any:
+    if not isinstance(part, slice):
+        return part
+    ends = [None if v is None else v.__index__() for v in (part.start, part.stop, part.step)]
+    if ends[2] is not None and ends[2] < 1:
+        raise ArgumentError(f"slice step: expected 1 or more, got {ends[2]}\n  use .flip(dim)")
+    return slice(*ends)
+
+
+def _index_tensor(part: Any, device: Device) -> Tensor:
+    try:
+        array = np.asarray(part)
+    except ValueError:
+        array = np.asarray(None)
+    if array.dtype.kind not in "iub" and array.size:
+        raise IndexingError(f"an index is an int, a slice, or a tensor of ints; got {describe(part)}")
+    if not array.size:
+        array = array.astype("int64")
+    return make(devices.move(array, device))
+
+
+# Making tensors ----------------------------------------------------------------------------
+
+
+def tensor(
+    data: Any, *, dtype: DType | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """A tensor with a copy of ``data``: a number, nested lists, an array or a tensor.
+
+    Floats become float32, ints int64; arrays keep their dtype.
+
+    >>> tensor([[1.0, 2.0], [3.0, 4.0]])
+    tensor([[1., 2.],
+            [3., 4.]])
+    """
+    if isinstance(data, Tensor):
+        _refuse_trace("tensor(x) of a tensor", "use x.detach().clone()")
+        array = data.array.copy()
+    elif type(data) in NAMESPACES or isinstance(data, np.ndarray | np.generic):
+        array = data.copy() if hasattr(data, "copy") else np.asarray(data)
+        array = np.asarray(array) if isinstance(array, np.generic) else array
+    else:
+        array = _from_python(data)
+        if array.dtype == np.float64 and dtype is None and not _has_numpy(data):
+            array = array.astype(dtypes.get_default_dtype().np)
+    target = dtypes.dtype_of(array.dtype if dtype is None else dtype).np
+    if array.dtype != target:
+        array = array.astype(target)
+    if device is not None:
+        array = devices.move(array, Device(device))
+    if requires_grad:
+        _need_float(array.dtype)
+    out: Tensor = current().constant(array)
+    if requires_grad:
+        out.requires_grad = True
+    return out
+
+
+def _from_python(data: Any) -> np.ndarray[Any, Any]:
+    if isinstance(data, (list, tuple)) and _holds_tensor(data):
+        data = _unwrap(data)
+    try:
+        array = np.asarray(data)
+    except (ValueError, OverflowError) as error:
+        raise ArgumentError(
+            f"tensor(data): the lists do not form a box of numbers\n  data  {describe(data)}\n"
+            "  expected rows of equal length\n  pad the short rows, or make one tensor for each"
+        ) from error
+    if array.dtype.kind not in "biuf":
+        raise KindError(
+            f"tensor(data): these are no numbers\n  data  {describe(data)}\n"
+            "  expected a number, nested lists of numbers, a NumPy array or a tensor"
+        )
+    return array
+
+
+def _holds_tensor(data: Any) -> bool:
+    return any(isinstance(v, Tensor) or (isinstance(v, (list, tuple)) and _holds_tensor(v)) for v in data)
+
+
+def _unwrap(data: Any) -> Any:
+    if isinstance(data, Tensor):
+        return data.tolist()
+    return [_unwrap(v) for v in data] if isinstance(data, (list, tuple)) else data
+
+
+def _has_numpy(data: Any) -> bool:
+    while isinstance(data, (list, tuple)) and data:
+        data = data[0]
+    return isinstance(data, np.ndarray | np.generic)
+
+
+def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
+    """A tensor that shares the memory of a NumPy array."""
+    if not isinstance(array, np.ndarray):
+        raise KindError(f"from_numpy(array): expected a NumPy array, got {describe(array)}")
+    dtypes.dtype_of(array.dtype)
+    return make(array)
+
+
+def as_tensor(data: Any, dtype: DType | None = None, device: Any = None) -> Tensor:
+    """A tensor of ``data``, without a copy where that is possible."""
+    if isinstance(data, Tensor):
+        return data.to(dtype=dtype, device=device)
+    if isinstance(data, np.ndarray):
+        return make(data).to(dtype=dtype, device=device)
+    return tensor(data, dtype=dtype, device=device)
+
+
+# Record ------------------------------------------------------------------------------------
+
+
+class Record:
+    """Run ops on tensors, and add a node to the tape where a gradient is wanted.
+
+    ``recording`` is off under ``no_grad``; ``always`` records ops without gradient too, for the
+    explorer.
+    """
+
+    __slots__ = ("always", "recording")
+    tracing = False
+
+    def __init__(self, recording: bool = True, always: bool = False) -> None:
+        self.recording = recording
+        self.always = always
+
+    def apply(self, op: Op, inputs: tuple[Any, ...], attrs: Attrs) -> Tensor:
+        """Run ``op`` on the arrays of ``inputs``."""
+        arrays = []
+        dtype = kind = None
+        regular, requires_grad = True, False
+        for x in inputs:
+            if isinstance(x, Tensor):
+                array = x.array
+                if dtype is None:
+                    dtype = array.dtype
+                    kind = array.__class__
+                elif array.dtype is not dtype or array.__class__ is not kind:
+                    regular = False
+                if x.requires_grad:
+                    requires_grad = True
+                arrays.append(array)
+            elif x.__class__ in NUMBERS:
+                arrays.append(x)
+            else:
+                return self.apply(op, _numbers(op, inputs, attrs), attrs)
+        try:
+            if not regular or (dtype is not FLOAT32 and (dtype is None or dtype.kind != "f")):
+                arrays = _converted(op, inputs, arrays)
+            out = op.forward(NAMESPACES.get(kind, np), *arrays, **attrs)  # type: ignore[arg-type]
+        except Exception as error:
+            raise explain(op, inputs, attrs, error) from (
+                None if isinstance(error, (Mismatch, LabError)) else error
+            )
+        if out.__class__ not in NAMESPACES:
+            out = np.asarray(out)  # a ufunc gives a scalar for 0-d arrays
+        made = _new(Tensor)
+        made.array = out
+        made._grad = made.name = None
+        made.version = inputs[0].version if op.view else [0]
+        if (requires_grad and op.differentiable and self.recording) or self.always:
+            made.requires_grad = requires_grad and op.differentiable
+            made.node = record(op, inputs, attrs, out)
+        else:
+            made.requires_grad = False
+            made.node = None
+        return made
+
+    def update(self, op: Op, target: Tensor, inputs: tuple[Any, ...], attrs: Attrs) -> Tensor:
+        """The in-place form of ``op``: ``target`` takes the result."""
+        inputs = _numbers(op, inputs, attrs)
+        wants = target.requires_grad or any(
+            isinstance(x, Tensor) and x.requires_grad for x in inputs
+        )
+        if wants and self.recording:
+            check_in_place(op, target)
+        old = _twin(target) if wants and self.recording else None
+        try:
+            arrays = [x.array if isinstance(x, Tensor) else x for x in inputs]
+            xp = NAMESPACES[type(target.array)]
+            if op.inplace is not None:
+                op.inplace(xp, target.array, *arrays[1:], **attrs)
+            elif op.ufunc is not None:
+                getattr(xp, op.ufunc)(*arrays, out=target.array, casting="same_kind")
+            else:
+                specs = [x.spec if isinstance(x, Tensor) else x for x in inputs]
+                check_result(op, target.spec, infer(op, specs, attrs))
+                target.array[...] = op.forward(xp, *arrays, **attrs)
+        except Exception as error:
+            raise explain(op, inputs, attrs, error, target) from (
+                None if isinstance(error, (Mismatch, LabError)) else error
+            )
+        target.version[0] = tick()
+        if wants and self.recording:
+            target.node = record(op, (old, *inputs[1:]), attrs, target.array)
+            target.version[0] = target.node.id
+            target.requires_grad = True
+        return target
+
+    def constant(self, array: Any) -> Tensor:
+        """A tensor made from data."""
+        return make(array)
+
+    def detach(self, x: Tensor) -> Tensor:
+        """The same memory without history."""
+        out = make(x.array)
+        out.version = x.version
+        return out
+
+    def move(self, x: Tensor, device: Device) -> Tensor:
+        """A tensor on another device; its gradient comes back to the device of ``x``."""
+        if x.device == device:
+            return x
+        moved = devices.move(x.array, device)
+        if x.requires_grad and self.recording:
+            out = _transfer(x, device=str(device))
+            return out
+        return make(moved)
+
+    def with_grad(self, recording: bool) -> Record:
+        """The interpreter with recording on or off."""
+        return Record(recording, self.always and recording)
+
+    def read(self, owner: Any, key: str) -> Any:
+        """A number that may change between calls: a learning rate, a step count."""
+        return owner[key]
+
+    def write(self, owner: Any, key: str, value: Any) -> None:
+        """Change such a number."""
+        owner[key] = value
+
+    def backward(self, root: Tensor, gradient: Tensor | None, keep: bool, create: bool) -> None:
+        """Add gradients to the leaves; all or none."""
+        g = start_gradient(root, gradient)
+        if root.node is None:
+            _accumulate([(root, g.array, False)])
+            return
+        found: dict[int, tuple[Tensor, Any, bool]] = {}
+        for step in self.walk(root, g, keep, create):
+            for _, x, gx in step.contributions:
+                if x.node is None:
+                    known = found.get(id(x))
+                    if known is not None:
+                        found[id(x)] = (x, known[1] + gx, True)
+                    else:
+                        own = gx is not step.incoming and getattr(gx, "base", None) is None
+                        found[id(x)] = (x, gx, own)
+        _accumulate(list(found.values()))
+
+    def walk(self, root: Tensor, g: Tensor, keep: bool, create: bool) -> Any:
+        """The steps of the backward walk, on arrays or, to differentiate again, on tensors."""
+        if not create:
+            return walk_arrays(root, g.array, not keep)
+        token = INTERPRETER.set(Record(True, self.always))
+        try:
+            return list(walk(root, g, lambda x: x, output_tensor, not keep))
+        finally:
+            INTERPRETER.reset(token)
+
+    def refuse(self, what: str, remedy: str) -> None:
+        """Nothing is refused outside a trace."""
+
+
+def record(op: Op, inputs: tuple[Any, ...], attrs: Attrs, out: Any) -> Node:
+    """A new node of the tape."""
+    node = _new(Node)
+    node.id = tick()
+    node.op = op
+    node.inputs = inputs
+    node.attrs = attrs
+    node.scope = SCOPE.get()
+    node.source = caller(2) if Settings.sources else None
+    node.y = out
+    node.freed = False
+    return node
+
+
+def output_tensor(node: Node) -> Tensor:
+    """The output of a node as a tensor, for rules that are differentiated again."""
+    out = make(node.y)
+    out.node = node
+    out.requires_grad = True
+    out.version = [0]
+    return out
+
+
+def _twin(x: Tensor) -> Tensor:
+    """Stands for the state of ``x`` before an in-place op."""
+    old = make(x.array)
+    old.node, old.requires_grad, old.name = x.node, x.requires_grad, x.name
+    old.version = x.version
+    return old
+
+
+def _numbers(op: Op, inputs: tuple[Any, ...], attrs: Attrs) -> tuple[Any, ...]:
+    """The inputs with NumPy numbers made Python ones; KindError for anything else."""
+    out = []
+    for i, x in enumerate(inputs):
+        if isinstance(x, np.generic):
+            x = x.item()
+        if not (isinstance(x, Tensor) or x.__class__ in NUMBERS):
+            raise KindError(kind_message(op, inputs, i))
+        out.append(x)
+    return tuple(out)
+
+
+def kind_message(op: Op, inputs: tuple[Any, ...], index: int) -> str:
+    """An input that is neither a tensor nor a number."""
+    names = ", ".join(op.argument(i) for i in range(len(inputs)))
+    width = max(len(op.argument(i)) for i in range(len(inputs)))
+    lines = [f"{op.name}({names}): {op.argument(index)} is not a tensor"]
+    for i, x in enumerate(inputs):
+        text = str(x.spec) if isinstance(x, Tensor) else describe(x)
+        lines.append(f"  {op.argument(i):{width}}  {text}  {origin(x)}".rstrip())
+    got = inputs[index]
+    lines.append(f"  expected a tensor, got {describe(got)}")
+    if isinstance(got, np.ndarray):
+        hint = "lab.tensor(x) copies an array, lab.from_numpy(x) shares its memory"
+        lines.append(f"  {hint}; float64 becomes float32 with .float()")
+    elif isinstance(got, (list, tuple)):
+        lines.append("  lab.tensor(x) makes a tensor from lists of numbers")
+    return "\n".join(lines)
+
+
+def _converted(op: Op, inputs: tuple[Any, ...], arrays: list[Any]) -> list[Any]:
+    """The arrays in their common dtype, where the op promotes."""
+    if len({type(a) for a in arrays if type(a) in NAMESPACES}) > 1:
+        raise TypeError("devices differ")  # explain() writes the message
+    specs = [
+        Spec(tuple(a.shape), a.dtype) if isinstance(x, Tensor) else x
+        for x, a in zip(inputs, arrays, strict=True)
+    ]
+    target = common_dtype(op, specs)
+    if target is None:
+        return arrays
+    indices = range(len(arrays)) if op.promotes is None else op.promotes
+    return [
+        a.astype(target, copy=False) if i in indices and isinstance(inputs[i], Tensor) else a
+        for i, a in enumerate(arrays)
+    ]
+
+
+def origin(x: Any) -> str:
+    """Where an input comes from, in a message."""
+    if not isinstance(x, Tensor):
+        return ""
+    if x.node is None:
+        kind = "parameter " if type(x).__name__ == "Parameter" else ""
+        return f"{kind}'{x.name}'" if x.name else ""
+    where = location(x.node)
+    scope = f" in {x.node.scope}" if x.node.scope else ""
+    return f"from {x.node.op.name}{scope}" + (f", {where}" if where else "")
+
+
+def explain(
+    op: Op, inputs: tuple[Any, ...], attrs: Attrs, error: Exception, target: Tensor | None = None
+) -> Exception:
+    """The error to raise when a forward failed: the shape rule knows the words.
+
+    ``target`` is the tensor that should have taken the result of an in-place op.
+    """
+    if isinstance(error, MemoryError):
+        return error
+    specs = [x.spec if isinstance(x, Tensor) else x for x in inputs]
+    origins = [origin(x) for x in inputs]
+    mismatch = error if isinstance(error, Mismatch) else None
+    if mismatch is None:
+        try:
+            spec = infer(op, specs, attrs)
+            if target is not None:
+                check_result(op, target.spec, spec)
+        except Mismatch as found:
+            mismatch = found
+        except LabError as found:
+            return found
+    if mismatch is not None:
+        return message(op, specs, origins, mismatch, attrs)
+    if isinstance(error, LabError):
+        return error
+    plain = Mismatch(f"{type(error).__name__}: {error}", error=ComputeError)
+    return message(op, specs, origins, plain, attrs)
+
+
+def check_in_place(op: Op, target: Tensor) -> None:
+    """Whether the tape can follow an in-place change of ``target``."""
+    if target.requires_grad and target.node is None:
+        raise GradError(
+            f"{op.name}_: a leaf that requires grad cannot be changed in place\n"
+            f"  tensor  {target.spec}  {origin(target)}".rstrip() + "\n"
+            "  expected a change outside the graph\n"
+            "  put the update under `with lab.no_grad():`"
+        )
+    if target.array.base is not None and target.node is not None and target.node.op.view:
+        raise GradError(
+            f"{op.name}_: this tensor is a view of another one\n"
+            f"  tensor  {target.spec}  {origin(target)}".rstrip() + "\n"
+            "  expected a tensor with its own memory\n"
+            "  change the tensor that it was taken from, or .clone() it first"
+        )
+
+
+def check_result(op: Op, target: Spec, found: Spec) -> None:
+    """Mismatch unless the result of an in-place op fits into its target."""
+    if found.shape != target.shape:
+        raise Mismatch(
+            "the result does not fit into the tensor that takes it",
+            f"expected {target.shape}, got {found.shape}",
+            f"use the form without the underscore: {op.name}(...)",
+        )
+    kinds = "biuf"
+    if kinds.index(found.dtype.kind) > kinds.index(target.dtype.kind) and op.name != "copy":
+        raise Mismatch(
+            f"the result is {found.dtype} and cannot be kept in {target.dtype}",
+            f"expected {target.dtype}",
+            f"use the form without the underscore: {op.name}(...)",
+            error=ComputeError,
+        )
+
+
+def start_gradient(root: Tensor, gradient: Tensor | None) -> Tensor:
+    """The gradient that backward() starts with: 1 for a number."""
+    if not root.requires_grad:
+        raise GradError(no_graph_message(root))
+    spec = root.spec
+    if gradient is None:
+        if spec.size != 1:
+            raise GradError(not_scalar_message(root))
+        xp = devices.namespace_for(Device(spec.device))
+        out: Tensor = current().constant(xp.ones(spec.shape, spec.dtype))
+        return out
+    if not isinstance(gradient, Tensor):
+        raise KindError(f"backward(gradient): expected a tensor, got {describe(gradient)}")
+    if tuple(gradient.shape) != spec.shape:
+        raise GradError(
+            f"backward(gradient): the shapes differ\n  tensor    {spec}\n"
+            f"  gradient  {gradient.spec}\n  expected {spec.shape}"
+        )
+    return gradient
+
+
+def _accumulate(found: list[tuple[Tensor, Any, bool]]) -> None:
+    """Add gradients to leaves. ``own`` says that nobody else holds the array."""
+    for x, gx, own in found:
+        if isinstance(gx, Tensor):  # create_graph: the gradient keeps its history
+            x._grad = gx if x._grad is None else x._grad + gx
+        elif x._grad is None:
+            x._grad = make(gx if own and gx.__class__ in NAMESPACES else _copied(gx))
+        elif x._grad.node is None:
+            x._grad.array += gx
+            x._grad.version[0] = tick()
+        else:
+            x._grad = x._grad + make(_copied(gx))
+
+
+def _copied(array: Any) -> Any:
+    return array.copy() if array.__class__ in NAMESPACES else np.asarray(array)
+
+
+RECORD = Record()
+NO_GRAD = Record(recording=False)
+set_ordinary(RECORD)
+
+
+# Grad mode ---------------------------------------------------------------------------------
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class set_grad_enabled:
+    """Turn recording on or off: as a call, as a ``with`` block, or as a decorator."""
+
+    def __init__(self, mode: bool) -> None:
+        self.mode = mode
+        self._tokens: list[Any] = []
+        self._before = INTERPRETER.get(None)
+        INTERPRETER.set(current().with_grad(mode))
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *error: object) -> None:
+        INTERPRETER.set(self._before if self._before is not None else RECORD)
+
+
+class no_grad:
+    """Run without recording: results have no graph and need no memory for it.
+
+    >>> w = tensor([1.0], requires_grad=True)
+    >>> with no_grad():
+    ...     print((w * 2).requires_grad)
+    False
+    """
+
+    _mode = False
+
+    def __init__(self) -> None:
+        self._tokens: list[Any] = []
+
+    def __enter__(self) -> None:
+        now = current()
+        self._tokens.append(
+            INTERPRETER.set(NO_GRAD if now is RECORD and not self._mode else now.with_grad(self._mode))
+        )
+
+    def __exit__(self, *error: object) -> None:
+        INTERPRETER.reset(self._tokens.pop())
+
+    def __call__(self, function: F) -> F:
+        @wraps(function)
+        def inside(*args: Any, **kwargs: Any) -> Any:
+            with type(self)():
+                return function(*args, **kwargs)
+
+        return inside  # type: ignore[return-value]
+
+
+class enable_grad(no_grad):
+    """Record again inside ``no_grad``."""
+
+    _mode = True
+
+
+def is_grad_enabled() -> bool:
+    """Whether ops are recorded now."""
+    return bool(current().recording)
+
+
+class record_all:
+    """Record ops without gradient too, so that the explorer can show any computation."""
+
+    def __enter__(self) -> None:
+        self._token = INTERPRETER.set(Record(True, always=True))
+
+    def __exit__(self, *error: object) -> None:
+        INTERPRETER.reset(self._token)
+
+
+# Transfer between devices ------------------------------------------------------------------
+
+
+def _transfer_shape(x: Spec, device: str) -> Spec:
+    return Spec(x.shape, x.dtype, Device(device).type)
+
+
+_transfer = new_op(
+    "to_device",
+    "The same entries on another device.",
+    forward=lambda xp, input, device: devices.move(input, Device(device)),
+    vjp=lambda g, y, x, device: _transfer(g, device=str(devices.device_of(x) if not isinstance(x, Tensor) else x.device)),
+    shape=_transfer_shape,
+    formula=(r"y = x", r"\bar x = \bar y"),
+    cost=per_entry(0),
+)
+
+
+# Methods from the table --------------------------------------------------------------------
+
+
+def _method(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        return function(self, *args, **kwargs)
+
+    method.__name__ = name
+    method.__doc__ = function.doc if isinstance(function, Op) else function.__doc__
+    return method
+
+
+def _in_place(name: str, op: Op) -> Callable[..., Any]:
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        inputs, attrs = op.bind(self, *args, **kwargs) if op.bind else ((self, *args), kwargs)
+        return current().update(op, self, inputs, attrs)  # type: ignore[no-any-return]
+
+    method.__name__ = name
+    method.__doc__ = f"{op.doc} In place: the tensor itself changes."
+    return method
+
+
+for _name, _function in FUNCTIONS.items():
+    if _name not in NOT_METHODS:
+        setattr(Tensor, _name, _method(_name, _function))
+for _name in IN_PLACE:
+    setattr(Tensor, f"{_name}_", _in_place(f"{_name}_", FUNCTIONS[_name]))
+
+_NONE: Attrs = {}
+
+
+def _binary(op: Op) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    get = INTERPRETER.get
+
+    def left(self: Tensor, other: Any) -> Any:
+        return get(RECORD).apply(op, (self, other), _NONE)
+
+    def right(self: Tensor, other: Any) -> Any:
+        return get(RECORD).apply(op, (other, self), _NONE)
+
+    return left, right
+
+
+for _name, _op in {
+    "add": e.add, "sub": e.sub, "mul": e.mul, "truediv": e.div, "pow": e.pow,
+}.items():  # fmt: skip
+    _left, _right = _binary(_op)
+    setattr(Tensor, f"__{_name}__", _left)
+    setattr(Tensor, f"__r{_name}__", _right)
+    setattr(Tensor, f"__i{_name}__", _in_place(f"__i{_name}__", _op))
+for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
+    setattr(Tensor, f"__{_name}__", _binary(FUNCTIONS[_name])[0])  # type: ignore[arg-type]
+
+
+def _matmul(self: Tensor, other: Any) -> Any:
+    return linalg.matmul(self, other)
+
+
+def _neg(self: Tensor) -> Any:
+    return e.neg(self)
+
+
+Tensor.__matmul__ = _matmul  # type: ignore[attr-defined]
+Tensor.__rmatmul__ = lambda self, other: linalg.matmul(other, self)  # type: ignore[attr-defined]
+Tensor.__neg__ = _neg  # type: ignore[attr-defined]
+Tensor.__abs__ = lambda self: e.abs(self)  # type: ignore[attr-defined]
+Tensor.__invert__ = lambda self: e.logical_not(self)  # type: ignore[attr-defined]
+Tensor.__and__ = lambda self, other: e.logical_and(self, other)  # type: ignore[attr-defined]
+Tensor.__or__ = lambda self, other: e.logical_or(self, other)  # type: ignore[attr-defined]
