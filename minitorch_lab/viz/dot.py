@@ -57,7 +57,7 @@ def skeleton(drawing: Drawing, labels: Mapping[int, tuple[float, float]] | None 
     size of a text on a link.
     """
     graph = graphviz.Digraph(
-        graph_attr={"nodesep": "0.26", "ranksep": "0.42", "splines": "true", "pad": "0"},
+        graph_attr={"nodesep": "0.26", "ranksep": "0.42", "splines": "true", "newrank": "true"},
         node_attr={"shape": "box", "fixedsize": "true", "label": ""},
         edge_attr={"arrowsize": "0.6"},
     )
@@ -76,6 +76,8 @@ def skeleton(drawing: Drawing, labels: Mapping[int, tuple[float, float]] | None 
     for cluster, scope in _nest(graph, drawing, put):
         cluster.attr(label=_space(text_width(scope.label, 12) + 20), labeljust="l", margin="11")
     kinds = {box.key: box.kind for box in drawing.boxes}
+    for above, below in _steps(drawing):
+        graph.edge(names[above], names[below], style="invis", weight="0")
     for position, link in enumerate(drawing.links):
         gradient = link.flow == "gradient"
         size = (labels or {}).get(position)
@@ -127,6 +129,33 @@ def main_path(drawing: Drawing) -> set[str]:
     return path
 
 
+def _steps(drawing: Drawing) -> list[tuple[str, str]]:
+    """Pairs (above, below) that keep modules one under the other.
+
+    A parameter may stand as high as it likes, so a chain of layers would be drawn as a staircase,
+    each module beside the one before. It is held below the value that its op reads as well.
+    """
+    boxes = {box.key: box for box in drawing.boxes}
+    feeds: dict[str, list[str]] = {}
+    for link in drawing.links:
+        if link.flow == "forward":
+            feeds.setdefault(link.head, []).append(link.tail)
+    users: dict[str, int] = {}
+    for tails in feeds.values():
+        for tail in tails:
+            users[tail] = users.get(tail, 0) + 1
+    pairs: dict[tuple[str, str], None] = {}  # a set in a fixed order
+    for tails in feeds.values():
+        values = [t for t in tails if boxes[t].kind not in ("param", "const", "rest")]
+        for tail in tails:
+            box = boxes[tail]
+            if box.kind == "param" and users[tail] == 1 and values:
+                above = next((v for v in values if boxes[v].scope != box.scope), None)
+                if above is not None:
+                    pairs[above, tail] = None
+    return list(pairs)
+
+
 def _nest(
     graph: graphviz.Digraph, drawing: Drawing, put: Callable[[graphviz.Digraph, Box], None]
 ) -> Iterator[tuple[graphviz.Digraph, Scope]]:
@@ -158,4 +187,3 @@ def _space(width: float, height: float = LABEL_HEIGHT) -> str:
         f'<<TABLE BORDER="0" FIXEDSIZE="TRUE" WIDTH="{round(width)}" HEIGHT="{round(height)}">'
         "<TR><TD></TD></TR></TABLE>>"
     )
-

@@ -119,6 +119,8 @@ def _read(drawing: Drawing, raw: dict[str, Any]) -> Layout:
             boxes[keys[name]] = Rect(x, y, round(width, 1), round(height, 1))
     routes = {}
     for item in raw.get("edges", []):
+        if "id" not in item:  # an invisible one, that only keeps modules in line
+            continue
         points, tip = [], None
         for word in item["pos"].split():
             *mark, px, py = word.split(",")

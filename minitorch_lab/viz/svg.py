@@ -27,15 +27,12 @@ def svg(drawing: Drawing, places: Layout | None = None) -> str:
     ``data-tail`` and ``data-head``.
     """
     places = layout(drawing) if places is None else places
-    parts = []
-    for scope in drawing.modules:
-        if scope.path in places.modules:
-            parts.append(_module(scope, places.modules[scope.path]))
     order = sorted(range(len(drawing.links)), key=lambda i: drawing.links[i].flow != "forward")
-    for position in order:
-        if position in places.routes:
-            parts.append(_line(drawing.links[position], places.routes[position]))
-    parts += [_box(box, places.boxes[box.key]) for box in drawing.boxes]
+    parts = [
+        *(_module(s, places.modules[s.path]) for s in drawing.modules if s.path in places.modules),
+        *(_line(drawing.links[i], places.routes[i]) for i in order if i in places.routes),
+        *(_box(box, places.boxes[box.key]) for box in drawing.boxes),
+    ]
     width, height = _num(places.width), _num(places.height)
     title = f"Graph of {drawing.view.title}, {len(drawing.view):,} nodes"
     return (
@@ -126,7 +123,7 @@ def _module(scope: Scope, at: Rect) -> str:
     )
     # The title is a button of its own: a click into the frame shall not fold it.
     bar = (
-        f'<rect class="bar" x="{_num(at.x + 3)}" y="{_num(at.y + 3)}" '
+        f'<rect class="grip" x="{_num(at.x + 3)}" y="{_num(at.y + 3)}" '
         f'width="{_num(at.width - 6)}" height="20" rx="3"/>'
     )
     return (
@@ -148,8 +145,9 @@ def _line(link: Link, route: Route) -> str:
     curve = start + "C" + " ".join(_pair(p) for p in points[1:])
     head = _head(tip, points[0] if gradient else points[-1], open_=gradient) if tip else ""
     text = ""
-    if route.text is not None and link.edges[0].value is not None:
-        text = _text(route.text[0], route.text[1] + 4, _label(link))
+    if len(link.edges) == 1 and getattr(link.edges[0].value, "shape", None) == ():
+        x, y = route.text or _middle(points)
+        text = _text(x, y + 4, brief(scalar(link.edges[0].value)))
     return (
         f'<g class="edge {"grad" if gradient else "fwd"}"'
         f'{_attrs(data_tail=link.tail, data_head=link.head)} aria-hidden="true">'
@@ -157,8 +155,13 @@ def _line(link: Link, route: Route) -> str:
     )
 
 
-def _label(link: Link) -> str:
-    return brief(scalar(link.edges[0].value))
+def _middle(points: list[Point]) -> Point:
+    """The middle of a curve of Bezier pieces."""
+    piece = (len(points) - 1) // 6 * 3
+    (a, b), (c, d), (e, f), (g, h) = points[piece : piece + 4]
+    if (len(points) - 1) % 6 == 0:  # an even number of pieces meets there
+        return a, b
+    return (a + 3 * c + 3 * e + g) / 8, (b + 3 * d + 3 * f + h) / 8
 
 
 def _pair(point: Point) -> str:
@@ -195,7 +198,7 @@ _RULES = """
 .graph { background: none; max-width: 100%; height: auto; }
 .graph text { fill: var(--g-fg); font: 13px var(--g-font); text-anchor: middle; }
 .graph .shape { fill: var(--g-muted); font: 11px var(--g-code); }
-.graph .ring, .graph .bar, .graph .inner, .graph .pile { fill: none; stroke: none; }
+.graph .ring, .graph .grip, .graph .inner, .graph .pile { fill: none; stroke: none; }
 .graph .body { fill: var(--g-bg); stroke: var(--g-edge); }
 .graph .input .body { stroke: var(--g-input); stroke-width: 1.5; }
 .graph .param .body, .graph .param .inner { stroke: var(--g-param); }
@@ -208,6 +211,8 @@ _RULES = """
 .graph .edge path { fill: none; stroke: var(--g-edge); }
 .graph .edge .head { fill: var(--g-edge); stroke: none; }
 .graph .edge.grad path { stroke: var(--g-grad); stroke-width: 1.25; stroke-dasharray: 4 3; }
+.graph .edge text { fill: var(--g-grad); font: 600 11px var(--g-code); paint-order: stroke;
+  stroke: var(--g-bg); stroke-width: 4px; }
 .graph .edge.grad .head { fill: none; stroke: var(--g-grad); stroke-dasharray: none; }
 """
 _FONTS = (
@@ -249,4 +254,3 @@ def svg_file(drawing: Drawing, places: Layout | None = None) -> str:
     picture = svg(drawing, places)
     cut = picture.index("\n")
     return f"{picture[:cut]}\n<style>{file_style()}</style>{picture[cut:]}\n"
-

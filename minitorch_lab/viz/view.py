@@ -45,7 +45,7 @@ class NodeView:
     ``id`` counts from 1 in an order in which every node stands after its inputs. ``inputs`` has
     one id for each argument, in order, so a node that is squared by ``x * x`` has ``x`` twice;
     ``users`` names each user once. ``value`` and ``gradient`` are arrays of the node's shape, or
-    None where they are not known; ``note`` then says why.
+    None where they are not known; ``note`` and ``gradient_note`` then say why.
     """
 
     id: int
@@ -67,7 +67,8 @@ class NodeView:
     scope: str = ""  # "fc1", dotted; "" outside of modules
     inputs: tuple[int, ...] = ()
     users: tuple[int, ...] = ()
-    note: str = ""
+    note: str = ""  # why there is no value
+    gradient_note: str = ""  # why there is no gradient, or what it is
 
     @property
     def size(self) -> int:

@@ -29,8 +29,9 @@ class LabWidget(anywidget.AnyWidget):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         # anywidget reads both when the class is made. An ES module in a notebook can import no
-        # file beside it, so the shared helpers are put in front of the widget's own.
-        if cls.part:
+        # file beside it, so the shared helpers are put in front of the widget's own. Only where the
+        # part is named: anywidget derives a class of its own for each widget, with traits in place.
+        if "part" in vars(cls):
             cls._esm = asset("common.js") + "\n" + asset(f"{cls.part}.js")
             cls._css = asset("lab.css") + "\n" + asset(f"{cls.part}.css")
         super().__init_subclass__(**kwargs)

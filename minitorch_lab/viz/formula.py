@@ -1,0 +1,98 @@
+"""Formulas for a page: LaTeX of the op table as MathML, which browsers typeset themselves."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from html import escape
+from xml.etree import ElementTree
+
+_SPACE = "http://www.w3.org/1998/Math/MathML"
+# What a formula is made of. Anything else (links, scripts, HTML) means: show the LaTeX instead.
+_PARTS = frozenset(
+    [
+        "math",
+        "mrow",
+        "mi",
+        "mn",
+        "mo",
+        "mtext",
+        "mspace",
+        "msup",
+        "msub",
+        "msubsup",
+        "mover",
+        "munder",
+        "munderover",
+        "mfrac",
+        "msqrt",
+        "mroot",
+        "mtable",
+        "mtr",
+        "mtd",
+        "mstyle",
+        "mpadded",
+    ]
+)
+_ATTRIBUTES = frozenset(
+    [
+        "display",
+        "stretchy",
+        "fence",
+        "form",
+        "width",
+        "mathvariant",
+        "accent",
+        "columnalign",
+        "linethickness",
+        "displaystyle",
+        "scriptlevel",
+        "movablelimits",
+        "separator",
+        "minsize",
+        "maxsize",
+        "symmetric",
+        "largeop",
+        "lspace",
+        "rspace",
+    ]
+)
+_NAME = re.compile(r"[A-Za-z]{2,}")
+
+
+@cache
+def mathml(latex: str) -> str:
+    """A ``<math>`` element for a formula; the LaTeX as code where it cannot be converted.
+
+    >>> mathml("y < 1").startswith("<math"), mathml(r"\\\\href{x}{y}").startswith("<code>")
+    (True, True)
+    """
+    from latex2mathml.converter import convert  # 60 ms, and only a panel needs it
+
+    plain = f"<code>{escape(latex)}</code>"
+    try:
+        tree = ElementTree.fromstring(convert(latex))
+    except Exception:  # noqa: BLE001 -- its errors have no common class; the LaTeX is readable too
+        return plain
+    for part in tree.iter():
+        part.tag = part.tag.removeprefix(f"{{{_SPACE}}}")
+        if part.tag not in _PARTS or not _ATTRIBUTES.issuperset(part.attrib):
+            return plain
+    _typeset(tree)
+    return ElementTree.tostring(tree, encoding="unicode")
+
+
+def _typeset(tree: ElementTree.Element) -> None:
+    """Put right what shows: short bars over letters, a gap after the name of a function."""
+    for part in tree.iter():
+        if part.tag == "mover" and len(part) == 2 and part[1].text in ("¯", "‾"):
+            part[1].attrib.update(stretchy="false")
+        if part.tag == "mo" and len(part) == 0 and _NAME.fullmatch(part.text or ""):
+            part.tag = "mi"  # max, min, mean: functions, not operators with space around
+        children = list(part)
+        for position in range(len(children) - 1, 0, -1):
+            before, after = children[position - 1], children[position]
+            name = before.text or ""
+            word = before.tag in ("mi", "mo") and len(before) == 0 and _NAME.fullmatch(name)
+            if word and after.tag not in ("mo", "mspace"):
+                part.insert(position, ElementTree.Element("mspace", width="0.167em"))

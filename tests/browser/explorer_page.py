@@ -1,0 +1,82 @@
+"""The explorer on a page of its own: real Python behind it, no Jupyter between.
+
+``model`` on the page hands what the script sends to the widget in this process, and the changed
+traits and messages back: what a comm does, without a kernel.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from playwright.sync_api import Page
+
+from minitorch_lab.widgets.base import asset
+from minitorch_lab.widgets.explorer import Explorer
+
+TRAITS = ("title", "state", "message", "badge", "picture", "panels", "index", "selected")
+
+# JupyterLab's own variables in its two themes stand for the host.
+HOST = """
+body { margin: 0; padding: 20px; background: var(--jp-layout-color0);
+  --jp-layout-color0: #fff; --jp-layout-color1: #fff; --jp-ui-font-color1: rgba(0,0,0,.87);
+  --jp-border-color2: #e0e0e0;
+  --jp-ui-font-family: system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif;
+  --jp-code-font-family: Menlo, Consolas, "DejaVu Sans Mono", monospace; }
+body[data-jp-theme-light="false"] { --jp-layout-color0: #111; --jp-layout-color1: #212121;
+  --jp-ui-font-color1: rgba(255,255,255,.87); --jp-border-color2: #424242; color-scheme: dark; }
+"""
+
+MODEL = """
+const handlers = {};
+const fire = (name, ...what) => (handlers[name] || []).forEach((f) => f(...what));
+window.busy = false; // a kernel that runs a cell: what is sent waits
+window.waiting = [];
+window.model = {
+  get: (name) => state[name],
+  set: (name, value) => { state[name] = value; },
+  save_changes: () => window.toPython({set: "selected", value: state.selected}),
+  on: (name, f) => (handlers[name] ||= []).push(f),
+  off: (name, f) => { handlers[name] = (handlers[name] || []).filter((g) => g !== f); },
+  send: async (content) => {
+    if (window.busy) { window.waiting.push(content); return; }
+    const {traits, messages} = await window.toPython(content);
+    const changed = Object.keys(traits).filter((k) => JSON.stringify(traits[k]) !== JSON.stringify(state[k]));
+    Object.assign(state, traits);
+    changed.forEach((name) => fire(`change:${name}`));
+    messages.forEach((content) => fire("msg:custom", content, []));
+  },
+};
+"""  # noqa: E501
+
+
+def show(page: Page, widget: Explorer, *, dark: bool = False) -> None:
+    """Put ``widget`` on ``page``."""
+    messages: list[Any] = []
+    widget.send = lambda content, buffers=None: messages.append(content)  # type: ignore[method-assign]
+
+    def to_python(content: dict[str, Any]) -> dict[str, Any]:
+        messages.clear()
+        if "set" in content:
+            widget.selected = content["value"]
+        else:
+            widget._on_message(widget, content, [])
+        return {"traits": {t: getattr(widget, t) for t in TRAITS}, "messages": list(messages)}
+
+    page.expose_function("toPython", to_python)
+    script = (asset("common.js") + asset("explorer.js")).replace("export default", "const made =")
+    state = json.dumps({t: getattr(widget, t) for t in TRAITS}).replace("</", "<\\/")
+    theme = "false" if dark else "true"
+    page.set_content(
+        f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>explorer</title>
+<style>{HOST}{asset("lab.css")}{asset("explorer.css")}</style>
+<body data-jp-theme-light="{theme}"><main id="here"></main><script>
+const state = {state};
+{MODEL}
+</script><script type="module">
+{script}
+window.remove = made.render({{model, el: document.getElementById("here")}});
+window.ready = true;
+</script></body></html>"""
+    )
+    page.wait_for_function("window.ready")
