@@ -2,6 +2,7 @@
 
 import copy
 import platform
+import sys
 import threading
 import zlib
 from fractions import Fraction
@@ -273,20 +274,26 @@ def test_default_generator() -> None:
     assert random.seed() != drawn
 
 
-def test_threads_share_a_generator_without_losing_or_doubling_a_draw() -> None:
-    g = seeded()
+def test_threads_share_a_generator_without_losing_or_doubling_a_number() -> None:
+    """The spare number is read and written between draws: the call must be one unit."""
+    g, alone = seeded(), seeded()
     found: list[float] = []
 
     def draw() -> None:
-        for _ in range(200):
-            found.extend(g.uniform(7).tolist())
+        for _ in range(300):
+            found.extend(g.normal(3).tolist())
 
     threads = [threading.Thread(target=draw) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(found) == sorted(seeded().uniform(4 * 200 * 7).tolist())
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert sorted(found) == sorted(v for _ in range(1200) for v in alone.normal(3).tolist())
 
 
 # --- one rounding for a product and a sum ---
