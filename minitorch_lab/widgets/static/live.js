@@ -443,7 +443,7 @@ function render({ model, el }) {
     if (!colour) colours();
     // The axis of steps ends at the whole run, or at a half, a quarter, ... of it: few jumps, no lost corner.
     let end = state.total ?? above(Math.max(state.step, 20));
-    if (state.total) while (end / 2 >= Math.max(state.step * 1.02, 10) && end > state.total / 16) end = Math.ceil(end / 2);
+    if (state.total) while (end / 2 >= Math.max(state.step * 1.02, state.total / 20, 10)) end = Math.ceil(end / 2);
     for (const [one, picture] of charts) if (!one.node.hidden) picture.draw(data, valid, marks, Math.max(end, state.step, 1), colour);
   };
   const redraw = () => (frame ||= requestAnimationFrame(paint));

@@ -1,0 +1,277 @@
+"""The live panel in a browser, with a few lines of script in place of a kernel."""
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from live_page import ABOUT, page_text
+from playwright.sync_api import Locator, Page, expect
+
+pytestmark = pytest.mark.browser
+
+Open = Callable[..., Locator]
+
+# How many pixels of a canvas have a colour near this one.
+COUNT = """(canvas, [r, g, b]) => {
+  const all = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+  let found = 0;
+  for (let i = 0; i < all.length; i += 4)
+    if (all[i + 3] > 200 && Math.abs(all[i] - r) + Math.abs(all[i + 1] - g) + Math.abs(all[i + 2] - b) < 40) found++;
+  return found;
+}"""
+BLUE = [0, 114, 178]
+LIGHT_BLUE = [69, 160, 227]
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, Any]:
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("no Chromium on this machine")
+    switches = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
+    return {"executable_path": path, "args": [*switches, "--disable-dev-shm-usage"]}
+
+
+@pytest.fixture
+def panel(page: Page) -> Iterator[Open]:
+    """Open the page and return the panel; an error in the page fails the test."""
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+
+    def open_one(*, width: int = 1000, dark: bool = False, **about: Any) -> Locator:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.set_content(page_text({**ABOUT, **about}, dark=dark))
+        page.wait_for_function("window.ready")
+        page.evaluate("kernel.emit({}, [], {reset: true})")
+        return page.locator(".lab.live")
+
+    yield open_one
+    assert errors == []
+
+
+def sent(page: Page) -> list[dict[str, Any]]:
+    """What the page has told the kernel, without the first greeting."""
+    return [message for message in page.evaluate("kernel.sent") if message["type"] != "hello"]
+
+
+def field(panel: Locator, name: str) -> Locator:
+    return panel.locator(f"[data-field={name}]")
+
+
+def test_a_new_view_asks_for_the_history(panel: Open, page: Page) -> None:
+    panel()
+    assert page.evaluate("kernel.sent") == [{"type": "hello"}]
+
+
+def test_ready_says_what_will_be_trained(panel: Open) -> None:
+    root = panel()
+    expect(field(root, "state")).to_have_text("ready")
+    expect(root.locator(".ready")).to_contain_text("Sequential, 2,242 parameters")
+    expect(root.locator("canvas").first).to_be_hidden()
+    expect(root.locator("[data-act=stop]")).to_have_attribute("aria-disabled", "true")
+
+
+def test_the_buttons_say_and_send_what_they_do(panel: Open, page: Page) -> None:
+    root = panel()
+    root.locator("[data-act=start]").click()
+    page.evaluate("kernel.run(20, {state: 'running'})")
+    expect(root.locator("[data-act=pause]")).to_have_text("pause")
+    root.locator("[data-act=pause]").click()
+    page.evaluate("kernel.emit({state: 'paused'})")
+    expect(root.locator("[data-act=start]")).to_have_text("resume")
+    root.locator("[data-act=step]").click()
+    page.evaluate("kernel.run(1)")
+    expect(field(root, "step")).to_have_text("21")
+    root.locator("[data-act=stop]").click()
+    page.evaluate("kernel.emit({state: 'stopped', message: 'Stopped after step 21'})")
+    expect(root.locator("[data-act=start]")).to_have_text("go on")
+    root.locator("[data-act=stop]").click(force=True)  # nothing runs: nothing is sent
+    assert [message["type"] for message in sent(page)] == ["start", "pause", "step", "stop"]
+
+
+def test_everything_can_be_done_by_keys(panel: Open, page: Page) -> None:
+    root = panel()
+    page.evaluate("kernel.run(20, {state: 'running'})")
+    root.locator("[data-act=pause]").focus()
+    page.keyboard.press("Space")
+    root.locator("[value=eager]").focus()
+    page.keyboard.press("ArrowRight")
+    root.locator("[data-field=lr]").focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(250)
+    messages = sent(page)
+    assert messages[0] == {"type": "pause"}
+    assert messages[1] == {"type": "mode", "value": "graph"}
+    assert {"type": "lr", "value": 0.0013} in messages
+
+
+def test_keys_stay_in_the_panel(panel: Open, page: Page) -> None:
+    """JupyterLab listens on the document, and would take an arrow for its own."""
+    root = panel()
+    page.evaluate("document.addEventListener('keydown', () => { window.leaked = true; })")
+    root.locator("[data-field=lr]").focus()
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate("window.leaked") is None
+    assert root.get_attribute("data-lm-suppress-shortcuts") == "true"
+
+
+def test_numbers_and_curves_follow_the_run(panel: Open, page: Page) -> None:
+    root = panel()
+    page.evaluate("kernel.run(90, {state: 'running', speed: {eager: 1238.4, graph: null}})")
+    expect(field(root, "step")).to_have_text("90")
+    expect(field(root, "speed-eager")).to_have_text("1,240")
+    expect(field(root, "speed-graph")).to_have_text("–")
+    loss = float(field(root, "loss").inner_text())
+    assert loss == pytest.approx(page.evaluate("kernel.loss(90)"), rel=1e-3)
+    page.wait_for_timeout(100)
+    for canvas in root.locator("canvas").all():
+        assert canvas.evaluate(COUNT, BLUE) > 300
+
+
+def test_a_missed_message_is_asked_for_again(panel: Open, page: Page) -> None:
+    root = panel()
+    page.evaluate("kernel.run(10, {state: 'running'})")
+    page.evaluate("kernel.first += 5; kernel.run(10)")  # steps 11 to 15 were lost
+    assert [m["type"] for m in page.evaluate("kernel.sent")] == ["hello", "hello"]
+    page.evaluate("kernel.first = 0; kernel.run(25, {}, {reset: true})")
+    expect(field(root, "step")).to_have_text("25")
+
+
+def test_the_axis_does_not_jump(panel: Open, page: Page) -> None:
+    """While 450 steps go by, the axis of steps changes its scale at most 4 times."""
+    panel()
+    page.evaluate(
+        """() => { const draw = CanvasRenderingContext2D.prototype.fillText;
+        CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+          if (text === "step 0") window.labels = [];
+          else if (window.labels && y > 200) window.labels.push(text + " at " + Math.round(x));
+          return draw.call(this, text, x, y); }; }"""
+    )
+    scales = set()
+    for _ in range(45):
+        page.evaluate("kernel.run(10, {state: 'running'})")
+        page.wait_for_timeout(30)
+        scales.add(page.evaluate("window.labels[0]"))
+    assert 2 <= len(scales) <= 5
+
+
+def test_the_learning_rate_of_the_kernel_is_shown(panel: Open, page: Page) -> None:
+    root = panel()
+    page.evaluate("kernel.emit({lr: 0.0125})")
+    expect(root.locator(".controls")).to_contain_text("0.0125")
+    assert float(field(root, "lr").input_value()) == pytest.approx(-1.9)
+
+
+def test_the_readout_is_the_step_under_the_pointer(panel: Open, page: Page) -> None:
+    root = panel()
+    page.evaluate("kernel.run(90, {state: 'paused'})")
+    canvas = root.locator("canvas").first
+    canvas.hover(position={"x": 120, "y": 100})
+    text = field(root, "loss").inner_text()
+    step = int(re.match(r"step (\d+)", text)[1])
+    assert f"{page.evaluate(f'kernel.loss({step})'):.3f}"[:4] in text
+    assert field(root, "accuracy").inner_text().startswith(f"step {step} ")
+    canvas.focus()
+    page.keyboard.press("Home")
+    expect(field(root, "loss")).to_contain_text("step 1 ")
+    expect(root.locator("[aria-live]")).to_contain_text("step 1: loss ")
+    page.keyboard.press("Escape")
+    expect(field(root, "loss")).not_to_contain_text("step")
+
+
+def test_an_unavailable_gpu_can_be_read_about_but_not_taken(panel: Open, page: Page) -> None:
+    root = panel()
+    cuda = root.locator("[value=cuda]")
+    cuda.focus()
+    page.keyboard.press("Space")
+    root.locator("label:has([value=cuda])").click(force=True)
+    assert sent(page) == []
+    expect(root.locator("[value=cpu]")).to_be_checked()
+    reason = cuda.get_attribute("aria-describedby")
+    expect(page.locator(f"#{reason}")).to_contain_text("pip install")
+
+
+def test_a_failure_shows_its_message_as_text(panel: Open, page: Page) -> None:
+    root = panel()
+    message = "ShapeError: <b>linear</b>\n  weight  (10, 4608)"
+    page.evaluate(
+        "text => kernel.emit({state: 'failed', message: text, advice: 'Correct it.'})", message
+    )
+    expect(root.get_by_role("alert")).to_have_text(message)
+    expect(root.locator(".failed")).to_contain_text("Correct it.")
+    expect(root.locator("[data-act=start]")).to_have_text("start again")
+    assert root.locator("b").count() == 0
+
+
+def test_the_line_that_is_read_aloud_is_calm(panel: Open, page: Page) -> None:
+    root = panel()
+    page.evaluate(
+        """() => { window.said = 0; new MutationObserver(() => window.said++)
+        .observe(document.querySelector("[aria-live]"), {childList: true, characterData: true, subtree: true}); }"""
+    )
+    for _ in range(30):
+        page.evaluate("kernel.run(10, {state: 'running'})")
+        page.wait_for_timeout(20)
+    assert page.evaluate("window.said") <= 2
+    expect(root.locator("[aria-live]")).to_contain_text("Training in eager mode")
+
+
+def test_dark_theme_redraws_the_canvas(panel: Open, page: Page) -> None:
+    root = panel()
+    page.evaluate("kernel.run(90, {state: 'paused'})")
+    page.wait_for_timeout(100)
+    canvas = root.locator("canvas").first
+    assert canvas.evaluate(COUNT, BLUE) > 300
+    page.evaluate("document.body.dataset.jpThemeLight = 'false'")
+    page.wait_for_timeout(100)
+    assert canvas.evaluate(COUNT, LIGHT_BLUE) > 300
+
+
+@pytest.mark.parametrize("width", [520, 760, 1000, 1640])
+def test_nothing_overflows(panel: Open, page: Page, width: int) -> None:
+    root = panel(width=width)
+    page.evaluate(
+        "kernel.run(200, {state: 'running', speed: {eager: 123456, graph: 234567}, lr: 0.00123})"
+    )
+    page.wait_for_timeout(50)
+    assert root.evaluate("e => e.scrollWidth - e.clientWidth") <= 0
+    for canvas in root.locator("canvas").all():
+        box = canvas.bounding_box()
+        assert box is not None and box["width"] >= 200
+
+
+def test_two_panels_do_not_share_their_radio_buttons(panel: Open, page: Page) -> None:
+    panel()
+    page.evaluate(
+        """() => { const copy = document.querySelector(".lab.live").cloneNode(true);
+        document.body.append(copy); copy.querySelector("[value=graph]").checked = true; }"""
+    )
+    expect(page.locator("[value=eager]").first).to_be_checked()
+
+
+def test_a_regression_has_no_accuracy(panel: Open, page: Page) -> None:
+    root = panel(classifies=False, validates=False)
+    page.evaluate("kernel.run(20, {state: 'running', accuracy: null})")
+    expect(root.locator("canvas >> visible=true")).to_have_count(1)
+    expect(root.locator(".key.valid >> visible=true")).to_have_count(0)
+
+
+def test_long_runs_stay_small(panel: Open, page: Page) -> None:
+    """A hundred thousand rows: neighbours are merged, and a frame is still drawn quickly."""
+    root = panel(total=200_000)
+    page.evaluate("for (let i = 0; i < 400; i++) kernel.run(250, {state: 'running'})")
+    expect(field(root, "step")).to_have_text("100,000")
+    spent = page.evaluate(
+        """async () => { const began = performance.now(); kernel.run(250);
+        await new Promise(requestAnimationFrame); await new Promise(requestAnimationFrame);
+        return performance.now() - began; }"""
+    )
+    assert spent < 250
+
+
+def test_removing_the_view_ends_it(panel: Open, page: Page) -> None:
+    panel()
+    page.evaluate("window.remove()")
+    assert page.evaluate("kernel.handlers.length") == 0
