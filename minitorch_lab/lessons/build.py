@@ -1,0 +1,147 @@
+"""Making the notebooks from their sources.
+
+    python -m minitorch_lab.lessons.build                 every lesson, with its outputs
+    python -m minitorch_lab.lessons.build 03              one lesson
+    python -m minitorch_lab.lessons.build 03 --solutions DIR   with the solutions, into DIR
+
+To change a lesson, edit ``lessons/text/03_*.md`` (what the learner reads) and
+``lessons/content/l03.py`` (what is asked and answered), then run this. A cell that
+fails without the tag ``raises-exception``, or writes to stderr, stops it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from ..errors import ArgumentError
+from . import source
+from .content import NUMBERS
+
+TEXTS = Path(__file__).parent / "text"
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+def notebook(cells: list[source.Cell], number: str, *, solved: bool) -> dict[str, Any]:
+    """A notebook (nbformat 4.5) without outputs. The same source gives the same notebook."""
+    made = []
+    for i, cell in enumerate(cells):
+        text = cell.text
+        if cell.kind == "code":
+            text = source.solution(text) if solved else source.stub(text)
+        entry: dict[str, Any] = {
+            "cell_type": cell.kind,
+            "id": f"lesson-{number}-{i:02}",
+            "metadata": {"tags": list(cell.tags)} if cell.tags else {},
+            "source": text.splitlines(keepends=True),
+        }
+        if cell.kind == "code":
+            entry |= {"execution_count": None, "outputs": []}
+        made.append(entry)
+    return {
+        "cells": made,
+        "metadata": {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {
+                "file_extension": ".py",
+                "mimetype": "text/x-python",
+                "name": "python",
+            },
+        },
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+
+
+def execute(book: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Run every cell in a fresh kernel in ``folder``; the notebook with its outputs."""
+    try:
+        import nbformat  # only this tool needs them, so the library does not
+        from nbclient import NotebookClient
+    except ImportError as error:
+        raise ArgumentError(
+            'running notebooks needs nbclient: python -m pip install "minitorch_lab[lab]"'
+        ) from error
+    # A lesson's outputs must not depend on what somebody has done before.
+    os.environ["MINITORCH_LAB_PROGRESS"] = "off"
+    node = nbformat.reads(json.dumps(book), as_version=4)
+    NotebookClient(
+        node,
+        timeout=120,
+        kernel_name="python3",
+        record_timing=False,
+        store_widget_state=False,
+        resources={"metadata": {"path": str(folder)}},
+    ).execute()
+    done: dict[str, Any] = json.loads(nbformat.writes(node))
+    for cell in done["cells"]:
+        for output in cell.get("outputs", []):
+            if output.get("name") == "stderr":
+                raise ArgumentError(
+                    "a cell wrote to stderr:\n" + "".join(cell["source"])
+                    + "\n" + "".join(output["text"])
+                )  # fmt: skip
+            # A view without its model shows an error in a reopened notebook; without the view,
+            # JupyterLab shows the picture that stands beside it.
+            output.get("data", {}).pop(WIDGET_VIEW, None)
+    done["metadata"] = book["metadata"]
+    return done
+
+
+def find_sources(folder: Path = TEXTS) -> dict[str, Path]:
+    """The text of each lesson, by number. Raises ArgumentError where one is missing."""
+    found = {number: sorted(folder.glob(f"{number}_*.md")) for number in NUMBERS}
+    for number, paths in found.items():
+        if len(paths) != 1:
+            raise ArgumentError(f"{folder} holds {len(paths)} sources of lesson {number}, not one")
+    return {number: paths[0] for number, paths in found.items()}
+
+
+def write(book: dict[str, Any], path: Path) -> None:
+    """Write a notebook as Jupyter does: one space of indentation, sorted keys, real characters."""
+    text = json.dumps(book, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    path.write_text(text, encoding="utf-8")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m minitorch_lab.lessons.build",
+        description="Make the lessons' notebooks from their texts, and run them.",
+    )
+    parser.add_argument("numbers", nargs="*", help="lessons, such as 03 (default: all)")
+    parser.add_argument("--notebooks", type=Path, default=Path("notebooks"), help="their folder")
+    parser.add_argument(
+        "--solutions", type=Path, metavar="DIR", help="write notebooks with solutions into DIR"
+    )
+    parser.add_argument("--no-run", action="store_true", help="write them without outputs")
+    chosen = parser.parse_args(arguments)
+    try:
+        sources = find_sources()
+        for number in chosen.numbers or NUMBERS:
+            if number not in sources:
+                raise ArgumentError(f"no lesson {number}; there are {', '.join(sources)}")
+            path = sources[number]
+            solved = chosen.solutions is not None
+            folder = chosen.solutions if solved else chosen.notebooks
+            folder.mkdir(parents=True, exist_ok=True)
+            book = notebook(source.read(path), number, solved=solved)
+            began = time.perf_counter()
+            if not chosen.no_run:
+                book = execute(book, folder)
+            target = folder / f"{path.stem}.ipynb"
+            write(book, target)
+            print(f"{target}  {time.perf_counter() - began:.1f} s")
+    except ArgumentError as error:
+        print(f"build: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,167 @@
+"""Checking an exercise: `check` says in words what is right or wrong, `hint` helps one step."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+from typing import Any
+
+from ..widgets import cards
+from . import content, memory
+from .model import Exercise, Verdict
+
+WIDTH = 88
+_hints_shown: dict[str, int] = {}
+_tries: dict[str, int] = {}
+
+
+def _wrap(text: str) -> str:
+    return textwrap.fill(text, WIDTH, initial_indent="  ", subsequent_indent="  ")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What `check` found. ``right`` is None where nothing has been answered yet.
+
+    Its plain text is the same on every machine: how often you tried shows in the panel only.
+    """
+
+    key: str
+    exercise: Exercise
+    verdict: Verdict
+    tries: int
+
+    @property
+    def right(self) -> bool | None:
+        """True, False, or None where nothing has been answered yet."""
+        return self.verdict.right
+
+    @property
+    def says(self) -> str:
+        """The sentence that says what is right or wrong."""
+        return self.exercise.right if self.right else self.verdict.says
+
+    def _state(self) -> str:
+        return {True: "right", False: "not yet", None: "not answered yet"}[self.right]
+
+    def __repr__(self) -> str:
+        lines = [f"exercise {self.key}: {self.exercise.title} · {self._state()}", _wrap(self.says)]
+        if self.right is False:
+            if self.verdict.detail:
+                lines.append(_wrap(self.verdict.detail))
+            if self.verdict.table:
+                found = self.verdict.table
+                lines += ["", cards.aligned(found.columns, found.rows), ""]
+        if not self.right:
+            count = len(self.exercise.hints)
+            lines.append(f'  lab.hint("{self.key}") shows a hint; there are {count}.')
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        tone = {True: "good", False: "bad", None: ""}[self.right]
+        body = cards.said(self.says, tone, bold=self.right is False)
+        if self.right is False and self.verdict.detail:
+            body += f'<p class="muted">{cards.rich(self.verdict.detail)}</p>'
+        if not self.right:
+            body += _nested(self.exercise.hints)
+        found = self.verdict.table if self.right is False else None
+        side = ""
+        if found is not None:
+            side = cards.table(found.columns, found.rows, "Your answer against the expected one")
+        aside = cards.badge(self._state(), tone)
+        if self.tries:
+            aside += f'<span class="muted small">try {self.tries}</span>'
+        inner = f'<div class="words">{body}</div>{side}'
+        return cards.page(
+            cards.card(
+                f"exercise {self.key}", self.exercise.title, inner, extra="check", aside=aside
+            )
+        )
+
+
+def _nested(hints: tuple[str, ...]) -> str:
+    """Hints one inside the other, so that each is opened by itself; needs no kernel."""
+    out = ""
+    for i in range(len(hints), 0, -1):
+        out = (
+            f"<details><summary>show hint {i} of {len(hints)}</summary>"
+            f"<p>{cards.rich(hints[i - 1])}</p>{out}</details>"
+        )
+    return out
+
+
+def judge(key: str, answer: Any) -> Verdict:
+    """The verdict alone: counts no try and shows nothing. For tests and for teachers."""
+    exercise = content.exercise(key)
+    return exercise.judge.judge(answer, exercise.wrong)
+
+
+def check(key: str, answer: Any = ...) -> Checked:
+    """Check your answer to an exercise, such as ``lab.check("03.2", gradient)``.
+
+    ``answer`` is what the exercise asks for: a number, a list, a tensor, a function. The answer
+    is never run against a file name, so the cell may stand anywhere. Raises ArgumentError where
+    there is no such exercise.
+
+    >>> check("03.1", 12.0).right
+    True
+    """
+    exercise = content.exercise(key)
+    verdict = exercise.judge.judge(answer, exercise.wrong)
+    number = key.partition(".")[0]
+    before = memory.recall(number, "exercises", key)
+    _tries[key] = _count(before) if key not in _tries else _tries[key]
+    if verdict.right is not None:
+        if not before.get("right"):  # a solved exercise may be run again without a new try
+            _tries[key] += 1
+        right = bool(before.get("right")) or verdict.right
+        memory.note(number, "exercises", key, {"tries": _tries[key], "right": right})
+    return Checked(key, exercise, verdict, _tries[key])
+
+
+def _count(entry: dict[str, Any]) -> int:
+    tries = entry.get("tries")
+    return tries if isinstance(tries, int) else 0
+
+
+@dataclass(frozen=True)
+class Hint:
+    """Hints that were asked for, the newest last."""
+
+    key: str
+    title: str
+    texts: tuple[str, ...]
+    count: int
+
+    def __repr__(self) -> str:
+        lines = []
+        for i, text in enumerate(self.texts, 1):
+            lines += [f"hint {i} of {self.count} for exercise {self.key}:", _wrap(text)]
+        if len(self.texts) == self.count:
+            lines.append("  That was the last hint.")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        shown = len(self.texts)
+        body = "".join(cards.said(text) for text in self.texts)
+        if shown == self.count:
+            body += '<p class="muted small">That was the last hint.</p>'
+        aside = f'<span class="muted small">{shown} of {self.count}</span>'
+        return cards.page(cards.card(f"hint {self.key}", self.title, body, aside=aside))
+
+
+def hint(key: str) -> Hint:
+    """One more hint for an exercise each time it is called.
+
+    Raises ArgumentError where there is no such exercise.
+    """
+    exercise = content.exercise(key)
+    shown = min(_hints_shown.get(key, 0) + 1, len(exercise.hints))
+    _hints_shown[key] = shown
+    return Hint(key, exercise.title, exercise.hints[:shown], len(exercise.hints))
+
+
+def restart() -> None:
+    """Forget which hints were shown in this session."""
+    _hints_shown.clear()
+    _tries.clear()

@@ -1,0 +1,105 @@
+"""Beginning a lesson, and looking at what has been done."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+from ..graph import mode
+from ..random import manual_seed
+from ..widgets import cards
+from . import content, memory
+from .model import Lesson
+
+DEVICE = "cpu"  # the lessons' numbers are the same everywhere because they are made here
+
+
+@dataclass(frozen=True)
+class Started:
+    """The head of a lesson. Its plain text is the same on every machine."""
+
+    lesson: Lesson
+    mode: str
+    device: str
+
+    def __repr__(self) -> str:
+        lesson = self.lesson
+        return (
+            f"lesson {lesson.number}: {lesson.title} ({lesson.minutes} minutes)\n"
+            f"mode {self.mode}, device {self.device}, seed {lesson.seed}"
+        )
+
+    def _repr_html_(self) -> str:
+        lesson = self.lesson
+        facts_of = (("mode", self.mode), ("device", self.device), ("seed", lesson.seed))
+        facts = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts_of)
+        body = (
+            f'<p class="ask">{cards.rich(lesson.asks)}</p><dl class="facts">{facts}</dl>'
+            f'<p class="muted small">{cards.rich(_standing(lesson))}</p>'
+        )
+        aside = f'<span class="muted small">{lesson.minutes} minutes</span>'
+        return cards.page(cards.card(f"lesson {lesson.number}", lesson.title, body, aside=aside))
+
+
+def _standing(lesson: Lesson) -> str:
+    done = memory.solved(lesson.number)
+    if not done:
+        return f"{len(lesson.exercises)} exercises at the end, with hints."
+    return f"{len(done)} of {len(lesson.exercises)} exercises solved: {', '.join(done)}."
+
+
+def start(number: str) -> Started:
+    """Begin a lesson, such as ``lab.start("03")``: eager mode, the CPU, the lesson's seed.
+
+    Returns the lesson's head, which a notebook shows. Raises ArgumentError where there is no such
+    lesson.
+
+    >>> start("03")
+    lesson 03: Gradients, one step at a time (40 minutes)
+    mode eager, device cpu, seed 42
+    """
+    lesson = content.lesson(number)
+    # Notes of other packages about their own future would stand between a learner and the lesson.
+    for kind in (DeprecationWarning, PendingDeprecationWarning, FutureWarning):
+        warnings.simplefilter("ignore", kind)
+    mode("eager")
+    manual_seed(lesson.seed)
+    memory.begin(lesson.number)
+    return Started(lesson, mode(), DEVICE)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What has been done so far, lesson by lesson."""
+
+    rows: tuple[tuple[str, str, str], ...]
+
+    def __repr__(self) -> str:
+        return cards.aligned(("lesson", "exercises", "quiz"), self.rows, indent="")
+
+    def _repr_html_(self) -> str:
+        body = cards.table(("lesson", "exercises", "quiz"), self.rows, "Your progress")
+        where = memory.progress_path()
+        note = f"Kept in {where}" if where else "Kept for this session only"
+        body += f'<p class="muted small">{cards.rich(note)}</p>'
+        return cards.page(cards.card("progress", "what you have done", body))
+
+
+def progress() -> Progress:
+    """Your progress: lessons begun, exercises solved, quiz questions answered right."""
+    rows = []
+    for number in content.NUMBERS:
+        if number in memory.begun():
+            lesson = content.lesson(number)
+            right = sum(
+                bool(memory.recall(number, "quiz", str(i + 1)).get("right"))
+                for i in range(len(lesson.quiz))
+            )
+            rows.append(
+                (
+                    number,
+                    f"{len(memory.solved(number))} of {len(lesson.exercises)}",
+                    f"{right} of {len(lesson.quiz)}",
+                )
+            )
+    return Progress(tuple(rows))
