@@ -187,9 +187,11 @@ class Op:
     composition: Callable[..., Any] | None = None  # the same in smaller ops, (*inputs, **attrs)
     random: bool = False  # draws from the generator: two calls differ
     differentiable: bool = field(init=False)
+    on_numpy: Callable[..., Any] | None = field(init=False)  # the ufunc itself, on the hot path
 
     def __post_init__(self) -> None:
         self.differentiable = any(rule is not None for rule in self.vjp)
+        self.on_numpy = None if self.ufunc is None else getattr(np, self.ufunc)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self.bind is not None:

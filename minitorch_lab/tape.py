@@ -79,7 +79,7 @@ class Node:
     ``y`` is the value of the output until backward() frees it, after that its Spec.
     """
 
-    __slots__ = ("__weakref__", "attrs", "freed", "id", "inputs", "op", "scope", "source", "y")
+    __slots__ = ("__weakref__", "attrs", "id", "inputs", "op", "scope", "source", "y")
 
     id: int
     op: Op
@@ -88,7 +88,11 @@ class Node:
     scope: str
     source: tuple[CodeType, int] | None
     y: Any
-    freed: bool
+
+    @property
+    def freed(self) -> bool:
+        """Whether backward() has let the values go."""
+        return self.y.__class__ is Spec
 
     @property
     def spec(self) -> Spec:
@@ -101,7 +105,6 @@ class Node:
 
     def free(self) -> None:
         """Let the values go; shapes, names and the structure stay for the explorer."""
-        self.freed = True
         self.y = self.spec
         self.inputs = tuple(
             x if x.__class__ in NUMBERS or x.node is None else Freed(x) for x in self.inputs
@@ -201,7 +204,7 @@ def walk(
     while heap:
         time = -heappop(heap)
         node, g = pending.pop(time)
-        if node.freed:
+        if node.y.__class__ is Spec:
             raise GradError(freed_message(node))
         op, attrs = node.op, node.attrs
         inputs = node.inputs

@@ -58,6 +58,8 @@ from .tape import (
 )
 
 FLOAT32 = np.dtype("float32")
+ndarray = np.ndarray
+get_scope = SCOPE.get
 _new = object.__new__
 
 
@@ -672,20 +674,30 @@ class Record:
         try:
             if not regular or (dtype is not FLOAT32 and (dtype is None or dtype.kind != "f")):
                 arrays = _converted(op, inputs, arrays)
-            out = op.forward(NAMESPACES.get(kind, np), *arrays, **attrs)  # type: ignore[arg-type]
+            if kind is ndarray and op.on_numpy is not None:
+                out = op.on_numpy(*arrays)
+            else:
+                out = op.forward(NAMESPACES.get(kind, np), *arrays, **attrs)  # type: ignore[arg-type]
         except Exception as error:
             raise explain(op, inputs, attrs, error) from (
                 None if isinstance(error, (Mismatch, LabError)) else error
             )
-        if out.__class__ not in NAMESPACES:
+        if out.__class__ is not kind and out.__class__ not in NAMESPACES:
             out = np.asarray(out)  # a ufunc gives a scalar for 0-d arrays
         made = _new(Tensor)
         made.array = out
         made._grad = made.name = None
         made.version = inputs[0].version if op.view else [0]
-        if (requires_grad and op.differentiable and self.recording) or self.always:
+        if self.always or (requires_grad and op.differentiable and self.recording):
             made.requires_grad = requires_grad and op.differentiable
-            made.node = record(op, inputs, attrs, out)
+            made.node = node = _new(Node)  # record() in place: a call would cost a tenth of the op
+            node.id = tick()
+            node.op = op
+            node.inputs = inputs
+            node.attrs = attrs
+            node.y = out
+            node.scope = get_scope()
+            node.source = caller(2) if Settings.sources else None
         else:
             made.requires_grad = False
             made.node = None
@@ -796,7 +808,6 @@ def record(op: Op, inputs: tuple[Any, ...], attrs: Attrs, out: Any) -> Node:
     node.scope = SCOPE.get()
     node.source = caller(2) if Settings.sources else None
     node.y = out
-    node.freed = False
     return node
 
 
