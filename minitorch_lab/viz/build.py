@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import GradError, KindError, LabError, describe
+from ..nn.module import Module, Parameter
 from ..op import INTERPRETER, Op, Spec
 from ..tape import NUMBERS, Freed, Node, Settings, locate, location, no_graph_message, steps
 from ..tensor import Record, Tensor
@@ -17,38 +18,44 @@ from .view import Builder, GraphView, Kind, Source, Work
 
 Names = Mapping[int, str]  # id of an object -> the variable that holds it
 
-FREED = (
-    "Freed by backward(). Call backward(retain_graph=True), or explore the tensor before "
-    "backward(), to see it."
+FREED = "Freed by backward()."
+FREED_GRADIENT = (
+    "Freed by backward(). To see both, explore before backward(), or call "
+    "backward(retain_graph=True)."
 )
 _NO_GRADIENT = "None: requires_grad is False here."
 _NOT_SCALAR = "None: the output is not one number. Explore a loss, or .sum() of it."
 
 
 def from_tensors(
-    tensors: Tensor | Sequence[Tensor], title: str = "", names: Names | None = None
+    tensors: Tensor | Sequence[Tensor],
+    title: str = "",
+    names: Names | None = None,
+    modules: Mapping[str, Module] | None = None,
 ) -> GraphView:
     """The graph that the tape holds of one tensor or of several.
 
-    ``names`` says which variables hold which tensors. Where the graph is alive and the tensor is
-    one number, every node gets its gradient; no ``.grad`` is touched. Raises GradError where no
-    tensor has a history.
+    ``names`` says which variables hold which tensors, ``modules`` has modules by variable. Where
+    the graph is alive and the tensor is one number, every node gets its gradient; no ``.grad`` is
+    touched. Raises GradError where no tensor has a history.
     """
     many = (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
     roots = [t for t in many if t.node is not None]
     if not roots:
         raise GradError(no_graph_message(many[0]) if many else "there is no tensor to explore")
-    return _Tape(names or {}).view(roots, title)
+    return _Tape(names or {}, modules or {}).view(roots, title)
 
 
 class _Tape:
     """One walk over the tape."""
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Names, modules: Mapping[str, Module]) -> None:
         self.names = names
+        self.modules = modules
         self.build = Builder()
         self.numbers: dict[int, int] = {}  # id of a node or leaf -> its number
         self.kept: list[Any] = []  # so that no id is used twice
+        self.homes: dict[int, str] = {}  # id of a parameter -> the module it belongs to
         self.places: dict[tuple[CodeType, int], Source] = {}
 
     def view(self, roots: Sequence[Tensor], title: str) -> GraphView:
@@ -56,6 +63,7 @@ class _Tape:
         owner = _owners(nodes)
         alive = not any(node.freed for node in nodes)
         gradients, flows, note = self._gradients(roots, alive)
+        self.homes = self._homes({node.scope for node in nodes})
         of_node = {id(root.node): root for root in roots}
         for node in nodes:
             for x in node.inputs:
@@ -66,7 +74,31 @@ class _Tape:
         name = title or ", ".join(self._name(root) or "result" for root in roots)
         if not alive:
             note = "backward() has freed the values inside; the shapes and the structure stay."
-        return self.build.build(name, outputs, note)
+        return self.build.build(name, outputs, note, self._labels())
+
+    def _homes(self, scopes: set[str]) -> dict[int, str]:
+        """Where parameters belong, also those that another module uses first."""
+        homes = {}
+        for module in self.modules.values():
+            root = type(module).__name__
+            for path, parameter in module.named_parameters():
+                scope = ".".join([root, *path.split(".")[:-1]])
+                if scope in scopes:
+                    homes[id(parameter)] = scope
+        return homes
+
+    def _labels(self) -> dict[str, str]:
+        """Titles for the modules of this graph: the variable's name, "0 Linear" for numbers."""
+        labels = {}
+        for variable, module in self.modules.items():
+            if any(id(p) in self.numbers for p in module.parameters()):
+                root = type(module).__name__
+                labels[root] = variable
+                for path, part in module.named_modules():
+                    last = path.rpartition(".")[2]
+                    if last.isdigit():
+                        labels[f"{root}.{path}"] = f"{last} {type(part).__name__}"
+        return labels
 
     def _gradients(
         self, roots: Sequence[Tensor], alive: bool
@@ -100,9 +132,9 @@ class _Tape:
             return  # a number gets a node of its own at each use, by _op
         if x.node is not None or id(x) in self.numbers:
             return
-        param = type(x).__name__ == "Parameter"
+        param = isinstance(x, Parameter)
         kind: Kind = "param" if param else "input"
-        name = (getattr(x, "name", None) or self._name(x)) if param else self._name(x)
+        name = self._name(x)
         gradient, note = self._leaf_gradient(x, gradients, alive)
         array = x.array
         self.kept.append(x)
@@ -117,7 +149,7 @@ class _Tape:
             shape=tuple(x.shape),
             dtype=_dtype(x),
             device=_device(x),
-            scope=_home(name, user.scope) if param else "",
+            scope=self.homes.get(id(x), user.scope) if param else "",
         )
 
     def _leaf_gradient(self, x: Any, gradients: dict[int, Any], alive: bool) -> tuple[Any, str]:
@@ -155,7 +187,7 @@ class _Tape:
         why = ""
         if gradient is None:
             wants = holder.requires_grad if holder is not None else True
-            why = _NO_GRADIENT if not wants else _NOT_SCALAR if alive else FREED
+            why = _NO_GRADIENT if not wants else _NOT_SCALAR if alive else FREED_GRADIENT
         name = self._name(holder) if holder is not None else ""
         self.kept.append(node)
         self.numbers[id(node)] = self.build.op(
@@ -281,9 +313,8 @@ def op_facts(op: Op, attrs: Mapping[str, Any], out: Spec, inputs: Sequence[Any])
 
 
 def _attr(value: Any) -> str:
-    if hasattr(value, "shape") and getattr(value, "ndim", 0):
-        return f"array {tuple(value.shape)}"
-    return str(value)
+    shape = getattr(value, "shape", ())
+    return f"array {tuple(shape)}" if shape else str(value)
 
 
 # From a traced graph -----------------------------------------------------------------------
@@ -307,7 +338,7 @@ def from_graph(graph: Any, title: str = "graph") -> GraphView:
     no_value = "Graph mode keeps no values in between: the plan uses their memory again."
 
     def of(x: Any, scope: str) -> int:
-        if x.__class__ in NUMBERS:
+        if isinstance(x, (int, float)):
             return build.const(x, scope)
         if x.id not in numbers:
             spec, array = x.spec, constants.get(x.id)
@@ -374,7 +405,11 @@ def from_graph(graph: Any, title: str = "graph") -> GraphView:
 
 
 def from_call(
-    function: Callable[..., Any], *inputs: Any, title: str = "", names: Names | None = None
+    function: Callable[..., Any],
+    *inputs: Any,
+    title: str = "",
+    names: Names | None = None,
+    modules: Mapping[str, Module] | None = None,
 ) -> GraphView:
     """Run ``function`` (or a module) on ``inputs`` and view what it returned.
 
@@ -397,8 +432,12 @@ def from_call(
             f"explore: the call returned no tensor\n  got {describe(result)}\n"
             "  expected a tensor, or a list or dict of tensors"
         )
-    names = {**(names or {}), **{id(x): n for n, x in _argument_names(function, inputs)}}
-    return from_tensors(found, title or _call_title(function, inputs, names), names)
+    called = {id(x): name for name, x in _argument_names(function, inputs)}
+    names = {**called, **(names or {})}
+    title = title or _call_title(function, inputs, names)
+    if isinstance(function, Module) and function not in (modules or {}).values():
+        modules = {type(function).__name__: function, **(modules or {})}
+    return from_tensors(found, title, names, modules)
 
 
 def _tensors(value: Any) -> list[Tensor]:

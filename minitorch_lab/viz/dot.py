@@ -113,7 +113,7 @@ def box_size(box: Box) -> tuple[float, float]:
 
 
 def main_path(drawing: Drawing) -> set[str]:
-    """The boxes from the first output back along the op that feeds each: drawn in one line."""
+    """The boxes from the first output back to an input, each by what feeds it: drawn in line."""
     feeds: dict[str, list[str]] = {}
     for link in drawing.links:
         if link.flow == "forward":
@@ -124,8 +124,9 @@ def main_path(drawing: Drawing) -> set[str]:
     path: set[str] = set()
     while key is not None and key not in path:
         path.add(key)
-        tails = [t for t in feeds.get(key, []) if boxes[t].kind in ("op", "folded", "output")]
-        key = tails[0] if tails else None
+        made = ("op", "folded", "output")
+        tails = sorted(feeds.get(key, []), key=lambda t: boxes[t].kind not in made)
+        key = next((t for t in tails if boxes[t].kind in (*made, "input")), None)
     return path
 
 
@@ -137,22 +138,22 @@ def _steps(drawing: Drawing) -> list[tuple[str, str]]:
     """
     boxes = {box.key: box for box in drawing.boxes}
     feeds: dict[str, list[str]] = {}
+    users: dict[str, list[int]] = {}
     for link in drawing.links:
         if link.flow == "forward":
             feeds.setdefault(link.head, []).append(link.tail)
-    users: dict[str, int] = {}
-    for tails in feeds.values():
-        for tail in tails:
-            users[tail] = users.get(tail, 0) + 1
+            users.setdefault(link.tail, []).append(boxes[link.head].members[0])
     pairs: dict[tuple[str, str], None] = {}  # a set in a fixed order
-    for tails in feeds.values():
+    for head, tails in feeds.items():
         values = [t for t in tails if boxes[t].kind not in ("param", "const", "rest")]
         for tail in tails:
             box = boxes[tail]
-            if box.kind == "param" and users[tail] == 1 and values:
-                above = next((v for v in values if boxes[v].scope != box.scope), None)
-                if above is not None:
-                    pairs[above, tail] = None
+            if box.kind != "param" or not values or boxes[head].scope != box.scope:
+                continue
+            above = next((boxes[v] for v in values if boxes[v].scope != box.scope), None)
+            # A parameter that is used before that value (tied weights) may well be needed for it.
+            if above is not None and above.members[-1] < min(users[tail]):
+                pairs[above.key, tail] = None
     return list(pairs)
 
 

@@ -64,8 +64,7 @@ def closed_scopes(view: GraphView, depth: int | None = None) -> frozenset[str]:
     ``depth`` levels are open (0: every module is one box). With None the deepest level is chosen
     that keeps the picture at ``FOLD_FROM`` boxes; one more where that would fold nearly all.
     """
-    scopes = [s for s in view.scopes.walk() if s.path and worth_a_frame(s)]
-    level = {scope.path: scope.path.count(".") + 1 for scope in scopes}
+    level = {path: path.count(".") + 1 for path in frames(view)}
     deepest = max(level.values(), default=0)
     if depth is None:
         depth = deepest
@@ -84,9 +83,21 @@ def _boxes_at(view: GraphView, depth: int) -> int:
     return len(seen)
 
 
-def worth_a_frame(scope: Scope) -> bool:
-    """Whether a module has more than one node: around a single one a frame says nothing."""
-    return scope.count > 1
+def frames(view: GraphView) -> set[str]:
+    """The modules that get a frame and can be folded.
+
+    Around a single node a frame says nothing, and none around all ops of the graph either.
+    """
+    counts: dict[str, int] = {}
+    ops: dict[str, int] = {}
+    total = 0
+    for node in view.nodes:
+        total += bool(node.op)
+        for cut in _cuts(node.scope):
+            path = node.scope[: len(node.scope) - cut]
+            counts[path] = counts.get(path, 0) + 1
+            ops[path] = ops.get(path, 0) + bool(node.op)
+    return {path for path, count in counts.items() if count > 1 and ops[path] < total}
 
 
 def draw(
@@ -168,12 +179,13 @@ def draw(
             say = f"{count} {k}, not drawn{ways(k)}"
             boxes.append(Box(k, "rest", f"{k} …", count, say, "", tuple(ids), goto.get(k, ids[0])))
 
+    framed = frames(view)
     drawn = {box.scope for box in boxes}
     around = {path[: len(path) - cut] for path in drawn for cut in _cuts(path)}
     modules = tuple(
         scope
         for scope in view.scopes.walk()
-        if scope.path in around and worth_a_frame(scope) and not home[scope.path]
+        if scope.path in around and scope.path in framed and not home[scope.path]
     )
     return Drawing(view, tuple(boxes), tuple(links), modules, shut, note)
 

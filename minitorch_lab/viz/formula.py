@@ -9,53 +9,13 @@ from xml.etree import ElementTree
 
 _SPACE = "http://www.w3.org/1998/Math/MathML"
 # What a formula is made of. Anything else (links, scripts, HTML) means: show the LaTeX instead.
-_PARTS = frozenset(
-    [
-        "math",
-        "mrow",
-        "mi",
-        "mn",
-        "mo",
-        "mtext",
-        "mspace",
-        "msup",
-        "msub",
-        "msubsup",
-        "mover",
-        "munder",
-        "munderover",
-        "mfrac",
-        "msqrt",
-        "mroot",
-        "mtable",
-        "mtr",
-        "mtd",
-        "mstyle",
-        "mpadded",
-    ]
+_PARTS = re.compile(
+    "math|mrow|mi|mn|mo|mtext|mspace|msup|msub|msubsup|mover|munder|munderover|mfrac|msqrt|mroot|"
+    "mtable|mtr|mtd|mstyle|mpadded"
 )
-_ATTRIBUTES = frozenset(
-    [
-        "display",
-        "stretchy",
-        "fence",
-        "form",
-        "width",
-        "mathvariant",
-        "accent",
-        "columnalign",
-        "linethickness",
-        "displaystyle",
-        "scriptlevel",
-        "movablelimits",
-        "separator",
-        "minsize",
-        "maxsize",
-        "symmetric",
-        "largeop",
-        "lspace",
-        "rspace",
-    ]
+_ATTRIBUTES = re.compile(
+    "display|stretchy|fence|form|width|mathvariant|accent|columnalign|linethickness|displaystyle|"
+    "scriptlevel|movablelimits|separator|minsize|maxsize|symmetric|largeop|lspace|rspace"
 )
 _NAME = re.compile(r"[A-Za-z]{2,}")
 
@@ -76,7 +36,7 @@ def mathml(latex: str) -> str:
         return plain
     for part in tree.iter():
         part.tag = part.tag.removeprefix(f"{{{_SPACE}}}")
-        if part.tag not in _PARTS or not _ATTRIBUTES.issuperset(part.attrib):
+        if not _PARTS.fullmatch(part.tag) or not all(map(_ATTRIBUTES.fullmatch, part.attrib)):
             return plain
     _typeset(tree)
     return ElementTree.tostring(tree, encoding="unicode")

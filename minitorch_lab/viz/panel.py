@@ -64,13 +64,15 @@ def _facts(node: NodeView) -> str:
     if node.cost is not None:
         flops, moved = node.cost
         facts.append(("cost", f"{quantity(flops, 'flop')}, {quantity(moved, 'B')}"))
-    facts += list(node.attributes)
-    if node.scope:
-        facts.append(("module", node.scope))
+    more = [*node.attributes, *([("module", node.scope)] if node.scope else [])]
+    return f'<div>{_list_of(facts, "facts")}{_list_of(more, "facts more")}</div>'
+
+
+def _list_of(facts: Sequence[tuple[str, str]], cls: str) -> str:
     items = "".join(
         f"<div><dt>{escape(k)}</dt><dd><code>{escape(v)}</code></dd></div>" for k, v in facts
     )
-    return f'<dl class="facts">{items}</dl>'
+    return f'<dl class="{cls}">{items}</dl>' if facts else ""
 
 
 def _arrays(view: GraphView, node: NodeView) -> str:
@@ -79,7 +81,8 @@ def _arrays(view: GraphView, node: NodeView) -> str:
         return f'<div class="pair">{value}</div>'
     extra = _contributions(view, node)
     gradient = _figure("gradient", node.gradient, node.gradient_note, heat=True, extra=extra)
-    wide = max(node.shape, default=1) <= TABLE and len(node.shape) <= 2 and node.size > 3
+    table = 1 <= len(node.shape) <= 2 and max(node.shape) <= TABLE
+    wide = node.value is None or (table and node.shape[-1] > 2)
     return f'<div class="pair{" wide" if wide else ""}">{value}{gradient}</div>'
 
 
@@ -380,7 +383,6 @@ def _module_panel(view: GraphView, scope: Scope, opened: bool) -> str:
     if costs:
         flops, moved = (sum(part) for part in zip(*costs, strict=True))
         facts.append(("cost", f"{quantity(flops, 'flop')}, {quantity(moved, 'B')}"))
-    items = "".join(f"<div><dt>{k}</dt><dd><code>{v}</code></dd></div>" for k, v in facts)
     rows = []
     for name, ids_ in (("inputs", before), ("users", after)):
         if ids_:
@@ -390,7 +392,7 @@ def _module_panel(view: GraphView, scope: Scope, opened: bool) -> str:
     return (
         f'<div><div class="head"><h3>{escape(scope.label)}</h3><span class="badge">module</span>'
         f'<span class="num muted">{count}</span></div>'
-        f'<p class="doc muted">{escape(scope.path)}</p></div><dl class="facts">{items}</dl>'
+        f'<p class="doc muted">{escape(scope.path)}</p></div>{_list_of(facts, "facts")}'
         f'<div><button data-toggle="{escape(scope.path)}">{word} this module</button></div>'
         f'<dl class="links">{"".join(rows)}</dl>'
     )

@@ -12,6 +12,7 @@ from typing import Any
 import traitlets
 
 from ..errors import GradError, KindError, LabError, describe
+from ..nn.module import Module
 from ..tensor import Tensor, tensor
 from ..viz.build import from_call, from_graph, from_tensors
 from ..viz.dot import dot
@@ -47,7 +48,7 @@ class Explorer(LabWidget):
     badge = traitlets.Unicode("").tag(sync=True)
     picture = traitlets.Dict({}).tag(sync=True)
     panels = traitlets.Dict({}).tag(sync=True)
-    index = traitlets.List([]).tag(sync=True)
+    index: Any = traitlets.List([]).tag(sync=True)
     selected = traitlets.Unicode("").tag(sync=True)
 
     def __init__(
@@ -157,7 +158,7 @@ class Explorer(LabWidget):
 
     def show_example(self) -> None:
         """Show the graph of x**2 + 2*x + 1 at x = 2."""
-        x = tensor(2.0, requires_grad=True)
+        x: Any = tensor(2.0, requires_grad=True)
         y = x**2 + 2 * x + 1
         self.show_graph(from_tensors(y, names={id(x): "x", id(y): "y"}))
 
@@ -244,19 +245,19 @@ def explore(x: Any = None, *inputs: Any, depth: int | None = None) -> Explorer:
 
     What has no graph (a number, a tensor without history) gives a panel that says so.
     """
-    names = _names(sys._getframe(1))
+    names, modules = _names(sys._getframe(1), x)
     if x is None:
         return Explorer()
     title = names.get(id(x), "")
     try:
         if isinstance(x, Tensor) and not inputs:
-            view = from_tensors(x, title, names)
+            view = from_tensors(x, title, names, modules)
         elif isinstance(x, GraphView):
             view = x
         elif hasattr(x, "equations"):
             view = from_graph(x, title or "graph")
         elif callable(x):
-            return Explorer(from_call(x, *inputs, names=names), depth)
+            view = from_call(x, *inputs, names=names, modules=modules)
         else:
             raise KindError(
                 f"explore: {title or 'this'} has no graph\n  got {describe(x)}\n"
@@ -265,6 +266,8 @@ def explore(x: Any = None, *inputs: Any, depth: int | None = None) -> Explorer:
     except (GradError, KindError) as error:
         if callable(x):
             raise
+        if isinstance(x, Tensor):
+            error = GradError(str(error).replace("backward(): this tensor", f"explore: {title or 'this'}"))
         return Explorer(
             title=title or type(x).__name__,
             badge="no graph",
@@ -284,11 +287,21 @@ def _advice(x: Any) -> str:
     return "Explore a tensor, or a call: <code>lab.explore(f, x)</code>."
 
 
-def _names(frame: Any) -> dict[int, str]:
-    """What the caller calls its objects, so that the picture can use the same names."""
+def _names(frame: Any, x: Any) -> tuple[dict[int, str], dict[str, Module]]:
+    """What the caller calls its tensors, functions and modules: the picture says the same.
+
+    A parameter has its path in the module: ``net.fc1.weight``.
+    """
     names: dict[int, str] = {}
+    modules: dict[str, Module] = {}
     for scope in (frame.f_locals, frame.f_globals):
         for name, value in scope.items():
-            if not name.startswith("_") and (isinstance(value, Tensor) or callable(value)):
-                names.setdefault(id(value), name)
-    return names
+            known = isinstance(value, Tensor) or callable(value) or value is x
+            if name.startswith("_") or not known:
+                continue
+            names.setdefault(id(value), name)
+            if isinstance(value, Module):
+                modules.setdefault(name, value)
+                for path, parameter in value.named_parameters():
+                    names.setdefault(id(parameter), f"{name}.{path}")
+    return names, modules

@@ -27,7 +27,9 @@ function camera(view, onzoom) {
     natural: () => natural,
     fit(smallest = 0) {
       fitted = true;
-      size(Math.max(smallest, Math.min(1, (view.clientWidth - 8) / natural[0], (view.clientHeight - 8) / natural[1])));
+      const across = Math.min(1, (view.clientWidth - 8) / natural[0]);
+      const whole = Math.min(across, (view.clientHeight - 8) / natural[1]);
+      size(whole < smallest ? Math.max(smallest, across) : whole);
     },
     zoom(factor, sx = view.clientWidth / 2, sy = view.clientHeight / 2) {
       const [x, y] = at(0, 0), px = (sx - x) / scale, py = (sy - y) / scale;
