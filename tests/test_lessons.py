@@ -1,0 +1,474 @@
+"""The lessons: their checkers, their texts, their notebooks."""
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+
+import minitorch_lab as lab
+from minitorch_lab.errors import ArgumentError
+from minitorch_lab.lessons import ask, build, content, memory, source
+from minitorch_lab.lessons import check as check_function
+from minitorch_lab.lessons.check import Checked, judge, restart
+from minitorch_lab.lessons.judges import Function, Number, Values, show
+from minitorch_lab.lessons.judges import number as in_short
+from minitorch_lab.lessons.model import Wrong
+from minitorch_lab.lessons.start import progress, start
+
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+LESSONS = {n: content.lesson(n) for n in content.NUMBERS}
+EXERCISES = {k: e for lesson in LESSONS.values() for k, e in lesson.exercises.items()}
+SOURCES = build.find_sources()
+
+
+@pytest.fixture(autouse=True)
+def kept_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Every test begins with no progress, and keeps it in a folder of its own."""
+    path = tmp_path / "data" / "progress.json"
+    monkeypatch.setenv("MINITORCH_LAB_PROGRESS", str(path))
+    memory.forget()
+    ask.forget()
+    restart()
+    yield path
+    memory.forget()
+    ask.forget()
+
+
+def cells(number: str) -> list[source.Cell]:
+    return source.read(SOURCES[number])
+
+
+def code(number: str) -> list[source.Cell]:
+    return [cell for cell in cells(number) if cell.kind == "code"]
+
+
+def prose(number: str) -> str:
+    return "\n\n".join(cell.text for cell in cells(number) if cell.kind == "markdown")
+
+
+# Checkers --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", EXERCISES)
+def test_each_known_wrong_answer_gets_its_own_words(key: str) -> None:
+    exercise = EXERCISES[key]
+    heard = []
+    for wrong in exercise.wrong:
+        verdict = judge(key, wrong.answer)
+        assert verdict.right is False, f"{key}: {wrong.answer!r} passes"
+        assert verdict.says == wrong.says
+        heard.append(verdict.says)
+    assert len(heard) >= 3
+    assert len(set(heard)) == len(heard), f"{key}: two wrong answers get the same words"
+
+
+@pytest.mark.parametrize("key", EXERCISES)
+def test_no_answer_yet_is_neither_right_nor_wrong_nor_a_try(key: str) -> None:
+    found = check_function(key, ...)
+    assert found.right is None
+    assert found.tries == 0
+    assert "not answered yet" in repr(found)
+
+
+@pytest.mark.parametrize("key", EXERCISES)
+def test_a_wrong_answer_does_not_show_the_right_one_for_a_number(key: str) -> None:
+    exercise = EXERCISES[key]
+    if isinstance(exercise.judge, Number):
+        text = repr(check_function(key, exercise.judge.expected + 1e5))
+        assert in_short(exercise.judge.expected) not in re.sub(r"\d\d\.\d|there are \d", "", text)
+
+
+@pytest.mark.parametrize("key", EXERCISES)
+def test_an_answer_of_any_kind_gets_words_and_no_traceback(key: str) -> None:
+    for answer in ("x", 3, 2.5, [1, [2]], {}, None, object(), print, lab.tensor([1.0]), b"x"):
+        found = check_function(key, answer)
+        assert found.right in (False, None) or key == "02.1"
+        assert found.says
+        assert "object at 0x" not in repr(found)
+
+
+def test_exercises_are_easy_core_and_stretch_with_three_hints() -> None:
+    for lesson in LESSONS.values():
+        assert [e.level for e in lesson.exercises.values()] == ["easy", "core", "stretch"]
+        assert list(lesson.exercises) == [f"{lesson.number}.{i}" for i in (1, 2, 3)]
+        for exercise in lesson.exercises.values():
+            assert len(exercise.hints) == 3
+
+
+def test_a_function_is_compared_on_all_inputs_and_shown_in_a_table() -> None:
+    found = check_function("03.2", lambda x: x**2)
+    assert "the path through the square" in found.says
+    assert "At x = 2 your answer is 4; it should be 16." in repr(found)
+    assert "  2         16       4          −12" in repr(found)
+    assert "<td" in found._repr_html_()
+
+
+def test_an_unknown_wrong_function_hears_how_many_inputs_are_right() -> None:
+    found = check_function("03.2", lambda x: 16.0)
+    assert found.says == "Right for 1 of 3 inputs."
+
+
+def test_a_function_that_raises_or_returns_nothing_is_told_so() -> None:
+    assert "stopped for x = −1" in check_function("03.2", lambda x: x / (x + 1)).says
+    assert "ZeroDivisionError" in repr(check_function("03.2", lambda x: x / (x + 1)))
+    assert "returns nothing" in check_function("03.2", lambda x: None).says
+    assert "returns a text" in check_function("03.2", lambda x: "6").says
+    assert "without brackets" in repr(check_function("03.2", 6.0))
+
+
+def test_the_same_mistake_in_another_form_gets_the_same_words() -> None:
+    assert judge("03.2", lambda x: x * 2 * x + 2 * x).says == EXERCISES["03.2"].wrong[0].says
+    assert judge("03.3", lab.tensor([3.0, 3.0, 3.0])).says == EXERCISES["03.3"].wrong[0].says
+
+
+def test_shapes_are_compared_before_numbers() -> None:
+    assert "The shape is (2,), and it should be (3,)" in judge("03.3", [6.0, 6.0]).says
+    verdict = Values([[1.0, 2.0], [3.0, 4.0]]).judge([[1.0, 2.0], [3.0, 5.0]], ())
+    assert verdict.says == "3 of 4 entries are right."
+    assert verdict.table is not None
+    assert verdict.table.rows[3] == ("[1, 1]", "4", "5", "1")
+
+
+def test_nan_is_not_right_and_not_a_known_mistake() -> None:
+    assert judge("03.1", float("nan")).right is False
+    verdict = Function(lambda x: 1.0, [(1.0,)]).judge(lambda x: float("nan"), (Wrong(abs, "a"),))
+    assert verdict.right is False
+
+
+def test_learning_rate_exercise_takes_every_good_rate_and_no_other() -> None:
+    for rate in (0.1, 0.2, 0.3, 0.4, lab.tensor(0.3)):
+        assert judge("07.2", rate).right is True
+    for rate in (0.05, 0.46, 0.5):
+        assert judge("07.2", rate).right is False
+
+
+def test_loop_exercise_takes_every_order_that_trains() -> None:
+    for order in ("CBEDA", "ECBDA", "CEBDA", "CBDAE", "c b e d a", list("ECBDA")):
+        assert judge("07.1", order).right is True
+
+
+def test_a_check_draws_no_random_number() -> None:
+    lab.manual_seed(7)
+    expected = lab.rand(3).tolist()
+    lab.manual_seed(7)
+    for key in EXERCISES:
+        check_function(key, EXERCISES[key].wrong[0].answer)
+    assert lab.rand(3).tolist() == expected
+
+
+def test_answers_are_escaped() -> None:
+    def bad(x: float) -> float:
+        raise ValueError("<script>alert(1)</script>")
+
+    assert "<script>" not in check_function("03.2", bad)._repr_html_()
+
+
+def test_an_unknown_name_says_which_there_are() -> None:
+    with pytest.raises(ArgumentError, match=r"lesson 03 has 03\.1, 03\.2, 03\.3"):
+        check_function("03.9", 1)
+    with pytest.raises(ArgumentError, match="named by its lesson"):
+        check_function("three", 1)
+    with pytest.raises(ArgumentError, match="there are 00, 02"):
+        start("55")
+
+
+def test_numbers_have_four_digits_and_a_real_minus_sign() -> None:
+    assert [in_short(v) for v in (-2.0, 2 / 3, 12345.6, 1e9, float("nan"))] == [
+        "−2", "0.6667", "12346", "1e+09", "nan",
+    ]  # fmt: skip
+    assert show(list(range(100))).endswith("…")
+
+
+# Hints, tries, progress ------------------------------------------------------------------------
+
+
+def test_hints_come_one_at_a_time() -> None:
+    texts = [repr(lab.hint("03.2")) for _ in range(4)]
+    hints = EXERCISES["03.2"].hints
+    first = [" ".join(t.split()) for t in texts]
+    assert hints[0] in first[0]
+    assert hints[1] not in first[0]
+    assert hints[1] in first[1]
+    assert "That was the last hint." in texts[2]
+    assert texts[3] == texts[2]
+
+
+def test_tries_are_counted_and_kept_until_solved(kept_in: Path) -> None:
+    check_function("03.1", 10)
+    check_function("03.1", 11)
+    assert check_function("03.1", 12).tries == 3
+    assert check_function("03.1", 12).tries == 3  # running a solved cell again is no new try
+    memory.forget()
+    restart()
+    kept = json.loads(kept_in.read_text())["lessons"]["03"]["exercises"]["03.1"]
+    assert kept == {"tries": 3, "right": True}
+    check_function("03.1", 10)
+    assert memory.solved("03") == ["03.1"]  # what was solved stays solved
+
+
+def test_plain_text_does_not_depend_on_what_was_done_before() -> None:
+    fresh = [repr(check_function("03.1", 10)), repr(start("03")), ask.predict("03.p1").transcript()]
+    for _ in range(3):
+        check_function("03.1", 10)
+    check_function("03.1", 12)
+    widget = ask.predict("03.p1")
+    widget.answer = "12"
+    ask.forget()
+    again = [repr(check_function("03.1", 10)), repr(start("03")), ask.predict("03.p1").transcript()]
+    assert again == fresh
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", '{"lessons": 3}', '{"lessons": {"03": {"exercises": [1]}}}', "\x00"]
+)
+def test_a_damaged_file_is_left_out(kept_in: Path, text: str) -> None:
+    kept_in.parent.mkdir(parents=True, exist_ok=True)
+    kept_in.write_text(text)
+    memory.forget()
+    start("03")
+    assert check_function("03.1", 12).tries == 1
+    assert memory.solved("03") == ["03.1"]
+
+
+def test_nothing_fails_where_nothing_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("MINITORCH_LAB_PROGRESS", str(tmp_path / "file" / "progress.json"))
+    memory.forget()
+    start("03")
+    assert check_function("03.1", 12).right is True
+    assert memory.solved("03") == ["03.1"]
+    with pytest.raises(ArgumentError, match="could not be saved"):
+        lab.lessons.save_progress(tmp_path / "file" / "mine.json")
+
+
+def test_progress_goes_to_another_machine_in_a_file(tmp_path: Path) -> None:
+    start("03")
+    check_function("03.1", 12)
+    path = lab.lessons.save_progress(tmp_path / "mine.json")
+    memory.forget()
+    (tmp_path / "data" / "progress.json").unlink()
+    assert memory.solved("03") == []
+    lab.lessons.load_progress(path)
+    assert memory.solved("03") == ["03.1"]
+    assert "1 of 3" in repr(progress())
+    with pytest.raises(ArgumentError, match="not a JSON file"):
+        lab.lessons.load_progress(__file__)
+    with pytest.raises(ArgumentError, match="no progress could be read"):
+        lab.lessons.load_progress(tmp_path / "none.json")
+
+
+def test_start_sets_mode_and_seed() -> None:
+    head = repr(start("03"))
+    assert head.splitlines() == [
+        "lesson 03: Gradients, one step at a time (40 minutes)",
+        "mode eager, device cpu, seed 42",
+    ]
+    drawn = lab.rand(2).tolist()
+    lab.manual_seed(42)
+    assert lab.rand(2).tolist() == drawn
+
+
+# Texts -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", LESSONS)
+def test_a_text_has_all_parts(number: str) -> None:
+    lesson, text = LESSONS[number], prose(number)
+    title = text.splitlines()[0]
+    assert title == f"# {number} {lesson.title}"
+    assert f"**{lesson.minutes} minutes. You need:" in text
+    for needed in lesson.needs:
+        assert needed in text.split("\n\n")[1]
+    assert f"*{lesson.asks.rstrip()}*".replace("`", "") in text.replace("`", "")
+    goals = re.search(r"After this lesson you can\n\n((?:\d\. .*\n)+)", text)
+    assert goals is not None
+    assert goals.group(1).count("\n") == 3
+    assert re.search(r"\*\*What an article says\.\*\*.*\b(S\d|[Aa]rticle)", text)
+    assert re.search(r"S\d.{0,90}\(lines? \d+", text, re.DOTALL)
+    for heading in ("Break it", "Exercises", "Recap", "Quiz"):
+        assert re.search(rf"^## \d+ {heading}$", text, re.MULTILINE), heading
+    recap = text.split("Recap\n")[1].split("##")[0]
+    assert len(re.findall(r"^- ", recap, re.MULTILINE)) == 5
+    assert "**Further reading.**" in text
+    assert "**Next lesson:**" in text
+    for key, exercise in lesson.exercises.items():
+        assert re.search(rf"^### {re.escape(key)} .*\({exercise.level}\)$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("number", LESSONS)
+def test_links_lead_to_lessons_that_are_there(number: str) -> None:
+    links = re.findall(r"\]\(([^)]+)\)", prose(number))
+    assert links
+    stems = {path.stem for path in SOURCES.values()}
+    assert {link.removesuffix(".ipynb") for link in links} <= stems
+    following = LESSONS[number].next
+    if following:
+        assert SOURCES[following].stem + ".ipynb" in links
+
+
+@pytest.mark.parametrize("number", LESSONS)
+def test_nothing_is_fetched(number: str) -> None:
+    text = SOURCES[number].read_text(encoding="utf-8")
+    assert not re.search(r"https?:|//\w|www\.|pip install|urlopen|download=True|!\[", text)
+
+
+@pytest.mark.parametrize("number", LESSONS)
+def test_cells_are_short_and_in_order(number: str) -> None:
+    lesson = LESSONS[number]
+    texts = [cell.text for cell in code(number)]
+    for text in texts:
+        assert len(text.splitlines()) <= 15, text
+        assert len(source.stub(text).splitlines()) <= 15
+        assert max(len(line) for line in text.splitlines()) <= 100
+    assert f'lab.start("{number}")' in texts[0]
+    whole = "\n".join(texts)
+    for key in lesson.exercises:
+        assert whole.count(f'lab.check("{key}"') == 1
+    for key in lesson.predictions:
+        asked, shown = whole.index(f'lab.predict("{key}")'), whole.index(f'lab.reveal("{key}"')
+        assert asked < shown
+    assert f'lab.quiz("{number}")' in texts[-1]
+    assert any("raises-exception" in cell.tags for cell in code(number))
+
+
+@pytest.mark.parametrize("number", LESSONS)
+def test_quiz_has_three_questions_with_one_right_choice_and_reasons(number: str) -> None:
+    quiz = LESSONS[number].quiz
+    assert len(quiz) == 3
+    for question in quiz:
+        assert sum(choice.right for choice in question.choices) == 1
+        assert all(choice.why for choice in question.choices)
+        texts = [choice.text for choice in question.choices]
+        assert len(set(texts)) == len(texts) >= 3
+
+
+# Stubs, solutions, notebooks -------------------------------------------------------------------
+
+
+class Shell(InteractiveShell):
+    """IPython without a kernel; the magic of Matplotlib asks for a window system here."""
+
+    def enable_gui(self, gui: str | None = None) -> None:
+        pass
+
+
+def run(number: str, *, solved: bool) -> list[Checked]:
+    """Run a lesson's cells in this process; the checks, in order. An error in a cell fails."""
+    shell = Shell.instance()
+    shell.reset(new_session=True)
+    checks = []
+    for cell in code(number):
+        text = source.solution(cell.text) if solved else source.stub(cell.text)
+        with capture_output():
+            result = shell.run_cell(text, store_history=True)
+        failed = result.error_in_exec or result.error_before_exec
+        if "raises-exception" in cell.tags:
+            assert failed is not None, f"does not raise:\n{text}"
+        else:
+            assert failed is None, f"{failed!r} in\n{text}"
+        if isinstance(result.result, Checked):
+            checks.append(result.result)
+    return checks
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A lesson writes files into the current folder, and may leave the mode changed."""
+    monkeypatch.chdir(tmp_path)
+    Shell.clear_instance()
+    yield
+    Shell.clear_instance()
+    lab.mode("eager")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.filterwarnings("default")  # as in a notebook
+@pytest.mark.parametrize("number", LESSONS)
+def test_solutions_are_right(number: str) -> None:
+    checks = run(number, solved=True)
+    assert [found.key for found in checks] == list(LESSONS[number].exercises)
+    assert [found.right for found in checks] == [True] * 3, checks
+
+
+@pytest.mark.parametrize("number", LESSONS)
+def test_the_notebook_is_the_one_that_the_text_makes(number: str) -> None:
+    path = NOTEBOOKS / f"{SOURCES[number].stem}.ipynb"
+    made = build.notebook(cells(number), number, solved=False)
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    bare = [
+        {k: v for k, v in cell.items() if k not in ("outputs", "execution_count")}
+        for cell in kept["cells"]
+    ]
+    wanted = [
+        {k: v for k, v in cell.items() if k not in ("outputs", "execution_count")}
+        for cell in made["cells"]
+    ]
+    assert bare == wanted, "run: python -m minitorch_lab.lessons.build " + number
+    text = "".join("".join(cell["source"]) for cell in kept["cells"])
+    assert "SOLUTION" not in text
+
+
+@pytest.mark.parametrize("number", LESSONS)
+def test_the_notebook_was_run_and_holds_no_machine(number: str) -> None:
+    path = NOTEBOOKS / f"{SOURCES[number].stem}.ipynb"
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    ran = [cell for cell in kept["cells"] if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in ran] == list(range(1, len(ran) + 1))
+    for cell in ran:
+        for output in cell["outputs"]:
+            assert output.get("name") != "stderr"
+            assert build.WIDGET_VIEW not in output.get("data", {})
+            plain = "".join(output.get("data", {}).get("text/plain", ""))
+            if "nbval-ignore-output" not in cell["metadata"].get("tags", []):
+                assert not re.search(r"0x[0-9a-f]{6,}|/home/|/tmp/|/root/", plain)
+    raised = [o["ename"] for c in ran for o in c["outputs"] if o["output_type"] == "error"]
+    assert len(raised) == sum("raises-exception" in c["metadata"].get("tags", []) for c in ran)
+
+
+def test_exercises_stand_as_stubs_in_the_notebooks() -> None:
+    for number in LESSONS:
+        for cell in code(number):
+            text = source.stub(cell.text)
+            if "lab.check(" in text:
+                ast.parse(text)
+                assert "# your code here" in text
+                assert "..." in text or number == "00"
+
+
+def test_source_reader_says_where_it_stopped() -> None:
+    with pytest.raises(ArgumentError, match=r"bad\.md, line 3: the code cell has no closing"):
+        source.parse("# T\n\n```{code-cell}\n1\n", "bad.md")
+    with pytest.raises(ArgumentError, match="without ### END SOLUTION"):
+        source.stub("### BEGIN SOLUTION\nx = 1")
+    with pytest.raises(ArgumentError, match="without ### BEGIN SOLUTION"):
+        source.solution("x = 1\n### END SOLUTION")
+
+
+def test_source_reader_keeps_plain_code_blocks_as_text() -> None:
+    made = source.parse("# T\n\n```python\n# no heading\n## none either\n```\n\n## Next\n\ntext\n")
+    assert [(c.kind, c.text.splitlines()[0]) for c in made] == [
+        ("markdown", "# T"),
+        ("markdown", "## Next"),
+    ]
+
+
+def test_build_writes_stubs_and_solutions(tmp_path: Path, capsys: Any) -> None:
+    assert build.main(["03", "--no-run", "--notebooks", str(tmp_path)]) == 0
+    assert build.main(["03", "--no-run", "--solutions", str(tmp_path / "teacher")]) == 0
+    name = SOURCES["03"].stem + ".ipynb"
+    learner = (tmp_path / name).read_text(encoding="utf-8")
+    teacher = (tmp_path / "teacher" / name).read_text(encoding="utf-8")
+    assert "by_the_square" not in learner
+    assert "by_the_square" in teacher
+    assert "SOLUTION" not in learner + teacher
+    assert build.main(["77", "--no-run", "--notebooks", str(tmp_path)]) == 1
+    assert "there are 00, 02" in capsys.readouterr().err
