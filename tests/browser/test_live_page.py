@@ -17,8 +17,10 @@ Open = Callable[..., Locator]
 COUNT = """(canvas, [r, g, b]) => {
   const all = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
   let found = 0;
-  for (let i = 0; i < all.length; i += 4)
-    if (all[i + 3] > 200 && Math.abs(all[i] - r) + Math.abs(all[i + 1] - g) + Math.abs(all[i + 2] - b) < 40) found++;
+  for (let i = 0; i < all.length; i += 4) {
+    const far = Math.abs(all[i] - r) + Math.abs(all[i + 1] - g) + Math.abs(all[i + 2] - b);
+    if (all[i + 3] > 200 && far < 40) found++;
+  }
   return found;
 }"""
 BLUE = [0, 114, 178]
@@ -27,7 +29,11 @@ LIGHT_BLUE = [69, 160, 227]
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args() -> dict[str, Any]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    path = (
+        shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
     if path is None:
         pytest.skip("no Chromium on this machine")
     switches = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
@@ -208,8 +214,9 @@ def test_a_failure_shows_its_message_as_text(panel: Open, page: Page) -> None:
 def test_the_line_that_is_read_aloud_is_calm(panel: Open, page: Page) -> None:
     root = panel()
     page.evaluate(
-        """() => { window.said = 0; new MutationObserver(() => window.said++)
-        .observe(document.querySelector("[aria-live]"), {childList: true, characterData: true, subtree: true}); }"""
+        """() => { window.said = 0; const line = document.querySelector("[aria-live]");
+        const watcher = new MutationObserver(() => window.said++);
+        watcher.observe(line, {childList: true, characterData: true, subtree: true}); }"""
     )
     for _ in range(30):
         page.evaluate("kernel.run(10, {state: 'running'})")
@@ -239,7 +246,8 @@ def test_nothing_overflows(panel: Open, page: Page, width: int) -> None:
     assert root.evaluate("e => e.scrollWidth - e.clientWidth") <= 0
     for canvas in root.locator("canvas").all():
         box = canvas.bounding_box()
-        assert box is not None and box["width"] >= 200
+        assert box is not None
+        assert box["width"] >= 200
 
 
 def test_two_panels_do_not_share_their_radio_buttons(panel: Open, page: Page) -> None:

@@ -1,0 +1,442 @@
+"""The live training panel: a ``Training`` with controls and curves in a notebook.
+
+The panel never draws in Python: the page gets numbers as binary messages, at most 20 a second
+and of bounded size, and draws them on a canvas. A control sends one message, whose handler only
+sets a flag (it may run on another thread, while a cell is running).
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterable
+from html import escape
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import traitlets
+
+from ..device import why_no_cuda
+from ..errors import NonFiniteError
+from .base import LabWidget
+from .training import Epoch, History, Training, figures, plural, short, stop_all
+
+ROWS_A_MESSAGE = 250  # rows in one message while training
+ROWS_IN_ALL = 8000  # and when a view asks for everything
+MOST_SPAN = 500  # steps over which the bold line is smoothed, at most
+
+
+def train(
+    model: Any,
+    data: Any,
+    *,
+    loss: Any = None,
+    optimizer: Any = None,
+    epochs: int = 10,
+    batch_size: int = 32,
+    valid: Any = None,
+    lr: float | None = None,
+    seed: int | None = None,
+    name: str | None = None,
+    show: bool = True,
+) -> Live:
+    """A panel that trains ``model`` on ``data`` when its start button (or ``start()``) is pressed.
+
+    The arguments are those of ``Training``; ``show=False`` makes the panel without showing it here.
+    ``panel.wait()`` blocks the cell until the run has ended; the notebook's interrupt ends the run.
+    """
+    panel = Live(
+        Training(
+            model,
+            data,
+            loss=loss,
+            optimizer=optimizer,
+            epochs=epochs,
+            batch_size=batch_size,
+            valid=valid,
+            lr=lr,
+            seed=seed,
+            name=name,
+        )
+    )
+    if show:
+        panel.show()
+    return panel
+
+
+class Live(LabWidget):
+    """The panel of one ``training``. It has the run's controls as methods, too."""
+
+    part = "live"
+    about = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, training: Training) -> None:
+        self.training = training
+        self._sent = [0, 0, 0, 0]  # steps, validations, epochs, marks
+        self._lock = threading.Lock()
+        self._shown_in: int | None = None
+        super().__init__(about=facts(training))
+        self.on_msg(self._receive)
+        training.listeners.append(lambda what: self._push())
+        _end_with_cells()
+
+    # The run, for cells.
+
+    @property
+    def history(self) -> History:
+        """What the run has measured so far."""
+        return self.training.history
+
+    @property
+    def state(self) -> str:
+        """ready, running, paused, stopping, stopped, done or failed."""
+        return self.training.state
+
+    def start(self) -> Live:
+        """Start, or go on after a pause."""
+        self.training.start()
+        return self
+
+    def pause(self) -> None:
+        """Hold after the step that is under way."""
+        self.training.pause()
+
+    def stop(self) -> None:
+        """End the run after the step that is under way."""
+        self.training.stop()
+
+    def wait(self, timeout: float | None = None) -> Any:
+        """Block until the run ends and return its summary."""
+        return self.training.wait(timeout)
+
+    # Messages.
+
+    def _receive(self, _: Any, content: dict[str, Any], buffers: Any) -> None:
+        training = self.training
+        match content:
+            case {"type": "hello"}:
+                self._push(reset=True)
+            case {"type": "start"}:
+                training.start()
+            case {"type": "pause"}:
+                training.pause()
+            case {"type": "step"}:
+                training.step()
+            case {"type": "stop"}:
+                training.stop()
+            case {"type": "lr", "value": float() | int() as value}:
+                training.set_lr(value)
+            case {"type": "mode", "value": "eager" | "graph" as value}:
+                training.set_mode(value)
+            case {"type": "device", "value": "cpu" | "cuda" as value}:
+                if value == "cpu" or why_no_cuda() is None:
+                    training.set_device(value)
+
+    def _push(self, reset: bool = False) -> None:
+        """Send what is new since the last message, or everything."""
+        with self._lock:
+            history = self.training.history
+            sent = [0, 0, 0, 0] if reset else self._sent
+            first, seen = sent[0], sent[1:]
+            count = len(history)
+            lists: list[list[Any]] = [history.validation, history.epochs, history.marks]
+            new: list[list[Any]] = [
+                list(rows[start:]) for rows, start in zip(lists, seen, strict=True)
+            ]
+            ends = [start + len(rows) for start, rows in zip(seen, new, strict=True)]
+            self._sent = [count, *ends]
+            message = {
+                "type": "update",
+                "reset": reset,
+                "first": first,
+                "now": self._now(count),
+                "validation": [_row(row) for row in new[0]],
+                "epoch_rows": [_row(row) for row in new[1]],
+                "marks": [
+                    {"step": mark.step, "kind": mark.kind, "from": mark.old, "to": mark.new}
+                    for mark in new[2]
+                ],
+            }
+            most = ROWS_IN_ALL if reset else ROWS_A_MESSAGE
+            self.send(message, [table(history, first, count, most).tobytes()])
+
+    def _now(self, count: int) -> dict[str, Any]:
+        training = self.training
+        history = training.history
+        return {
+            "state": training.state,
+            "step": count,
+            "total": training.total,
+            "epoch": training.epoch,
+            "epochs": training.goal,
+            "lr": training.lr,
+            "mode": training.mode,
+            "device": training.device,
+            "speed": training.speed,
+            "loss": _number(history.loss[count - 1]) if count else None,
+            "accuracy": _number(history.accuracy[count - 1]) if count else None,
+            "message": training.message,
+            "advice": advice(training),
+        }
+
+    # Showing.
+
+    def show(self) -> None:
+        """Show the panel here, in a notebook; elsewhere there is nothing to show it in."""
+        if _shell() is not None:
+            from IPython.display import display
+
+            display(self)
+
+    def _ipython_display_(self) -> None:
+        # `lab.train(...)` as a cell's last line has been shown by then: once is enough.
+        shell = _shell()
+        cell = None if shell is None else shell.execution_count
+        if cell is not None and cell == self._shown_in:
+            return
+        self._shown_in = cell
+        from IPython.display import publish_display_data
+
+        data, metadata = self._repr_mimebundle_()
+        publish_display_data(data, metadata)
+
+    def transcript(self) -> str:
+        """What is trained, or how it went: the same on every machine."""
+        training = self.training
+        title = f"train: {training.name}"
+        if not len(training.history) and training.error is None:
+            lines = [f"  {name:<10} {text}" for name, text in self.about["facts"]]
+            return "\n".join([f"{title}, {training.state}", *lines])
+        return f"{title}\n{training.summary()!r}"
+
+    def static_html(self) -> str:
+        """The curves as they are now, as SVG, with what a reader needs beside them."""
+        training = self.training
+        history = training.history
+        parts = [f"<h4>train: {escape(training.name)} <small>{training.state}</small></h4>"]
+        if len(history):
+            parts.append('<div class="pictures">')
+            parts.append(picture("loss", history.loss, history.validation, training.history))
+            if training.classifies:
+                parts.append(
+                    picture("accuracy", history.accuracy, history.validation, training.history)
+                )
+            parts.append("</div>")
+            parts.append(f"<p>{escape(repr(training.summary()).splitlines()[0])}</p>")
+        else:
+            facts: list[list[str]] = self.about["facts"]
+            rows = "".join(f"<dt>{escape(a)}</dt><dd>{escape(b)}</dd>" for a, b in facts)
+            parts.append(f"<dl>{rows}</dl>")
+        if training.error is not None:
+            parts.append(f"<pre>{escape(training.message)}</pre>")
+        return f'<div class="lab-still"><style>{STYLE}</style>{"".join(parts)}</div>'
+
+
+def facts(training: Training) -> dict[str, Any]:
+    """What the page has to know that does not change."""
+    parameters = sum(math.prod(p.shape) for p in training.model.parameters())
+    samples = _length(training.loader.dataset)
+    checked = 0 if training.valid is None else _length(training.valid.dataset)
+    loss = getattr(training.loss, "__name__", type(training.loss).__name__)
+    data = plural(samples, "sample") + (f", {checked:,} for validation" if checked else "")
+    runs = f"{plural(training.epochs, 'epoch')} in batches of {training.batch_size:,}"
+    if training.total is not None:
+        runs += f": {plural(training.total, 'step')}"
+    optimizer = type(training.optimizer).__name__
+    reason = why_no_cuda()
+    total = training.total
+    return {
+        "title": training.name,
+        "facts": [
+            ["model", f"{type(training.model).__name__}, {plural(parameters, 'parameter')}"],
+            ["data", data],
+            ["epochs", runs],
+            ["optimizer", f"{optimizer}, learning rate {short(training.lr)}"],
+            ["loss", loss],
+        ],
+        "epochs": training.epochs,
+        "total": total,
+        "batch": training.batch_size,
+        "lr": training.lr,
+        "mode": training.mode,
+        "device": training.device,
+        "seed": training.seed,
+        "classifies": training.classifies,
+        "validates": training.valid is not None,
+        "span": max(5, min(MOST_SPAN, (total or 1000) // 60)),
+        "no_cuda": reason or "",
+        "no_cuda_short": "" if reason is None else _in_short(reason),
+    }
+
+
+def advice(training: Training) -> str:
+    """What to do after a failure, for the line below the message."""
+    if training.error is None:
+        return ""
+    if isinstance(training.error, NonFiniteError):
+        return (
+            "The model is back at the weights named above. "
+            "Change the learning rate here, or the model or data in a cell, then start again."
+        )
+    return (
+        "The failed step changed nothing: weights and optimizer are as they were before it. "
+        "Correct the code, run its cells again, and train again."
+    )
+
+
+def table(history: History, first: int, count: int, most: int) -> npt.NDArray[np.float32]:
+    """Steps ``first`` + 1 to ``count`` in at most ``most`` rows: last step, number of steps, mean,
+    least and greatest loss, mean accuracy.
+
+    >>> history = History()
+    >>> for loss in (4.0, 2.0, 3.0):
+    ...     history.add(loss, 0.5)
+    >>> table(history, 0, 3, 2).tolist()
+    [[2.0, 2.0, 3.0, 2.0, 4.0, 0.5], [3.0, 1.0, 3.0, 3.0, 3.0, 0.5]]
+    """
+    new = count - first
+    width = max(1, -(-new // most))
+    starts = np.arange(0, new, width)
+    rows = np.empty((len(starts), 6), dtype=np.float32)
+    if not new:
+        return rows
+    loss, accuracy = history.loss[first:count], history.accuracy[first:count]
+    sizes = np.diff(starts, append=new)
+    rows[:, 0] = first + starts + sizes
+    rows[:, 1] = sizes
+    with np.errstate(over="ignore", invalid="ignore"):  # a loss on its way to infinity
+        rows[:, 2] = np.add.reduceat(loss, starts) / sizes
+        rows[:, 3] = np.minimum.reduceat(loss, starts)
+        rows[:, 4] = np.maximum.reduceat(loss, starts)
+        rows[:, 5] = np.add.reduceat(accuracy, starts) / sizes
+    return rows
+
+
+def _row(row: Epoch) -> dict[str, Any]:
+    return {
+        "epoch": row.epoch,
+        "step": row.step,
+        "loss": _number(row.loss),
+        "accuracy": _number(row.accuracy),
+    }
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None  # JSON has neither nan nor infinity
+
+
+def _length(dataset: Any) -> int:
+    try:
+        return len(dataset)
+    except TypeError:
+        return 0
+
+
+def _in_short(reason: str) -> str:
+    head = reason.partition(":")[0]
+    if "no NVIDIA GPU" in head:
+        return "no GPU found"
+    return head if len(head) <= 24 else "not available"
+
+
+def _shell() -> Any:
+    try:
+        from IPython.core.getipython import get_ipython
+    except ImportError:
+        return None
+    return get_ipython()
+
+
+_watched: Any = None
+
+
+def _end_with_cells() -> None:
+    """The notebook's interrupt while another cell is running ends that cell and the training."""
+    global _watched
+    shell = _shell()
+    if shell is not None and shell is not _watched:
+        shell.events.register("post_run_cell", _after_cell)
+        _watched = shell
+
+
+def _after_cell(result: Any = None) -> None:
+    if isinstance(getattr(result, "error_in_exec", None), KeyboardInterrupt):
+        stop_all("Interrupted")
+
+
+# The picture for a page without a kernel.
+
+STYLE = (
+    ".lab-still{color-scheme:light dark;max-width:960px;font:13px/20px var(--jp-ui-font-family,"
+    "system-ui,sans-serif);color:var(--jp-ui-font-color1,inherit);font-variant-numeric:tabular-nums}"
+    ".lab-still h4{margin:0 0 8px;font-size:13px}.lab-still small{font-weight:400;opacity:.75}"
+    ".lab-still .pictures{display:grid;gap:16px;"
+    "grid-template-columns:repeat(auto-fit,minmax(240px,1fr))}"
+    ".lab-still svg{display:block;width:100%;height:auto;overflow:visible}"
+    ".lab-still p{margin:8px 0 0}.lab-still dl{display:grid;grid-template-columns:max-content 1fr;"
+    "gap:2px 16px;margin:0}.lab-still dd{margin:0}.lab-still dt{opacity:.75}"
+    ".lab-still pre{margin:8px 0 0;padding:8px 12px;border-left:3px solid #d55e00;"
+    "white-space:pre-wrap}"
+    '[data-jp-theme-light="true"] .lab-still{color-scheme:light}'
+    '[data-jp-theme-light="false"] .lab-still{color-scheme:dark}'
+    ".lab-still .train{stroke:light-dark(#0072b2,#45a0e3)}"
+)
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 440, 200, 44, 22, 22
+POINTS = 400  # along a curve
+
+
+def picture(
+    name: str, values: npt.NDArray[np.float64], checks: list[Epoch], history: History
+) -> str:
+    """One curve as SVG: the mean of neighbouring steps, and the validation's points."""
+    width = max(1, -(-len(values) // POINTS))
+    starts = np.arange(0, len(values), width)
+    sizes = np.diff(starts, append=len(values))
+    with np.errstate(over="ignore", invalid="ignore"):
+        means = np.add.reduceat(values, starts) / sizes
+    steps = starts + sizes
+    points = [(row.step, getattr(row, name)) for row in checks]
+    drawn = [float(v) for v in (*means, *(v for _, v in points)) if math.isfinite(v)]
+    low = min(0.0, *drawn, 0.0) if name == "loss" else 0.0
+    high = 1.0 if name == "accuracy" else max([*drawn, low + 1e-9])
+    last = len(values)
+
+    def at(step: float, value: float) -> str:
+        x = LEFT + (WIDTH - LEFT - 4) * step / last
+        y = HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (value - low) / (high - low)
+        return f"{x:.1f} {y:.1f}"
+
+    def path(pairs: Iterable[tuple[float, float]]) -> str:
+        kept = [at(step, value) for step, value in pairs if math.isfinite(value)]
+        return "M" + "L".join(kept) if kept else ""
+
+    text = 'font-size="11" fill="currentColor" opacity=".75"'
+    lines = []
+    for value in (low, (low + high) / 2, high):
+        y = at(0, value).split()[1]
+        lines.append(
+            f'<path d="M{LEFT} {y}H{WIDTH}" stroke="currentColor" opacity=".2"/>'
+            f'<text x="{LEFT - 6}" y="{float(y) + 4:.1f}" text-anchor="end" {text}>'
+            f"{value:.3g}</text>"
+        )
+    for mark in history.marks:
+        if mark.kind == "lr":
+            x = at(mark.step, low).split()[0]
+            lines.append(
+                f'<path d="M{x} 6V{HEIGHT - BOTTOM}" stroke="currentColor" stroke-dasharray="2 3"/>'
+                f'<text x="{float(x) + 4:.1f}" y="12" {text}>lr {short(float(mark.new))}</text>'
+            )
+    train = path(zip(steps.tolist(), means.tolist(), strict=True))
+    said = f"{name} over {plural(last, 'step')}, {figures('last ', float(values[-1]), math.nan)}"
+    if name == "accuracy":
+        said = f"accuracy over {plural(last, 'step')}, last {float(values[-1]):.3f}"
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(said)}">'
+        f'<text x="0" y="12" font-size="12" font-weight="600" fill="currentColor">{name}</text>'
+        f"{''.join(lines)}"
+        f'<path class="train" d="{train}" fill="none" stroke="#0072b2" stroke-width="1.75"/>'
+        f'<path d="{path(points)}" fill="none" stroke="currentColor" stroke-width="1.25"/>'
+        f'<text x="{LEFT}" y="{HEIGHT - 5}" {text}>step 0</text>'
+        f'<text x="{WIDTH - 4}" y="{HEIGHT - 5}" text-anchor="end" {text}>{last:,}</text></svg>'
+    )

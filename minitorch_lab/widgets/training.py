@@ -1,0 +1,912 @@
+"""Training in a thread that can be watched, paused, stepped and changed while it runs.
+
+Nothing here knows about notebooks: ``live.py`` draws what this module does, and a script calls
+``run()``. One training step is one function (zero the gradients, forward, backward, update); eager
+mode calls it, graph mode calls its compiled twin, so that the mode can change between two steps
+while the numbers go on. A run draws the same random numbers in the same order as the loop that one
+would write by hand, however often it is paused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import math
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import random
+from ..device import device_of, why_no_cuda
+from ..errors import ArgumentError, DeviceError, KindError, NonFiniteError
+from ..errors import describe as describe_value
+from ..graph import compile, mode
+from ..nn import Module
+from ..nn import functional as F
+from ..optim import SGD, Adam, Optimizer
+from ..tensor import Tensor, no_grad
+from ..utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+from .checkpoint import Recorder
+from .nonfinite import Finding, describe, find_first
+
+State = Literal["ready", "running", "paused", "stopping", "stopped", "done", "failed"]
+Floats = npt.NDArray[np.float64]
+Batch = tuple[Tensor, Tensor]
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+MODES = ("eager", "graph")
+DEVICES = ("cpu", "cuda")
+TICK = 1 / 20  # seconds between two calls of the listeners while a run goes on
+WINDOW = 1.0  # seconds over which steps per second are counted
+
+
+def number(value: float) -> str:
+    """A number for a learner: 4 significant digits and a real minus sign.
+
+    >>> number(0.0894), number(-12.0), number(3.2154e12)
+    ('0.08940', '−12.00', '3.215e+12')
+    """
+    if not math.isfinite(value):
+        return "nan" if math.isnan(value) else "∞" if value > 0 else "−∞"
+    size = abs(value)
+    text = f"{value:.3e}" if size and (size < 1e-4 or size >= 1e5) else f"{value:#.4g}".rstrip(".")
+    return text.replace("-", "−")
+
+
+def short(value: float) -> str:
+    """A setting such as a learning rate, without zeros at its end: 0.1, 0.001, 1e-05.
+
+    >>> short(0.1), short(1e-5), short(10.0)
+    ('0.1', '1e-05', '10')
+    """
+    return f"{value:.3g}"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A change made while training: before ``step`` + 1, ``kind`` went from ``old`` to ``new``."""
+
+    step: int
+    kind: Literal["lr", "mode", "device"]
+    old: str | float
+    new: str | float
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """Mean loss and accuracy (nan where there is none) over an epoch, which ended at ``step``:
+    of its training steps, or on the validation data after it."""
+
+    epoch: int
+    step: int
+    loss: float
+    accuracy: float
+
+
+class History:
+    """What a run measured: a loss and an accuracy a step, validation an epoch, and all changes.
+
+    ``loss`` and ``accuracy`` are NumPy arrays of one entry a step (accuracy is nan where the task
+    has none). They can be read from any thread at any time: an entry is written before ``len``
+    grows.
+    """
+
+    def __init__(self) -> None:
+        self._values: Floats = np.empty((2, 1024))
+        self._count = 0
+        self.epochs: list[Epoch] = []
+        self.validation: list[Epoch] = []
+        self.marks: list[Mark] = []
+
+    def add(self, loss: float, accuracy: float) -> None:
+        """Append a step."""
+        count, values = self._count, self._values
+        if count == values.shape[1]:
+            self._values = values = np.concatenate([values, np.empty_like(values)], axis=1)
+        values[0, count] = loss
+        values[1, count] = accuracy
+        self._count = count + 1
+
+    def __len__(self) -> int:
+        return self._count
+
+    def since(self, start: int) -> tuple[float, float]:
+        """Mean loss and accuracy of the steps after step ``start``."""
+        values = self._values[:, start : self._count]
+        return float(values[0].mean()), float(values[1].mean())
+
+    @property
+    def step(self) -> npt.NDArray[np.int64]:
+        """The number of each step, from 1."""
+        return np.arange(1, self._count + 1)
+
+    @property
+    def loss(self) -> Floats:
+        """The training loss of each step, measured before its update."""
+        count = self._count  # before the array: a reader must not see more than was written
+        return self._values[0, :count]
+
+    @property
+    def accuracy(self) -> Floats:
+        """The share of each batch that was classified correctly, before the update."""
+        count = self._count
+        return self._values[1, :count]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a run stands: what ``wait()`` returns. Its text holds no times."""
+
+    state: State
+    epoch: int
+    step: int
+    loss: float
+    accuracy: float
+    validation: Epoch | None
+    message: str
+    error: BaseException | None
+
+    def __repr__(self) -> str:
+        parts = [f"{self.state}: {plural(self.epoch, 'epoch')}, {plural(self.step, 'step')}"]
+        if self.step:
+            parts.append(figures("", self.loss, self.accuracy))
+        if self.validation is not None:
+            parts.append(figures("validation ", self.validation.loss, self.validation.accuracy))
+        text = "; ".join(parts)
+        return f"{text}\n{self.message}" if self.message else text
+
+
+def figures(prefix: str, loss: float, accuracy: float) -> str:
+    """``loss 0.0894, accuracy 0.971``, as transcripts give them: 3 digits, for any machine.
+
+    >>> figures("", 0.08941, float("nan"))
+    'loss 0.0894'
+    """
+    text = f"{prefix}loss {loss:#.3g}".rstrip(".")
+    return text if math.isnan(accuracy) else f"{text}, accuracy {accuracy:.3f}"
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 step``, ``1,200 steps``.
+
+    >>> plural(1, "step"), plural(1200, "step")
+    ('1 step', '1,200 steps')
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+class Meter:
+    """Steps per second of one mode, over the last second or so of its own time."""
+
+    def __init__(self) -> None:
+        self.rate: float | None = None
+        self._count = 0
+        self._spent = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count one step that took ``seconds``."""
+        self._count += 1
+        self._spent += seconds
+        if self._spent >= WINDOW:
+            self.settle()
+
+    def settle(self) -> None:
+        """Take what was counted as the rate, unless it is too little to say anything."""
+        if self._count >= 5 and self._spent > 0:
+            self.rate = self._count / self._spent
+        if self._spent >= WINDOW:
+            self._count, self._spent = 0, 0.0
+
+
+class Training:
+    """A training run with controls: start, pause, single step, stop; mode, device, learning rate.
+
+    Args:
+        model: the module to train. Its parameters change in place.
+        data: a ``DataLoader``, a ``Dataset`` of (input, target) pairs, or a pair of Tensors
+            ``(N, ...)`` and ``(N, ...)``. All but a loader are shuffled into batches each epoch.
+        loss: called as ``loss(output, target)``. Without it: cross entropy for integer targets,
+            mean squared error for others.
+        optimizer: an optimiser over the model's parameters, or "adam" (the default) or "sgd".
+        epochs: how often to go through the data.
+        batch_size: samples in a step, where ``data`` is not a loader.
+        valid: data as above, measured after each epoch with the model in ``eval()``.
+        lr: the learning rate; without it the optimiser's own.
+        seed: given to ``manual_seed`` when the run starts; the numbers are then those of the loop
+            written by hand after the same ``manual_seed``.
+        name: the title of the panel.
+
+    Raises:
+        KindError: data, model or optimiser of another type.
+        ArgumentError: a count below 1, an unknown optimiser's name, no data.
+
+    The work is done in a thread; every control may be called from any thread and returns at once.
+    The run keeps what it needs to go back to the last weights with a finite loss.
+
+    >>> from minitorch_lab import nn, randn
+    >>> training = Training(nn.Linear(3, 1), (randn(64, 3), randn(64, 1)), epochs=2, seed=0)
+    >>> summary = training.start().wait()
+    >>> summary.state, summary.step
+    ('done', 4)
+    """
+
+    def __init__(
+        self,
+        model: Module,
+        data: DataLoader | Dataset[Any] | tuple[Tensor, Tensor],
+        *,
+        loss: Loss | None = None,
+        optimizer: Optimizer | Literal["adam", "sgd"] | None = None,
+        epochs: int = 10,
+        batch_size: int = 32,
+        valid: DataLoader | Dataset[Any] | tuple[Tensor, Tensor] | None = None,
+        lr: float | None = None,
+        seed: int | None = None,
+        name: str | None = None,
+    ) -> None:
+        if not isinstance(model, Module):
+            raise KindError(
+                f"train(model, data): model is a {type(model).__name__}\n"
+                "  expected an nn.Module, for example nn.Sequential(nn.Linear(2, 1))"
+            )
+        self.model = model
+        self.epochs = at_least_one("epochs", epochs)
+        self.loader = loader(data, at_least_one("batch_size", batch_size), shuffle=True)
+        self.valid = None if valid is None else loader(valid, batch_size, shuffle=False)
+        self.batch_size = self.loader.batch_size or batch_size
+        self.seed = seed
+        self.name = name or type(model).__name__
+        self.optimizer = make_optimizer(optimizer, model, lr)
+        whole = integer_target(self.loader)
+        self.loss = loss or (F.cross_entropy if whole else F.mse_loss)
+        self.classifies = whole
+        self.history = History()
+        self.listeners: list[Callable[[str], None]] = []
+        self.error: BaseException | None = None
+        self.message = ""
+        self.epoch = 0  # epochs completed
+        self._goal = self.epochs
+        self._state: State = "ready"
+        self._mode: str = mode()
+        self._device = next((device_of(p.array).type for p in model.parameters()), "cpu")
+        self._compiled = compile(self._step)
+        self._call: Callable[[Tensor, Tensor], Batch] = self._step
+        self._choose(self._mode)
+        self._meters = {name: Meter() for name in MODES}
+        self._recorder = Recorder(model, self.optimizer)
+        # The controls. `_attention` is what the loop reads each step; the rest is under the lock.
+        self._lock = threading.Condition(threading.RLock())
+        self._requests: list[Callable[[], None]] = []
+        self._attention = False
+        self._go = False
+        self._owed = 0  # single steps asked for
+        self._stop: str | None = None
+        self._finished = threading.Event()
+        self._finished.set()
+        self._next_tick = 0.0
+        self._clock = 0.0
+        self._main_loop = running_loop()
+
+    # What a watcher reads; each is one attribute, safe from any thread.
+
+    @property
+    def state(self) -> State:
+        """ready, running, paused, stopping, stopped, done or failed."""
+        return self._state
+
+    @property
+    def step_count(self) -> int:
+        """Steps done since the beginning."""
+        return len(self.history)
+
+    @property
+    def total(self) -> int | None:
+        """Steps there will be when all epochs are done; None where the loader has no length."""
+        try:
+            left = (self._goal - self.epoch) * len(self.loader)
+        except TypeError:
+            return None
+        return self._epoch_start + left
+
+    _epoch_start = 0  # steps done when this epoch began
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread is at work or paused."""
+        return not self._finished.is_set()
+
+    @property
+    def lr(self) -> float:
+        """The learning rate (of the first group)."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    @property
+    def mode(self) -> str:
+        """The current mode, "eager" or "graph"."""
+        return self._mode
+
+    @property
+    def device(self) -> str:
+        """The current device, "cpu" or "cuda"."""
+        return self._device
+
+    @property
+    def goal(self) -> int:
+        """The epochs that this run goes to; another start after the end adds to it."""
+        return self._goal
+
+    @property
+    def speed(self) -> dict[str, float | None]:
+        """Steps per second in each mode, None where it was not tried yet."""
+        return {name: meter.rate for name, meter in self._meters.items()}
+
+    # Controls.
+
+    def start(self) -> Training:
+        """Start, or go on after a pause; after the end, train for as many epochs again."""
+        with self._lock:
+            self._go = True
+            self._wake()
+            if not self.alive:
+                self._launch()
+        return self
+
+    def pause(self) -> None:
+        """Hold after the step that is under way."""
+        with self._lock:
+            self._go = False
+            self._owed = 0
+            self._wake()
+
+    def resume(self) -> None:
+        """Go on after a pause; does nothing otherwise."""
+        with self._lock:
+            if self.alive:
+                self._go = True
+                self._wake()
+
+    def step(self) -> None:
+        """Do one step and hold."""
+        with self._lock:
+            self._go = False
+            self._owed += 1
+            self._wake()
+            if not self.alive:
+                self._launch()
+
+    def stop(self, reason: str = "") -> None:
+        """End the run after the step that is under way. The weights stay as that step left them."""
+        with self._lock:
+            if not self.alive:
+                return
+            self._stop = reason or "Stopped"
+            self._state = "stopping"
+            self._wake()
+        self._tell("state")
+
+    def set_lr(self, lr: float) -> None:
+        """Change the learning rate from the next step on; the history keeps a mark.
+
+        Where the optimiser has several groups with different rates, all change in proportion.
+
+        Raises:
+            ArgumentError: a rate below 0, or not finite.
+        """
+        value = float(lr)
+        if not (math.isfinite(value) and value >= 0):
+            raise ArgumentError(f"set_lr(lr): lr is {lr}\n  expected a number of 0 or more")
+        self._ask(lambda: self._apply_lr(value))
+
+    def set_mode(self, mode: Literal["eager", "graph"]) -> None:
+        """Run from the next step on in eager or in graph mode; the numbers go on.
+
+        Raises:
+            ArgumentError: another word.
+        """
+        if mode not in MODES:
+            raise ArgumentError(f"set_mode(mode): mode is {mode!r}\n  expected 'eager' or 'graph'")
+        self._ask(lambda: self._apply_mode(mode))
+
+    def set_device(self, device: Literal["cpu", "cuda"]) -> None:
+        """Move model, optimiser state and data to a device before the next step.
+
+        Raises:
+            ArgumentError: another word.
+            DeviceError: there is no GPU to use; the message says why.
+        """
+        name = str(device)
+        if name not in DEVICES:
+            raise ArgumentError(
+                f"set_device(device): device is {name!r}\n  expected 'cpu' or 'cuda'"
+            )
+        reason = why_no_cuda() if name == "cuda" else None
+        if reason is not None:
+            raise DeviceError(f"set_device('cuda'): no GPU to use\n  {reason}\n  use 'cpu'")
+        self._ask(lambda: self._apply_device(name))
+
+    def wait(self, timeout: float | None = None) -> Summary:
+        """Block until the run ends, or for ``timeout`` seconds, and say how it stands.
+
+        Ctrl-C, or the notebook's interrupt, ends the run after the step that is under way.
+        """
+        try:
+            self._finished.wait(timeout)
+        except KeyboardInterrupt:
+            self.stop("Interrupted")
+            self._finished.wait()
+        return self.summary()
+
+    def run(self) -> Summary:
+        """Train to the end with a line of progress in the terminal; for scripts.
+
+        Raises:
+            the error of a step that failed; NonFiniteError when the loss became nan or infinite.
+        """
+        terminal = sys.stdout.isatty()
+        shown = self.epoch
+        self.start()
+        try:
+            while not self._finished.wait(0.1 if terminal else 0.05):
+                shown = self._print(terminal, shown)
+        except KeyboardInterrupt:
+            self.stop("Interrupted")
+            self._finished.wait()
+        self._print(terminal, shown)
+        if terminal:
+            print()
+        if self.error is not None:
+            raise self.error
+        return self.summary()
+
+    def summary(self) -> Summary:
+        """How the run stands now."""
+        history = self.history
+        count = len(history)
+        validation = history.validation
+        return Summary(
+            self._state,
+            self.epoch,
+            count,
+            float(history.loss[-1]) if count else math.nan,
+            float(history.accuracy[-1]) if count else math.nan,
+            validation[-1] if validation else None,
+            self.message,
+            self.error,
+        )
+
+    # The thread.
+
+    def _launch(self) -> None:
+        if self._state == "ready" and self.seed is not None:
+            random.manual_seed(self.seed)
+        elif self._state == "done":
+            self._goal += self.epochs
+        self.error, self.message, self._stop = None, "", None
+        self._state = "running" if self._go else "paused"
+        self._epoch_start = len(self.history)
+        self._finished.clear()
+        thread = threading.Thread(target=self._work, name=f"train {self.name}", daemon=True)
+        end_on_interrupt(self)
+        thread.start()
+
+    def _work(self) -> None:
+        state: State = "failed"
+        try:
+            self._tell("state")
+            # An overflow is no warning here: the loss shows it, and then its origin is looked for.
+            with quick_switches(), np.errstate(all="ignore"):
+                state = self._epochs()
+        except BaseException as error:  # noqa: BLE001 - nobody reads a thread's traceback
+            self._fail(error)
+        finally:
+            self._recorder.clear()
+            for meter in self._meters.values():
+                meter.settle()
+            with self._lock:
+                if state == "stopped":
+                    reason = self._stop or "Stopped"
+                    where = f"after step {self.step_count:,}"
+                    self.message = f"{reason} {where}; the weights are from there."
+                for request in self._requests:  # asked for after the last step
+                    request()
+                self._go, self._owed, self._requests = False, 0, []
+                self._state = state
+                self._finished.set()
+            self._tell("state")
+
+    def _epochs(self) -> State:
+        self.model.train()
+        self._clock = time.perf_counter()
+        while self.epoch < self._goal:
+            self._epoch_start = len(self.history)
+            first = True
+            for batch in self.loader:
+                if self._attention and not self._attend():
+                    return "stopped"
+                x, y = self._pair(batch)
+                self._recorder.log(x, y, self._call, first)
+                first = False
+                value, accuracy = self._read(*self._call(x, y), y)
+                self.history.add(value, accuracy)
+                if not math.isfinite(value):
+                    raise self._diagnose(value)
+                now = time.perf_counter()
+                seconds, self._clock = now - self._clock, now
+                self._meters[self._mode].add(seconds)
+                self._recorder.keep(seconds)
+                if now >= self._next_tick:
+                    self._next_tick = now + TICK
+                    self._tell("tick")
+            if first:
+                raise ArgumentError(
+                    "train(model, data): data has no batches\n  expected at least 1"
+                )
+            self.epoch += 1
+            loss, accuracy = self.history.since(self._epoch_start)
+            self.history.epochs.append(Epoch(self.epoch, len(self.history), loss, accuracy))
+            if self.valid is not None and not self._validate(self.valid):
+                return "stopped"
+            self._epoch_start = len(self.history)
+            self._tell("tick")
+            self._clock = time.perf_counter()
+        return "done"
+
+    def _step(self, x: Tensor, y: Tensor) -> Batch:
+        self.optimizer.zero_grad()
+        output = self.model(x)
+        loss = self.loss(output, y)
+        loss.backward()
+        self.optimizer.step()
+        return loss, output
+
+    def _pair(self, batch: Any) -> Batch:
+        if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+            parts = len(batch) if isinstance(batch, (tuple, list)) else 1
+            raise ArgumentError(
+                f"train(model, data): a batch of data has {plural(parts, 'part')}\n"
+                "  expected 2: input and target"
+            )
+        x, y = batch
+        if self._device != "cpu" or x.device.type != "cpu":
+            x, y = x.to(self._device), y.to(self._device)
+        return x, y
+
+    def _read(self, loss: Tensor, output: Tensor, y: Tensor) -> tuple[float, float]:
+        """Loss and accuracy as numbers: on a GPU one wait for both."""
+        if not self.classifies or output.ndim != y.ndim + 1:
+            return float(loss.item()), math.nan
+        hits = output.array.argmax(1) == y.array
+        if isinstance(hits, np.ndarray):
+            return float(loss.item()), np.count_nonzero(hits) / max(hits.size, 1)
+        pair = hits.mean(keepdims=True).repeat(2).astype("float64")
+        pair[0] = loss.array
+        value, accuracy = pair.tolist()
+        return value, accuracy
+
+    def _validate(self, batches: DataLoader) -> bool:
+        """Measure on the validation data; False when asked to stop meanwhile."""
+        flags = [(module, module.training) for module in self.model.modules()]
+        self.model.eval()
+        count, loss, right = 0, 0.0, 0.0
+        try:
+            with no_grad():
+                for batch in batches:
+                    if self._stop:
+                        return False
+                    x, y = self._pair(batch)
+                    output = self.model(x)
+                    value, accuracy = self._read(self.loss(output, y), output, y)
+                    size = len(x)
+                    count, loss, right = count + size, loss + value * size, right + accuracy * size
+        finally:
+            for module, flag in flags:
+                module.training = flag
+        if count:
+            self.history.validation.append(
+                Epoch(self.epoch, len(self.history), loss / count, right / count)
+            )
+        return True
+
+    # Control, as the thread sees it.
+
+    def _wake(self) -> None:
+        self._attention = True
+        self._lock.notify_all()
+
+    def _ask(self, change: Callable[[], None]) -> None:
+        with self._lock:
+            if self.alive:
+                self._requests.append(change)
+                self._wake()
+            else:
+                change()
+        self._tell("state")
+
+    def _attend(self) -> bool:
+        """Do what was asked for since the last step, hold while paused; False to stop."""
+        while True:
+            with self._lock:
+                while self._requests:
+                    self._requests.pop(0)()
+                if self._stop:
+                    return False
+                if self._go or self._owed:
+                    self._state = "running" if self._go else "paused"
+                    self._owed = 0 if self._go else self._owed - 1
+                    self._attention = not self._go
+                    break
+                self._state = "paused"
+            for meter in self._meters.values():
+                meter.settle()
+            self._tell("state")
+            with self._lock:
+                while not (self._requests or self._stop or self._go or self._owed):
+                    self._lock.wait()
+        self._tell("state")
+        self._clock = time.perf_counter()
+        return True
+
+    def _apply_lr(self, lr: float) -> None:
+        old = self.lr
+        if lr == old:
+            return
+        self._recorder.cut()
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr if group["lr"] == old or old == 0 else group["lr"] * lr / old
+        self.history.marks.append(Mark(self.step_count, "lr", old, lr))
+
+    def _apply_mode(self, mode: str) -> None:
+        if mode == self._mode:
+            return
+        self._recorder.cut()
+        self.history.marks.append(Mark(self.step_count, "mode", self._mode, mode))
+        self._choose(mode)
+
+    def _choose(self, mode: str) -> None:
+        self._mode = mode
+        self._call = self._step if mode == "eager" else self._compiled
+
+    def _apply_device(self, device: str) -> None:
+        if device == self._device:
+            return
+        self.model.to(device)
+        self._recorder.move(device)
+        self._compiled = compile(self._step)
+        self._choose(self._mode)
+        self.history.marks.append(Mark(self.step_count, "device", self._device, device))
+        self._device = device
+
+    # Failure.
+
+    def _diagnose(self, value: float) -> NonFiniteError:
+        """Go back to the last weights with a finite loss; say where the first bad value rose."""
+        step = len(self.history)
+        entries = self._recorder.rewind(2)
+        finding: Finding | None = None
+        try:
+            finding = find_first(self.model, self.loss, self.optimizer, entries, step)
+        finally:
+            self._recorder.restore_rewound()
+        if len(entries) == 2:
+            last = number(float(self.history.loss[step - 2]))
+            kept = f"the weights from before step {step - 1:,}, "
+            kept += f"the last with a finite loss ({last})"
+        else:
+            kept = f"the weights from before step {step:,}"
+        return NonFiniteError(describe(value, step, finding, kept, self.lr))
+
+    def _fail(self, error: BaseException) -> None:
+        if not isinstance(error, NonFiniteError):
+            self._recorder.undo()
+        self.optimizer.zero_grad()
+        self.error = error
+        name = type(error).__name__
+        text = str(error)
+        self.message = text if text.startswith(name) else f"{name}: {text}"
+
+    def _tell(self, what: str) -> None:
+        for listener in tuple(self.listeners):
+            try:
+                listener(what)
+            except Exception:  # noqa: BLE001 - a closed page must not end a training run
+                if listener in self.listeners:
+                    self.listeners.remove(listener)
+
+    def _print(self, terminal: bool, shown: int) -> int:
+        """A line that is written over in a terminal; elsewhere a line an epoch."""
+        done = len(self.history.validation if self.valid else self.history.epochs)
+        if terminal:
+            count = self.step_count
+            if count:
+                now = self.summary()
+                text = figures("", now.loss, now.accuracy)
+                where = f"epoch {min(done + 1, self._goal)} of {self._goal}, step {count:,}"
+                print(f"\r{where}: {text}\x1b[K", end="", flush=True)
+            return done
+        for epoch in range(shown + 1, done + 1):
+            print(f"epoch {epoch} of {self._goal}: {self._epoch_text(epoch)}")
+        return done
+
+    def _epoch_text(self, epoch: int) -> str:
+        parts = [
+            figures(word, row.loss, row.accuracy)
+            for word, rows in (("", self.history.epochs), ("validation ", self.history.validation))
+            for row in rows
+            if row.epoch == epoch
+        ]
+        return "; ".join(parts)
+
+
+# Arguments.
+
+
+def at_least_one(name: str, value: Any) -> int:
+    """A count from the user; ArgumentError below 1, KindError for what is no whole number."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise KindError(f"train: {name} is {describe_value(value)}\n  expected a whole number")
+    if value < 1:
+        raise ArgumentError(f"train: {name} is {value}\n  expected 1 or more")
+    return int(value)
+
+
+def loader(data: Any, batch_size: int, *, shuffle: bool) -> DataLoader:
+    """A DataLoader from a loader, a dataset, or a pair of Tensors."""
+    if isinstance(data, DataLoader):
+        return data
+    if isinstance(data, (tuple, list)) and len(data) == 2:
+        kinds = {isinstance(part, Tensor) for part in data}
+        if kinds == {True}:
+            data = TensorDataset(*data)
+        elif True in kinds or all(isinstance(part, np.ndarray) for part in data):
+            words = " and ".join(describe_value(part) for part in data)
+            raise KindError(
+                f"train(model, data): data is a pair of {words}\n"
+                "  expected a pair of Tensors\n"
+                "  make Tensors of them: lab.from_numpy(array), lab.tensor(list)"
+            )
+    stream = isinstance(data, IterableDataset)
+    if not stream and not (hasattr(data, "__getitem__") and hasattr(data, "__len__")):
+        raise KindError(
+            f"train(model, data): data is {describe_value(data)}\n"
+            "  expected a DataLoader, a Dataset, or a pair of Tensors (inputs, targets)"
+        )
+    if not stream and len(data) == 0:
+        raise ArgumentError("train(model, data): data has no samples\n  expected at least 1")
+    return DataLoader(data, batch_size=batch_size, shuffle=None if stream else shuffle)
+
+
+def integer_target(batches: DataLoader) -> bool:
+    """Whether the targets are whole numbers, so classes."""
+    dataset: Any = batches.dataset
+    tensors = getattr(dataset, "tensors", None)
+    if tensors is not None and len(tensors) == 2:
+        return tensors[1].array.dtype.kind in "iu"
+    try:
+        target = dataset[0][1]
+    except (TypeError, IndexError, KeyError):
+        return False
+    array = target.array if isinstance(target, Tensor) else np.asarray(target)
+    return bool(array.dtype.kind in "iu")
+
+
+def make_optimizer(optimizer: Any, model: Module, lr: float | None) -> Optimizer:
+    """The optimiser given, or Adam or SGD over the model's parameters."""
+    if isinstance(optimizer, Optimizer):
+        if lr is not None:
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+        return optimizer
+    kinds: dict[Any, Callable[..., Optimizer]] = {None: Adam, "adam": Adam, "sgd": SGD}
+    name = optimizer.lower() if isinstance(optimizer, str) else optimizer
+    if name is not None and not isinstance(name, str):
+        raise KindError(
+            f"train: optimizer is {describe_value(optimizer)}\n"
+            "  expected an optimiser such as optim.Adam(model.parameters()), 'adam' or 'sgd'"
+        )
+    if name not in kinds:
+        raise ArgumentError(f"train: optimizer is {optimizer!r}\n  expected 'adam' or 'sgd'")
+    parameters = list(model.parameters())
+    if not parameters:
+        raise ArgumentError(
+            "train(model, data): model has no parameters\n  there is nothing to train"
+        )
+    default = 0.01 if name == "sgd" else 0.001
+    return kinds[name](parameters, lr=default if lr is None else lr)
+
+
+# A thread beside a notebook.
+
+_switchers = 0
+_usual_interval = 0.0
+_switch_lock = threading.Lock()
+
+
+@contextmanager
+def quick_switches() -> Iterator[None]:
+    """Let other threads have their turn within 0.2 ms instead of Python's 5 ms.
+
+    A notebook's kernel answers a cell with several threads that each wait for the interpreter's
+    lock: beside a busy thread, an empty cell took 109 ms, and takes 14 ms so (6 ms alone), while
+    the busy thread kept its speed. The interval is the process's: the last run to end puts it back.
+    """
+    global _switchers, _usual_interval
+    with _switch_lock:
+        if _switchers == 0:
+            _usual_interval = sys.getswitchinterval()
+            sys.setswitchinterval(min(2e-4, _usual_interval))
+        _switchers += 1
+    try:
+        yield
+    finally:
+        with _switch_lock:
+            _switchers -= 1
+            if _switchers == 0:
+                sys.setswitchinterval(_usual_interval)
+
+
+_alive: set[Training] = set()
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The main thread's event loop, where one is running: in a notebook's kernel it is."""
+    if threading.current_thread() is not threading.main_thread():
+        return None
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def end_on_interrupt(training: Training) -> None:
+    """See that the notebook's interrupt ends this run even when no cell is running.
+
+    A kernel ignores SIGINT between cells, and puts that back after each cell. So the handler is
+    set from the kernel's own event loop, whenever it finds SIGINT ignored while a run is alive, and
+    taken away when the last run has ended. While a cell runs, Python's own handler is in place and
+    the cell gets its KeyboardInterrupt.
+    """
+    _alive.add(training)
+    loop = training._main_loop
+    if loop is not None and not loop.is_closed():
+        loop.call_soon_threadsafe(_watch, loop)
+
+
+def _watch(loop: asyncio.AbstractEventLoop) -> None:
+    for training in list(_alive):
+        if not training.alive:
+            _alive.discard(training)
+    current = signal.getsignal(signal.SIGINT)
+    if _alive and current is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _interrupt)
+    elif not _alive and current is _interrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        return
+    elif not _alive and current is signal.SIG_IGN:
+        return
+    loop.call_later(0.2, _watch, loop)
+
+
+def _interrupt(signum: int, frame: object) -> None:
+    stop_all("Interrupted")
+
+
+def stop_all(reason: str = "") -> None:
+    """End every run of this process."""
+    for training in list(_alive):
+        training.stop(reason)
+
+
+@atexit.register
+def _leave() -> None:
+    # A daemon thread must not be inside NumPy while the interpreter goes away.
+    stop_all()
+    for training in list(_alive):
+        training._finished.wait(2.0)
