@@ -70,6 +70,7 @@ from .errors import (
     ShapeError,
     TraceError,
 )
+from .graph import Compiled, Graph, compile, function, mode
 from .ops import FUNCTIONS as _FUNCTIONS
 from .random import Generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from .tensor import (

@@ -56,21 +56,29 @@ def caller(depth: int = 2) -> tuple[CodeType, int] | None:
 class Freed:
     """Stands in a freed node for an input whose values backward() let go."""
 
-    __slots__ = ("array", "dtype", "name", "node", "requires_grad", "shape", "version")
+    __slots__ = ("name", "node", "requires_grad", "version")
+    array = None
 
     def __init__(self, value: Any) -> None:
-        self.shape = value.shape
-        self.dtype = value.array.dtype
-        self.node = value.node
-        self.name = value.name
-        self.requires_grad = value.requires_grad
+        self.node: Node = value.node
+        self.name: str | None = value.name
+        self.requires_grad: bool = value.requires_grad
         self.version = value.version
-        self.array = None
 
     @property
     def spec(self) -> Spec:
         """Shape and dtype of the value that was here."""
-        return Spec(tuple(self.shape), self.dtype)
+        return self.node.spec
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of the dimensions."""
+        return self.node.spec.shape
+
+    @property
+    def dtype(self) -> Any:
+        """The NumPy dtype."""
+        return self.node.spec.dtype
 
 
 class Node:

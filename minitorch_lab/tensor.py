@@ -766,6 +766,10 @@ class Record:
         """Change such a number."""
         owner[key] = value
 
+    def fixed(self, owner: Any, key: str) -> Any:
+        """A setting that a graph bakes in and guards."""
+        return owner[key]
+
     def backward(self, root: Tensor, gradient: Tensor | None, keep: bool, create: bool) -> None:
         """Add gradients to the leaves; all or none."""
         g = start_gradient(root, gradient)

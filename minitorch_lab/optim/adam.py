@@ -8,7 +8,7 @@ from .. import creation
 from ..errors import ArgumentError
 from ..op import current
 from ..tensor import Tensor
-from .optimizer import Group, Optimizer, number
+from .optimizer import Group, Optimizer, number, setting
 
 
 class Adam(Optimizer):
@@ -43,7 +43,7 @@ class Adam(Optimizer):
 
     def update(self, p: Tensor, grad: Tensor, group: Group) -> None:
         """One step for one parameter."""
-        beta1, beta2 = group["betas"]
+        beta1, beta2 = setting(group, "betas")
         state = self.of(
             p,
             step=lambda: 0,
@@ -52,13 +52,13 @@ class Adam(Optimizer):
         )
         step = number(state, "step") + 1
         current().write(state, "step", step)
-        if group["maximize"]:
+        if setting(group, "maximize"):
             grad = -grad
-        if group["weight_decay"]:
-            grad = grad + p * group["weight_decay"]
+        if setting(group, "weight_decay"):
+            grad = grad + p * setting(group, "weight_decay")
         m, v = state["exp_avg"], state["exp_avg_sq"]
         m.mul_(beta1).add_(grad * (1 - beta1))
         v.mul_(beta2).add_((grad * grad).mul_(1 - beta2))
         size = number(group, "lr") / (1 - beta1**step)
-        denominator = v.sqrt().mul_((1 - beta2**step) ** -0.5).add_(group["eps"])
+        denominator = v.sqrt().mul_((1 - beta2**step) ** -0.5).add_(setting(group, "eps"))
         p.sub_((m / denominator).mul_(size))

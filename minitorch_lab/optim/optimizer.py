@@ -7,8 +7,8 @@ from copy import deepcopy
 from typing import Any
 
 from ..errors import ArgumentError, GradError, KindError, describe
-from ..op import current
-from ..tensor import Tensor, enable_grad, make, no_grad
+from ..op import INTERPRETER, current
+from ..tensor import NO_GRAD, Tensor, enable_grad, make, no_grad
 
 Group = dict[str, Any]
 
@@ -98,9 +98,14 @@ class Optimizer:
         state = self.state.get(p)
         if state is None:
             state = self.state[p] = {}
-        for name, value in first.items():
-            if name not in state:
-                state[name] = value()
+        if len(state) < len(first):
+            token = INTERPRETER.set(NO_GRAD)  # real state, also when the first step is traced
+            try:
+                for name, value in first.items():
+                    if name not in state:
+                        state[name] = value()
+            finally:
+                INTERPRETER.reset(token)
         return state
 
     def state_dict(self) -> Group:
@@ -145,3 +150,8 @@ class Optimizer:
 def number(owner: Group, key: str) -> Any:
     """A setting or count that may change between steps; graph mode reads it anew each time."""
     return current().read(owner, key)
+
+
+def setting(group: Group, key: str) -> Any:
+    """A setting that shapes the update, such as momentum; graph mode traces anew when it changes."""
+    return current().fixed(group, key)

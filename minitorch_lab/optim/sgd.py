@@ -6,8 +6,9 @@ from typing import Any
 
 from .. import creation
 from ..errors import ArgumentError
+from ..op import current
 from ..tensor import Tensor
-from .optimizer import Group, Optimizer, number
+from .optimizer import Group, Optimizer, number, setting
 
 
 class SGD(Optimizer):
@@ -50,18 +51,23 @@ class SGD(Optimizer):
 
     def update(self, p: Tensor, grad: Tensor, group: Group) -> None:
         """One step for one parameter."""
-        momentum = group["momentum"]
-        if group["maximize"]:
+        momentum = setting(group, "momentum")
+        if setting(group, "maximize"):
             grad = -grad
-        if group["weight_decay"]:
-            grad = grad + p * group["weight_decay"]
+        if setting(group, "weight_decay"):
+            grad = grad + p * setting(group, "weight_decay")
         if momentum:
-            state = self.of(p)
-            if "momentum_buffer" not in state:  # the first step takes the gradient as it is
-                state["momentum_buffer"] = creation.zeros_like(p)
-                state["momentum_buffer"].copy_(grad)
-            else:
-                state["momentum_buffer"].mul_(momentum).add_(grad * (1 - group["dampening"]))
-            velocity = state["momentum_buffer"]
-            grad = grad + velocity * momentum if group["nesterov"] else velocity
+            velocity = self._velocity(p, grad, momentum, setting(group, "dampening"))
+            grad = grad + velocity * momentum if setting(group, "nesterov") else velocity
         p.sub_(grad * number(group, "lr"))
+
+    def _velocity(self, p: Tensor, grad: Tensor, momentum: float, dampening: float) -> Tensor:
+        """The running sum of gradients; the first one counts in full."""
+        state = self.of(p, momentum_buffer=lambda: creation.zeros_like(p))
+        velocity: Tensor = state["momentum_buffer"].mul_(momentum)
+        if not dampening:
+            return velocity.add_(grad)  # type: ignore[attr-defined, no-any-return]
+        state = self.of(p, momentum_buffer=lambda: None, step=lambda: 0)
+        seen = number(state, "step")
+        current().write(state, "step", seen + 1)
+        return velocity.add_(grad * (1 - dampening * (seen > 0)))  # type: ignore[attr-defined, no-any-return]

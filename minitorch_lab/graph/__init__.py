@@ -1,0 +1,6 @@
+"""Graph mode: trace a function once, make the graph smaller, run it as a plan."""
+
+from .compiler import Compiled, Function, compile, function, mode
+from .ir import Equation, Graph, Var
+
+__all__ = ["Compiled", "Equation", "Function", "Graph", "Var", "compile", "function", "mode"]

@@ -1,0 +1,1 @@
+"""Executors: from a graph to a function that runs it."""

@@ -1,0 +1,312 @@
+"""The NumPy executor: straight-line Python with ``out=`` into planned buffers.
+
+Captured arrays, constants, buffers and views of them are looked up once, when the plan is
+built; a run is a list of calls of ufuncs and matrix products. It needs nothing but NumPy, and
+the same code runs on CuPy.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...device import Device, namespace_for
+from ..ir import Equation, Graph, Var
+from ..plan import Lifetimes, Pool, elementwise, lifetimes, same_layout
+from ..trace import Argument, Captured, Grad, Number, Traced
+
+# Numbers (a learning rate, a step count) stay Python numbers: these are their operators.
+NUMBER_CODE = {
+    "add": "{0} + {1}",
+    "sub": "{0} - {1}",
+    "mul": "{0} * {1}",
+    "div": "{0} / {1}",
+    "pow": "{0} ** {1}",
+    "neg": "-{0}",
+    "sqrt": "{0} ** 0.5",
+    "gt": "{0} > {1}",
+    "lt": "{0} < {1}",
+    "eq": "{0} == {1}",
+}
+REDUCTIONS = {"sum": "add", "amax": "maximum", "amin": "minimum", "mean": "add"}
+
+
+@dataclass(eq=False)
+class Plan:
+    """A graph made ready: ``run(*argument arrays)`` gives the output arrays.
+
+    ``arrays`` are the arrays of captured tensors that the code holds; when a tensor has got
+    another array, the plan must be built anew.
+    """
+
+    run: Callable[..., tuple[Any, ...]]
+    source: str
+    captured: tuple[tuple[Any, Any], ...]  # tensor, its array
+    buffers: int
+    buffer_bytes: int
+    lock: threading.Lock
+
+    def current(self) -> bool:
+        """Whether the captured tensors still have the arrays that the plan holds."""
+        return all(tensor.array is array for tensor, array in self.captured)
+
+
+def build(traced: Traced, graph: Graph) -> Plan:
+    """The plan of a graph; ``traced`` says what its inputs and targets are."""
+    return _Writer(traced, graph).plan()
+
+
+class _Writer:
+    """Writes the function line by line."""
+
+    def __init__(self, traced: Traced, graph: Graph) -> None:
+        self.traced, self.graph = traced, graph
+        devices = [v.spec.device for v in graph.inputs if not v.spec.number]
+        self.xp = namespace_for(Device(devices[0] if devices else "cpu"))
+        self.lines: list[str] = []
+        self.scope: dict[str, Any] = {"__name__": "minitorch_lab.graph.generated", "xp": self.xp}
+        self.name: dict[int, str] = {}  # variable -> its name in the code
+        self.static: dict[int, Any] = {}  # variable -> an array that is the same in each run
+        self.buffer: dict[int, int] = {}  # root variable -> its buffer
+        self.pool = Pool()
+        self.storage: list[Any] = []
+        self.life: Lifetimes = lifetimes(graph)
+        self.written: dict[int, Any] = {}  # variable -> array that it is written into at once
+
+    # Names and arrays
+
+    def bind(self, v: Var, array: Any) -> None:
+        """A value whose array is known now."""
+        name = f"v{v.id}"
+        self.scope[name] = array
+        self.name[v.id] = name
+        self.static[v.id] = array
+
+    def dynamic(self, v: Var) -> str:
+        """A value that each run makes anew."""
+        self.name[v.id] = f"v{v.id}"
+        return self.name[v.id]
+
+    def helper(self, prefix: str, value: Any) -> str:
+        """A name for a function or a constant that the code uses."""
+        for name, known in self.scope.items():
+            if known is value and name.startswith(prefix):
+                return name
+        name = f"{prefix}_{len(self.scope)}"
+        self.scope[name] = value
+        return name
+
+    def use(self, x: Any, dtype: Any = None) -> str:
+        """An input in the code; a number next to arrays becomes a 0-d array once, now."""
+        if isinstance(x, Var):
+            return self.name[x.id]
+        if dtype is None:
+            return repr(x)
+        return self.helper("c", self.xp.asarray(x, dtype))
+
+    def allocate(self, e: Equation, index: int) -> Any:
+        """An array for the result: its target, a dying input's memory, or a planned buffer."""
+        spec = e.out.spec
+        if e.out.id in self.written:
+            return self.written[e.out.id]
+        if elementwise(e):
+            for x in e.inputs:
+                if (
+                    isinstance(x, Var)
+                    and x.id in self.buffer
+                    and self.life.last_use.get(x.id) == index
+                    and same_layout(x, e)
+                ):
+                    self.buffer[e.out.id] = self.buffer.pop(x.id)
+                    return self.static[x.id]
+        number = self.pool.take(spec.nbytes)
+        if number == len(self.storage):
+            self.storage.append(self.xp.empty(spec.nbytes, np.uint8))
+        self.buffer[e.out.id] = number
+        return self.storage[number].view(spec.dtype).reshape(spec.shape)
+
+    def release(self, index: int) -> None:
+        """Give back the buffers whose last reader was equation ``index``."""
+        for root, number in list(self.buffer.items()):
+            if self.life.last_use.get(root, -1) <= index:
+                self.pool.give(number)
+                del self.buffer[root]
+
+    # The parts of the function
+
+    def plan(self) -> Plan:
+        graph = self.graph
+        captured = []
+        arguments: dict[int, str] = {}
+        for v, binding in zip(graph.inputs, self.traced.bindings, strict=True):
+            if isinstance(binding, Argument):
+                arguments[binding.index] = self.dynamic(v)
+            elif isinstance(binding, Captured):
+                captured.append((binding.tensor, binding.tensor.array))
+                self.bind(v, binding.tensor.array)
+            elif isinstance(binding, Number):
+                owner = self.helper("owner", binding.owner)
+                self.lines.append(f"{self.dynamic(v)} = {owner}[{binding.key!r}]")
+        for v, array in graph.constants:
+            self.bind(v, array)
+        self.direct_targets()
+        fresh = {v.id for v in graph.outputs}
+        fresh |= {
+            value.id
+            for (_, value), target in zip(graph.updates, self.traced.targets, strict=True)
+            if isinstance(target, Grad)
+        }
+        for i, e in enumerate(graph.equations):
+            self.equation(i, e, fresh)
+            self.release(i)
+        self.finish_updates()
+        outputs = ", ".join(self.output(v) for v in (*graph.outputs, *self.grads()))
+        params = ", ".join(arguments[i] for i in sorted(arguments))
+        source = f"def run({params}):\n" + "".join(f"    {line}\n" for line in self.lines)
+        source += f"    return ({outputs}{',' if outputs else ''})\n"
+        exec(compile(source, f"<graph {graph.name}>", "exec"), self.scope)  # our own text
+        return Plan(
+            self.scope["run"],
+            source,
+            tuple(captured),
+            len(self.pool.sizes),
+            sum(self.pool.sizes),
+            threading.Lock(),
+        )
+
+    def grads(self) -> list[Var]:
+        """The values that become gradients."""
+        return [
+            value
+            for (_, value), target in zip(self.graph.updates, self.traced.targets, strict=True)
+            if isinstance(target, Grad)
+        ]
+
+    def direct_targets(self) -> None:
+        """New state that can be written over the old at once, without a copy at the end.
+
+        Allowed where the equation that makes it is elementwise and nothing reads the old value
+        after it.
+        """
+        made = {e.out.id: i for i, e in enumerate(self.graph.equations)}
+        count: dict[int, int] = {}
+        for v in self.graph.results:
+            count[v.id] = count.get(v.id, 0) + 1
+        for (entry, value), target in zip(self.graph.updates, self.traced.targets, strict=True):
+            index = made.get(value.id)
+            if not isinstance(target, Captured) or index is None or count[value.id] > 1:
+                continue
+            e = self.graph.equations[index]
+            array = target.tensor.array
+            reads = self.life.last_use.get(entry.id, -1)
+            views = any(
+                isinstance(x, Var) and x.id != entry.id and self.life.root.get(x.id) == entry.id
+                for x in e.inputs
+            )
+            if (
+                elementwise(e)
+                and reads <= index
+                and not views
+                and array.flags.c_contiguous
+                and (array.shape, array.dtype) == (e.out.spec.shape, e.out.spec.dtype)
+            ):
+                self.written[value.id] = array
+
+    def equation(self, index: int, e: Equation, fresh: set[int]) -> None:
+        """The line for one equation."""
+        if e.out.spec.number:
+            code = NUMBER_CODE[e.op.name].format(*(f"({self.use(x)})" for x in e.inputs))
+            self.lines.append(f"{self.dynamic(e.out)} = {code}")
+            return
+        if e.op.view:
+            self.view(e)
+            return
+        code = self.with_out(e)
+        if code is None:
+            self.fallback(e)
+            return
+        if e.out.id in fresh and e.out.id not in self.written:
+            # the learner keeps this one: it gets memory of its own in each run
+            spec = e.out.spec
+            out = self.dynamic(e.out)
+            empty = self.helper("empty", self.xp.empty)
+            shape, dtype = self.helper("shape", spec.shape), self.helper("dtype", spec.dtype)
+            self.lines.append(f"{out} = {empty}({shape}, {dtype})")
+        else:
+            self.bind(e.out, self.allocate(e, index))
+        self.lines += [line.format(out=self.name[e.out.id]) for line in code]
+
+    def with_out(self, e: Equation) -> list[str] | None:
+        """The lines for an op that can write into an array, with a place for its name."""
+        if e.op.ufunc is not None:
+            dtype = next((x.spec.dtype for x in e.inputs if isinstance(x, Var) and not x.spec.number), None)
+            inputs = ", ".join(self.use(x, dtype) for x in e.inputs)
+            return [f"{self.helper(e.op.ufunc, getattr(self.xp, e.op.ufunc))}({inputs}, {{out}})"]
+        if e.op.name == "matmul":
+            two = all(len(x.spec.shape) == 2 for x in e.inputs)
+            call = self.helper("dot", self.xp.dot) if two else self.helper("matmul", self.xp.matmul)
+            return [f"{call}({self.use(e.inputs[0])}, {self.use(e.inputs[1])}, out={{out}})"]
+        if e.op.name in REDUCTIONS:
+            x = e.inputs[0]
+            reduce = getattr(self.xp, REDUCTIONS[e.op.name]).reduce
+            call = f"{self.helper('reduce', reduce)}({self.use(x)}, {_axis(e, x)}, None, {{out}}, {e.attrs['keepdim']})"
+            if e.op.name != "mean":
+                return [call] if x.spec.dtype == e.out.spec.dtype else None
+            count = max(x.spec.size // max(e.out.spec.size, 1), 1)
+            divide = self.helper("true_divide", self.xp.true_divide)
+            return [call, f"{divide}({{out}}, {self.use(count, e.out.spec.dtype)}, {{out}})"]
+        if e.op.name == "to":
+            return [f"{self.helper('copyto', self.xp.copyto)}({{out}}, {self.use(e.inputs[0])}, 'unsafe')"]
+        return None
+
+    def view(self, e: Equation) -> None:
+        """A view of a known array is made now; of an array of a run, in the run."""
+        x = e.inputs[0]
+        array = self.static.get(x.id)
+        if array is not None:
+            made = e.op.forward(self.xp, array, **e.attrs)
+            if made.size == 0 or self.xp.shares_memory(made, array):
+                self.bind(e.out, made)
+                return
+        self.fallback(e)
+
+    def fallback(self, e: Equation) -> None:
+        """An op without an ``out=`` form runs as in eager mode."""
+        forward = self.helper("op", e.op.forward)
+        attrs = self.helper("attrs", e.attrs)
+        inputs = ", ".join(["xp", *(self.use(x) for x in e.inputs)])
+        spread = f", **{attrs}" if e.attrs else ""
+        self.lines.append(f"{self.dynamic(e.out)} = {forward}({inputs}{spread})")
+
+    def finish_updates(self) -> None:
+        """What is not written in place is copied now, after everything has been read."""
+        copies, stores = [], []
+        for (_, value), target in zip(self.graph.updates, self.traced.targets, strict=True):
+            if isinstance(target, Number):
+                owner = self.helper("owner", target.owner)
+                text = self.name[value.id] if value.spec.number else f"{self.name[value.id]}.item()"
+                stores.append(f"{owner}[{target.key!r}] = {text}")
+            elif isinstance(target, Captured) and value.id not in self.written:
+                name = self.helper("target", target.tensor.array)
+                copies.append((name, self.name[value.id]))
+        if len(copies) > 1:  # one may be the source of another: read all before writing any
+            for i, (_, source) in enumerate(copies):
+                self.lines.append(f"new{i} = {source}.copy()")
+            copies = [(name, f"new{i}") for i, (name, _) in enumerate(copies)]
+        copyto = self.helper("copyto", self.xp.copyto)
+        self.lines += [f"{copyto}({name}, {source})" for name, source in copies]
+        self.lines += stores
+
+    def output(self, v: Var) -> str:
+        """An output: memory of its own, so that the next run does not change it."""
+        name = self.name[v.id]
+        return f"{name}.copy()" if v.id in self.static else name
+
+
+def _axis(e: Equation, x: Var) -> str:
+    dim = e.attrs["dim"]
+    return repr(dim[0] if len(dim) == 1 else dim)

@@ -1,0 +1,453 @@
+"""``compile``, ``function`` and ``mode``: when a function runs as a graph.
+
+A compiled function keeps a plan for each signature: shapes and dtypes of the tensors, values of
+the other arguments, grad mode, and the guards that tracing found (training flags, settings,
+globals). A call that fits a known signature runs its plan; another one traces anew.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import update_wrapper
+from types import TracebackType
+from typing import Any, TypeVar, overload
+
+import numpy as np
+
+from .. import random
+from ..autograd.functions import grad as autograd_grad
+from ..device import namespace_of
+from ..errors import ArgumentError
+from ..op import COMPUTE, INTERPRETER, Op, Spec, current
+from ..ops.rules import per_entry
+from ..tape import tick
+from ..tensor import NO_GRAD, Tensor, explain, make, record
+from .codegen.numpy import Plan, build
+from .ir import Graph, Var
+from .passes import optimise
+from .trace import (
+    Captured,
+    Grad,
+    Guard,
+    Traced,
+    flatten,
+    need_function,
+    trace,
+)
+
+F = TypeVar("F", bound=Callable[..., Any])
+PLAIN = (int, float, bool, str, bytes, type(None), tuple)
+LIMIT = 64  # signatures kept for one function
+
+
+class Entry:
+    """One signature: the traced graph, the optimised graph, and the plan that runs it."""
+
+    def __init__(self, traced: Traced, guards: tuple[Any, ...], signature: Any) -> None:
+        self.traced = traced
+        self.signature = signature
+        self.graph = optimise(traced.graph)
+        self.plan: Plan = build(traced, self.graph)
+        self.guards = (*traced.guards, *guards)
+        self.grads = tuple(t.tensor for t in traced.targets if isinstance(t, Grad))
+        self.cleared = traced.cleared
+        self.updated = tuple(t.tensor for t in traced.targets if isinstance(t, Captured))
+        self.outputs = len(self.graph.outputs)
+        self.differentiable = any(traced.differentiable)
+        self.one = _is_one(traced.rebuild, self.outputs)
+        self.pullbacks: dict[Any, Compiled] = {}
+
+    def holds(self) -> bool:
+        """Whether all guards hold."""
+        return all(guard.holds() for guard in self.guards)
+
+    def rebind(self) -> None:
+        """Build the plan anew: a captured tensor has got another array."""
+        self.plan = build(self.traced, self.graph)
+
+
+class Compiled:
+    """A function that runs as a graph. Call it as the function itself.
+
+    ``graph(*args)`` shows the optimised graph for these arguments, ``traces`` counts how often
+    it was traced.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        need_function(function)
+        self.function = function
+        self.entries: dict[Any, list[Entry]] = {}
+        self.traces = 0
+        self._lock = threading.RLock()
+        update_wrapper(self, function)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        interpreter = current()
+        if interpreter.tracing or interpreter.always:  # inside another trace: part of its graph
+            return self.function(*args, **kwargs)
+        leaves: list[Any] = []
+        key = _signature(args, kwargs, leaves, interpreter.recording)
+        if key is None:  # an argument that no guard can describe: traced for this call only
+            entry = self._new_entry(args, kwargs, interpreter.recording, None)
+        else:
+            for entry in self.entries.get(key, ()):
+                if entry.holds():
+                    break
+            else:
+                entry = self._trace(key, args, kwargs, interpreter.recording)
+        return self._run(entry, leaves, args, kwargs, interpreter.recording)
+
+    def _trace(self, key: Any, args: Any, kwargs: Any, recording: bool) -> Entry:
+        with self._lock:
+            entry = self._new_entry(args, kwargs, recording, key)
+            known = self.entries.setdefault(key, [])
+            known.insert(0, entry)
+            del known[LIMIT:]
+            while len(self.entries) > LIMIT:
+                self.entries.pop(next(iter(self.entries)))
+            return entry
+
+    def _new_entry(self, args: Any, kwargs: Any, recording: bool, key: Any) -> Entry:
+        self.traces += 1
+        traced = trace(self.function, args, kwargs, recording)
+        return Entry(traced, _names_guard(self.function), key)
+
+    def _run(self, entry: Entry, leaves: list[Any], args: Any, kwargs: Any, recording: bool) -> Any:
+        plan = entry.plan
+        with plan.lock:
+            for tensor, array in plan.captured:
+                if tensor.array is not array:
+                    entry.rebind()
+                    plan = entry.plan
+                    break
+            try:
+                results = plan.run(*[x.array for x in leaves])
+            except Exception as error:
+                raise _explain(entry, leaves, error) from None
+            if entry.updated:
+                now = tick()
+                for tensor in entry.updated:
+                    tensor.version[0] = now
+            n = entry.outputs
+            for tensor, array in zip(entry.grads, results[n:], strict=True):
+                tensor._grad = make(array if array.__class__ is not np.generic else np.asarray(array))
+            for tensor in entry.cleared:
+                tensor._grad = None
+        if entry.one and not (entry.differentiable and recording):
+            return make(_array(results[0]))
+        outputs: list[Any] = [make(_array(a)) for a in results[:n]]
+        if entry.differentiable and recording:
+            _record_call(self, entry, leaves, args, kwargs, outputs)
+        return entry.traced.rebuild(outputs)
+
+    def graph(self, *args: Any, optimised: bool = True, **kwargs: Any) -> Graph:
+        """The graph for these arguments, after the passes or as it was traced."""
+        entry = self._entry(args, kwargs)
+        return entry.graph if optimised else entry.traced.graph
+
+    def code(self, *args: Any, **kwargs: Any) -> str:
+        """The generated code that runs for these arguments."""
+        return self._entry(args, kwargs).plan.source
+
+    def _entry(self, args: Any, kwargs: Any) -> Entry:
+        recording = current().recording
+        key = _signature(args, kwargs, [], recording)
+        for entry in self.entries.get(key, ()):
+            if entry.holds():
+                return entry
+        return self._trace(key, args, kwargs, recording)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        # on a method: each instance has its own graphs
+        if instance is None:
+            return self
+        bound = type(self)(self.function.__get__(instance, owner))
+        instance.__dict__[self.function.__name__] = bound
+        return bound
+
+
+def _explain(entry: Entry, leaves: list[Any], error: Exception) -> Exception:
+    """The error that the failing op raises in eager mode.
+
+    The graph as it was traced is run op by op, which changes no state, until one fails.
+    """
+    values: dict[int, Any] = dict(entry.traced.graph.constant_values)
+    state = random.get_rng_state()
+    try:
+        for v, binding in zip(entry.traced.graph.inputs, entry.traced.bindings, strict=True):
+            values[v.id] = binding.value(leaves)
+        for e in entry.traced.graph.equations:
+            inputs = [values[x.id] if isinstance(x, Var) else x for x in e.inputs]
+            try:
+                values[e.out.id] = COMPUTE.apply(e.op, tuple(inputs), e.attrs)
+            except Exception as found:
+                return explain(e.op, e.tensors or e.inputs, e.attrs, found)
+    finally:
+        random.set_rng_state(state)
+    return error
+
+
+def _array(a: Any) -> Any:
+    return np.asarray(a) if isinstance(a, np.generic) else a
+
+
+def _is_one(rebuild: Callable[[list[Any]], Any], count: int) -> bool:
+    mark = object()
+    return count == 1 and rebuild([mark]) is mark
+
+
+def _signature(args: Any, kwargs: Any, leaves: list[Any], recording: bool) -> Any:
+    """The part of a signature that can be looked up; None where an argument has no key."""
+    key: list[Any] = [recording]
+    for x in args:
+        if isinstance(x, Tensor):
+            a = x.array
+            leaves.append(x)
+            key.append((a.shape, a.dtype, a.__class__, x.requires_grad))
+        elif not _other(x, key, leaves):
+            return None
+    if kwargs:
+        for name, x in kwargs.items():
+            key.append(name)
+            if not _other(x, key, leaves):
+                return None
+    return tuple(key)
+
+
+def _other(x: Any, key: list[Any], leaves: list[Any]) -> bool:
+    """Add an argument that may be no tensor; False where it has no key."""
+    if isinstance(x, Tensor):
+        a = x.array
+        leaves.append(x)
+        key.append((a.shape, a.dtype, a.__class__, x.requires_grad))
+        return True
+    if isinstance(x, (list, tuple)):
+        key.append((type(x), len(x)))
+        return all([_other(v, key, leaves) for v in x])
+    if isinstance(x, dict):
+        key.append((dict, tuple(x)))
+        return all([_other(v, key, leaves) for v in x.values()])
+    key.append((type(x), x if isinstance(x, PLAIN) else id(x)))
+    try:
+        hash(key[-1])
+    except TypeError:
+        flatten(x, leaves)
+        return False
+    # an array's entries may change under the same id: such an argument has no key
+    return not hasattr(x, "__array__")
+
+
+def _names_guard(function: Callable[..., Any]) -> tuple[Guard, ...]:
+    """Guards for the globals and closure variables that the function names."""
+    function = getattr(function, "__func__", function)
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return ()
+    guards = []
+    space = function.__globals__
+    for name in _names(code):
+        value = space.get(name)
+        if isinstance(value, (Tensor, *PLAIN)) or hasattr(value, "forward"):
+            if value is not None:
+                guards.append(Guard(space, name, value, name))
+    cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
+    for name, cell in cells.items():
+        guards.append(Guard(_Cell(cell), name, _content(cell), name))
+    return tuple(guards)
+
+
+def _names(code: Any) -> set[str]:
+    inner = [_names(c) for c in code.co_consts if hasattr(c, "co_names")]
+    return set(code.co_names).union(*inner) if inner else set(code.co_names)
+
+
+def _content(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return None
+
+
+class _Cell:
+    """A closure variable that reads like a dict."""
+
+    __slots__ = ("cell",)
+
+    def __init__(self, cell: Any) -> None:
+        self.cell = cell
+
+    def get(self, key: str) -> Any:
+        """What the variable holds now."""
+        return _content(self.cell)
+
+
+# Gradients through a compiled call ---------------------------------------------------------
+
+
+def _record_call(
+    compiled: Compiled, entry: Entry, leaves: list[Any], args: Any, kwargs: Any, outputs: list[Any]
+) -> None:
+    """Put the call on the tape as one node for each output, so that backward() goes on through it.
+
+    The gradient is a graph of its own, which computes the forward pass again.
+    """
+    captured = [t for t, _ in entry.plan.captured if t.requires_grad]
+    wanted = [x for x in leaves if x.requires_grad] + captured
+    if not wanted:
+        return
+    for index, out in enumerate(outputs):
+        if not entry.traced.differentiable[index]:
+            continue
+        op = _call_op(compiled, entry, args, kwargs, index, wanted)
+        out.requires_grad = True
+        out.node = record(op, tuple(wanted), {}, out.array)
+
+
+def _call_op(
+    compiled: Compiled, entry: Entry, args: Any, kwargs: Any, index: int, wanted: list[Any]
+) -> Op:
+    results: dict[str, Any] = {}
+
+    def pull(i: int, g: Any, y: Any, *inputs: Any) -> Any:
+        if "grads" not in results:
+            results["grads"] = _pullback(compiled, entry, args, kwargs, index, wanted, g)
+        return results["grads"][i]
+
+    return Op(
+        name=getattr(compiled.function, "__name__", "graph"),
+        doc="A compiled function.",
+        forward=lambda xp, *arrays: None,
+        shape=lambda *specs: outputs_spec(entry, index),
+        formula=(r"y = f(x)", r"\bar x = \bar y\,f'(x)"),
+        vjp=(pull,),
+        variadic=True,
+        saved=frozenset(range(len(wanted))),
+        arguments=("input",),
+        cost=per_entry(0),
+    )
+
+
+def outputs_spec(entry: Entry, index: int) -> Spec:
+    """The spec of one output."""
+    return entry.graph.outputs[index].spec
+
+
+def _pullback(
+    compiled: Compiled,
+    entry: Entry,
+    args: Any,
+    kwargs: Any,
+    index: int,
+    wanted: list[Any],
+    g: Any,
+) -> tuple[Any, ...]:
+    """The gradients of output ``index`` with respect to ``wanted``."""
+    leaves: list[Any] = []
+    rebuild = flatten((args, kwargs), leaves)
+
+    def gradients(inputs: list[Any], start: Tensor) -> Any:
+        again, named = rebuild(inputs)
+        found: list[Any] = []
+        flatten(compiled.function(*again, **named), found)
+        place = {id(x): now for x, now in zip(leaves, inputs, strict=True)}
+        targets = [place.get(id(x), x) for x in wanted]
+        grads = autograd_grad(found[index], targets, start, allow_unused=True)
+        return [
+            start.sum() * 0.0 + t * 0.0 if d is None else d
+            for t, d in zip(targets, grads, strict=True)
+        ]
+
+    if isinstance(g, Tensor):  # the gradient itself shall be differentiable: run it eagerly
+        outputs: list[Any] = []
+        flatten(compiled.function(*args, **kwargs), outputs)
+        return autograd_grad(outputs[index], wanted, g, create_graph=True, allow_unused=True)
+    pull = entry.pullbacks.get(index)
+    if pull is None:
+        pull = entry.pullbacks[index] = Compiled(gradients)
+    token = INTERPRETER.set(NO_GRAD.with_grad(True))
+    try:
+        xp = namespace_of(g)
+        results = pull(leaves, make(xp.asarray(g)))
+    finally:
+        INTERPRETER.reset(token)
+    return tuple(r.array for r in results)
+
+
+# The mode ----------------------------------------------------------------------------------
+
+
+class _Mode:
+    """The one switch of the workbench."""
+
+    name = "eager"
+
+
+class ModeSwitch(str):
+    """What ``lab.mode("graph")`` gives: the name of the mode, and a ``with`` block."""
+
+    before: str
+
+    def __enter__(self) -> ModeSwitch:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        _Mode.name = self.before
+
+
+def mode(name: str | None = None) -> str:
+    """Get or set how functions marked with ``@lab.function`` run: "eager" or "graph".
+
+    As a statement the mode stays; as a ``with`` block it goes back at the end.
+
+    >>> mode()
+    'eager'
+    >>> with mode("graph"):
+    ...     mode()
+    'graph'
+    """
+    if name is None:
+        return _Mode.name
+    if name not in ("eager", "graph"):
+        raise ArgumentError(f"mode: expected 'eager' or 'graph', got {name!r}")
+    switch = ModeSwitch(name)
+    switch.before = _Mode.name
+    _Mode.name = name
+    return switch
+
+
+@overload
+def compile(function: Callable[..., Any]) -> Compiled: ...
+@overload
+def compile(function: None = None) -> Callable[[Callable[..., Any]], Compiled]: ...
+def compile(function: Callable[..., Any] | None = None) -> Any:
+    """The function as a graph: traced at the first call with a signature, then run as a plan.
+
+    >>> from minitorch_lab.tensor import tensor
+    >>> double = compile(lambda x: x * 2)
+    >>> double(tensor([1.0, 2.0]))
+    tensor([2., 4.])
+    """
+    return Compiled if function is None else Compiled(function)
+
+
+class Function(Compiled):
+    """A function that follows ``lab.mode()``."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if _Mode.name == "graph":
+            return super().__call__(*args, **kwargs)
+        return self.function(*args, **kwargs)
+
+
+def function(f: Callable[..., Any]) -> Function:
+    """Let a function follow the mode: op by op in eager mode, as one graph in graph mode.
+
+    A whole training step may stand in it: forward, backward and the optimiser's step.
+    """
+    return Function(f)
+
+
+__all__ = ["Compiled", "Function", "compile", "function", "mode"]

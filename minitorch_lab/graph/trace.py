@@ -1,0 +1,622 @@
+"""Trace: the interpreter that writes a graph instead of computing.
+
+A learner's function is run once on symbols, which have a shape and a dtype and no value. Real
+tensors that it meets (parameters, optimiser state) become inputs by reference; in-place changes
+of them become updates at the end of the graph. Symbols carry a tape too, so ``loss.backward()``
+inside the function appends the backward pass to the same graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+
+from .. import dtypes
+from ..device import Device, device_of
+from ..errors import KindError, LabError, TraceError, describe
+from ..op import OPS, INTERPRETER, Attrs, Mismatch, Op, Spec, common_dtype, infer
+from ..ops import elementwise as e
+from ..tape import NUMBERS, SCOPE, Node, caller, locate, tick, walk
+from ..tensor import (
+    Size,
+    Tensor,
+    _numbers,
+    check_in_place,
+    check_result,
+    explain,
+    record,
+    start_gradient,
+)
+from .ir import Equation, Graph, Var
+
+_new = object.__new__
+
+
+class Symbol(Tensor):
+    """A tensor without a value: it stands for a variable of the graph that is being traced."""
+
+    __slots__ = ("trace", "var")
+
+    trace: Builder
+    var: Var
+
+    @property
+    def array(self) -> Any:  # type: ignore[override]
+        """There is none while tracing."""
+        if self.trace.open:
+            refuse("reading a value", "return the tensor and read it outside")
+        raise TraceError(
+            "this tensor belongs to a graph that was traced before: it has no value\n"
+            f"  tensor  {self.var.spec}\n"
+            "  expected a tensor that the compiled function returned\n"
+            "  return it from the function instead of keeping it in a variable outside"
+        )
+
+    @property
+    def shape(self) -> Size:
+        """Sizes of the dimensions."""
+        return Size(self.var.spec.shape)
+
+    @property
+    def dtype(self) -> dtypes.DType:
+        """The data type."""
+        return dtypes.dtype_of(self.var.spec.dtype)
+
+    @property
+    def device(self) -> Device:
+        """Where the entries will be."""
+        return Device(self.var.spec.device)
+
+    @property
+    def spec(self) -> Spec:
+        """Shape, dtype and device in one."""
+        return self.var.spec
+
+    @property
+    def data(self) -> Tensor:  # type: ignore[override]
+        """The same value without history."""
+        return self.detach()
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Set whether backward() shall add up a gradient here."""
+        self.requires_grad = requires_grad
+        return self
+
+    def __repr__(self) -> str:
+        return f"Symbol({self.var.spec})"
+
+    def __str__(self) -> str:
+        if self.trace.open:
+            refuse("print of a value", "return the tensor and print it outside")
+        return repr(self)
+
+    def __format__(self, spec: str) -> str:
+        return str(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        return self.clone()
+
+
+def refuse(what: str, remedy: str) -> NoReturn:
+    """TraceError: the learner's code needs a value while the graph is traced."""
+    found = caller(2)
+    where = locate(*found) if found else None
+    line = f"\n  {where}: {where.text}" if where else ""
+    raise TraceError(
+        f"graph mode: {what} while the graph is traced{line}\n"
+        "  expected ops only: no value exists yet, the function runs on symbols\n"
+        f'  {remedy}, or run this function in eager mode: lab.mode("eager")'
+    )
+
+
+# Where the inputs of a graph come from at run time ------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Argument:
+    """The array of argument ``index``."""
+
+    index: int
+
+    def value(self, arguments: list[Any]) -> Any:
+        """What it is now."""
+        return arguments[self.index].array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Captured:
+    """The array of a tensor that the function closes over."""
+
+    tensor: Tensor
+
+    def value(self, arguments: list[Any]) -> Any:
+        """What it is now."""
+        return self.tensor.array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Number:
+    """A Python number kept in a dict: a learning rate, a step count."""
+
+    owner: Any
+    key: str
+
+    def value(self, arguments: list[Any]) -> Any:
+        """What it is now."""
+        return self.owner[self.key]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grad:
+    """The gradient slot of a tensor."""
+
+    tensor: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Guard:
+    """``owner[key]`` must still be ``value``, else the graph does not hold."""
+
+    owner: Any
+    key: Any
+    value: Any
+    words: str
+
+    def holds(self) -> bool:
+        """Whether nothing changed."""
+        now = self.owner.get(self.key)
+        return now is self.value or (type(now) in _PLAIN and now == self.value)
+
+
+_PLAIN = (int, float, bool, str, tuple)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GradIsNone:
+    """The gradient slot of a tensor must be empty (or hold this tensor) at the start."""
+
+    tensor: Tensor
+    value: Tensor | None
+
+    @property
+    def words(self) -> str:
+        """What is guarded."""
+        return f"the gradient of {self.tensor.name or 'a tensor'} at the start"
+
+    def holds(self) -> bool:
+        """Whether nothing changed."""
+        return self.tensor._grad is self.value
+
+
+@dataclass(eq=False)
+class Traced:
+    """A graph with what binds it to the learner's objects."""
+
+    graph: Graph
+    bindings: tuple[Any, ...]  # for each graph input
+    targets: tuple[Any, ...]  # for each update
+    cleared: tuple[Tensor, ...]  # tensors whose gradient is None at the end
+    guards: tuple[Any, ...]
+    rebuild: Callable[[list[Any]], Any]  # outputs as the learner returned them
+    differentiable: tuple[bool, ...]
+    keep: tuple[Any, ...]  # objects whose ids are used
+
+
+class Builder:
+    """The graph that is being written."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.open = True
+        self.count = 0
+        self.inputs: list[tuple[Var, Any]] = []
+        self.constants: list[tuple[Var, Any]] = []
+        self.equations: list[Equation] = []
+        self.value: dict[int, Var] = {}  # id of a captured tensor -> its present variable
+        self.updated: dict[int, tuple[Var, Tensor]] = {}
+        self.numbers: dict[tuple[int, str], Any] = {}
+        self.written: dict[tuple[int, str], tuple[Any, str]] = {}
+        self.grads: dict[int, Any] = {}
+        self.guards: dict[tuple[int, Any], Any] = {}
+        self.keep: list[Any] = []
+
+    def var(self, spec: Spec, name: str = "", kind: str = "op") -> Var:
+        """A new variable."""
+        self.count += 1
+        return Var(self.count - 1, spec, name, kind)
+
+    def input(self, spec: Spec, name: str, kind: str, binding: Any) -> Var:
+        """A new input."""
+        var = self.var(spec, name, kind)
+        self.inputs.append((var, binding))
+        return var
+
+    def capture(self, x: Tensor) -> Var:
+        """The variable of a real tensor."""
+        found = self.value.get(id(x))
+        if found is None:
+            if x.node is not None and x.requires_grad and not x.node.freed:
+                kind = "state"
+            else:
+                kind = "param" if x.requires_grad else "state"
+            found = self.input(x.spec, x.name or "", kind, Captured(x))
+            self.value[id(x)] = found
+            self.keep.append(x)
+        return found
+
+    def constant(self, array: Any) -> Var:
+        """A variable with a baked value."""
+        var = self.var(Spec(tuple(array.shape), array.dtype, device_of(array).type), kind="const")
+        self.constants.append((var, array))
+        return var
+
+    def emit(
+        self,
+        op: Op,
+        inputs: tuple[Any, ...],
+        attrs: Attrs,
+        spec: Spec,
+        tensors: tuple[Any, ...] = (),
+    ) -> Var:
+        """Append an equation."""
+        out = self.var(spec)
+        self.equations.append(Equation(out, op, inputs, attrs, SCOPE.get(), caller(3), tensors))
+        return out
+
+    def guard(self, owner: Any, key: Any, words: str) -> Any:
+        """The value of ``owner[key]``, which must stay as it is."""
+        value = owner.get(key)
+        if (id(owner), key) not in self.guards:
+            self.guards[id(owner), key] = Guard(owner, key, value, words)
+            self.keep.append(owner)
+        return value
+
+
+class Trace:
+    """Write equations to a builder; with a tape on top where gradients are wanted."""
+
+    __slots__ = ("builder", "recording")
+    tracing = True
+    always = False
+
+    def __init__(self, builder: Builder, recording: bool = True) -> None:
+        self.builder = builder
+        self.recording = recording
+
+    def with_grad(self, recording: bool) -> Trace:
+        """The interpreter with the tape on or off."""
+        return Trace(self.builder, recording)
+
+    def symbol(self, var: Var) -> Symbol:
+        """A symbol for a variable."""
+        out = _new(Symbol)
+        out.trace, out.var = self.builder, var
+        out.requires_grad = False
+        out._grad = out.node = None
+        out.name = var.name or None
+        out.version = [0]
+        return out
+
+    def constant(self, array: Any) -> Symbol:
+        """A tensor made from data inside the function: baked into the graph."""
+        return self.symbol(self.builder.constant(array))
+
+    def var_of(self, x: Tensor) -> Var:
+        """The variable of a symbol or of a real tensor."""
+        if isinstance(x, Symbol):
+            if x.trace is not self.builder:
+                x.trace.open or x.array  # the message of a tensor that outlived its trace
+                raise TraceError("a tensor of another trace was used in this one")
+            return x.var
+        return self.builder.capture(x)
+
+    def apply(self, op: Op, inputs: tuple[Any, ...], attrs: Attrs) -> Symbol:
+        """Append ``op`` to the graph."""
+        inputs = _numbers(op, inputs, attrs)
+        args = [x if x.__class__ in NUMBERS else self.var_of(x) for x in inputs]
+        specs = [x.spec if isinstance(x, Var) else x for x in args]
+        try:
+            spec = infer(op, specs, attrs)
+        except (Mismatch, LabError) as error:
+            raise explain(op, inputs, attrs, error) from None
+        if all(s.number if isinstance(s, Spec) else True for s in specs) and specs:
+            spec = Spec(spec.shape, spec.dtype, number=True)
+        else:
+            self._convert(op, args, specs)
+        var = self.builder.emit(op, tuple(args), attrs, spec, inputs)
+        out = self.symbol(var)
+        if self.recording and op.differentiable and any(
+            isinstance(x, Tensor) and x.requires_grad for x in inputs
+        ):
+            out.requires_grad = True
+            out.node = record(op, inputs, attrs, var)
+            out.node.source = self.builder.equations[-1].source
+        return out
+
+    def _convert(self, op: Op, args: list[Any], specs: list[Any]) -> None:
+        """Cast the promoted inputs to their common dtype, visibly in the graph."""
+        target = common_dtype(op, specs)
+        if target is None:
+            return
+        for i in range(len(args)) if op.promotes is None else op.promotes:
+            x = args[i] if i < len(args) else None
+            if isinstance(x, Var) and not x.spec.number and x.spec.dtype != target:
+                spec = Spec(x.spec.shape, target, x.spec.device)
+                args[i] = self.builder.emit(OPS["to"], (x,), {"dtype": target}, spec)
+
+    def update(self, op: Op, target: Tensor, inputs: tuple[Any, ...], attrs: Attrs) -> Tensor:
+        """The in-place form of ``op``: the target stands for the new value from here on."""
+        inputs = _numbers(op, inputs, attrs)
+        wants = target.requires_grad or any(
+            isinstance(x, Tensor) and x.requires_grad for x in inputs
+        )
+        if wants and self.recording and target.node is None and target.requires_grad:
+            check_in_place(op, target)
+        old = self.symbol(self.var_of(target))
+        old.node, old.requires_grad, old.version = target.node, target.requires_grad, target.version
+        old.name = target.name
+        try:
+            found = infer(op, [x.spec if isinstance(x, Tensor) else x for x in inputs], attrs)
+            check_result(op, target.spec, found)
+        except (Mismatch, LabError) as error:
+            raise explain(op, inputs, attrs, error, target) from None
+        out = self.apply(op, (old, *inputs[1:]), attrs)
+        if out.var.spec.dtype != target.spec.dtype:
+            out = self.apply(OPS["to"], (out,), {"dtype": target.spec.dtype})
+        if isinstance(target, Symbol):
+            target.var, target.node = out.var, out.node
+            target.requires_grad = out.requires_grad
+        else:
+            if out.requires_grad:
+                refuse(
+                    "an in-place change of a tensor from outside that records a gradient",
+                    "put it under no_grad(), or change a tensor that is made inside",
+                )
+            self.builder.value[id(target)] = out.var
+            first = self.builder.updated.get(id(target))
+            entry = first[0] if first else self._entry(target)
+            self.builder.updated[id(target)] = (entry, target)
+        target.version[0] = tick() if out.node is None else out.node.id
+        return target
+
+    def _entry(self, target: Tensor) -> Var:
+        return next(
+            v for v, b in self.builder.inputs if isinstance(b, Captured) and b.tensor is target
+        )
+
+    def detach(self, x: Tensor) -> Tensor:
+        """The same value without history."""
+        return self.symbol(self.var_of(x))
+
+    def move(self, x: Tensor, device: Device) -> Tensor:
+        """A tensor on another device."""
+        if x.device == device:
+            return x
+        return self.apply(OPS["to_device"], (x,), {"device": str(device)})
+
+    # State that is not a tensor
+
+    def read(self, owner: Any, key: str) -> Any:
+        """A number that may change between calls: an input of the graph."""
+        builder = self.builder
+        found = builder.numbers.get((id(owner), key))
+        if found is None:
+            spec = Spec((), np.dtype("float64"), number=True)
+            found = self.symbol(builder.input(spec, key, "state", Number(owner, key)))
+            builder.numbers[id(owner), key] = found
+            builder.keep.append(owner)
+        return found
+
+    def write(self, owner: Any, key: str, value: Any) -> None:
+        """Change such a number at the end of the graph."""
+        self.builder.numbers[id(owner), key] = value
+        self.builder.written[id(owner), key] = (owner, key)
+        self.builder.keep.append(owner)
+
+    def uses_module(self, module: Any) -> None:
+        """The graph holds for this training flag only."""
+        name = module.__dict__.get("_label") or type(module).__name__
+        self.builder.guard(module.__dict__, "training", f"{name}.training")
+
+    def fixed(self, owner: Any, key: str) -> Any:
+        """A setting that is baked into the graph; another value makes another graph."""
+        return self.builder.guard(owner, key, key)
+
+    def refuse(self, what: str, remedy: str) -> NoReturn:
+        """A value is needed that does not exist."""
+        refuse(what, remedy)
+
+    # Gradients
+
+    def get_grad(self, x: Tensor) -> Any:
+        """``x.grad`` as it is at this place of the function."""
+        builder = self.builder
+        if id(x) not in builder.grads:
+            entry = None if isinstance(x, Symbol) else x._grad
+            if not isinstance(x, Symbol):
+                builder.guards[id(x), "grad"] = GradIsNone(x, entry)
+            builder.grads[id(x)] = entry
+            builder.keep.append(x)
+        return builder.grads[id(x)]
+
+    def set_grad(self, x: Tensor, value: Any) -> None:
+        """Set ``x.grad``; the tensor itself is changed only when the graph has run."""
+        self.builder.grads[id(x)] = value
+        self.builder.keep.append(x)
+
+    def walk(self, root: Tensor, g: Tensor, keep: bool, create: bool) -> Any:
+        """The backward walk on symbols: it appends the backward pass to the graph."""
+        token = INTERPRETER.set(self.with_grad(create))
+        try:
+            return list(walk(root, g, lambda x: x, self._output, not keep))
+        finally:
+            INTERPRETER.reset(token)
+
+    def _output(self, node: Node) -> Tensor:
+        out = self.symbol(node.y)
+        out.node, out.requires_grad = node, True
+        return out
+
+    def backward(self, root: Tensor, gradient: Tensor | None, keep: bool, create: bool) -> None:
+        """Append the backward pass and set the gradients of the leaves."""
+        g = start_gradient(root, gradient)
+        if root.node is None:
+            self._add_grad(root, g)
+            return
+        for step in self.walk(root, g, keep, create):
+            for _, x, gx in step.contributions:
+                if x.node is None:
+                    self._add_grad(x, gx)
+
+    def _add_grad(self, x: Tensor, gx: Any) -> None:
+        known = self.get_grad(x)
+        token = INTERPRETER.set(self.with_grad(False))
+        try:
+            if known is None:
+                self.set_grad(x, gx)
+            elif isinstance(known, Symbol):
+                self.set_grad(x, known + gx)
+            else:
+                self.update(e.add, known, (known, gx), {})
+        finally:
+            INTERPRETER.reset(token)
+
+
+# Tracing a function ------------------------------------------------------------------------
+
+
+def flatten(value: Any, leaves: list[Any]) -> Callable[[list[Any]], Any]:
+    """Collect the tensors of nested tuples, lists and dicts; the result puts others in place."""
+    if isinstance(value, Tensor):
+        index = len(leaves)
+        leaves.append(value)
+        return lambda found: found[index]
+    if isinstance(value, dict):
+        parts = {k: flatten(v, leaves) for k, v in value.items()}
+        return lambda found: {k: part(found) for k, part in parts.items()}
+    if isinstance(value, (list, tuple)):
+        items = [flatten(v, leaves) for v in value]
+        kind = type(value) if type(value) in (list, tuple) else tuple
+        return lambda found: kind([item(found) for item in items])
+    return lambda found: value
+
+
+@contextmanager
+def tracing(builder: Builder, recording: bool) -> Any:
+    """Run code under Trace."""
+    interpreter = Trace(builder, recording)
+    token = INTERPRETER.set(interpreter)
+    try:
+        yield interpreter
+    finally:
+        INTERPRETER.reset(token)
+        builder.open = False
+
+
+def trace(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], recording: bool
+) -> Traced:
+    """Run ``function`` on symbols in place of the tensors in ``args`` and ``kwargs``."""
+    builder = Builder(getattr(function, "__name__", "graph"))
+    leaves: list[Any] = []
+    rebuild_args = flatten((args, kwargs), leaves)
+    names = argument_names(function, args, kwargs)
+    with tracing(builder, recording) as interpreter:
+        symbols: list[Any] = []
+        for i, x in enumerate(leaves):
+            name = names[i] if i < len(names) else f"input {i}"
+            symbol = interpreter.symbol(builder.input(x.spec, name, "input", Argument(i)))
+            symbol.requires_grad = x.requires_grad
+            symbols.append(symbol)
+        new_args, new_kwargs = rebuild_args(symbols)
+        result = function(*new_args, **new_kwargs)
+        outputs: list[Any] = []
+        rebuild = flatten(result, outputs)
+        return finish(interpreter, outputs, rebuild, symbols)
+
+
+def finish(
+    interpreter: Trace, outputs: list[Any], rebuild: Callable[[list[Any]], Any], symbols: list[Any]
+) -> Traced:
+    """Close the builder: outputs, updates, gradients and guards."""
+    builder = interpreter.builder
+    out_vars = tuple(interpreter.var_of(x) for x in outputs)
+    for x in symbols:
+        if x.var.kind != "input":
+            raise TraceError(
+                f"graph mode: argument {x.name!r} was changed in place\n"
+                "  expected arguments that stay as they are: a graph changes only its own state\n"
+                "  return the new value, or change a tensor that the function closes over"
+            )
+    updates: list[tuple[Var, Var]] = []
+    targets: list[Any] = []
+    for key, (entry, tensor) in builder.updated.items():
+        updates.append((entry, builder.value[key]))
+        targets.append(Captured(tensor))
+    for key, (owner, name) in builder.written.items():
+        value = builder.numbers[key]
+        if not isinstance(value, Symbol):
+            value = interpreter.symbol(builder.constant(np.asarray(float(value))))
+        updates.append((Var(-1, value.var.spec, name, "state"), value.var))
+        targets.append(Number(owner, name))
+    cleared = []
+    known = {id(x): x for x in builder.keep}
+    for key, grad in builder.grads.items():
+        x = known[key]
+        if isinstance(x, Symbol):
+            continue
+        if grad is None:
+            cleared.append(x)
+        elif isinstance(grad, Symbol):
+            name = f"{x.name or 'tensor'}.grad"
+            updates.append((Var(-1, grad.var.spec, name, "state"), grad.var))
+            targets.append(Grad(x))
+    graph = Graph(
+        inputs=tuple(v for v, _ in builder.inputs),
+        constants=tuple(builder.constants),
+        equations=tuple(builder.equations),
+        outputs=out_vars,
+        updates=tuple(updates),
+        name=builder.name,
+    )
+    return Traced(
+        graph.verify(),
+        tuple(b for _, b in builder.inputs),
+        tuple(targets),
+        tuple(cleared),
+        tuple(builder.guards.values()),
+        rebuild,
+        tuple(x.requires_grad and interpreter.recording for x in outputs),
+        tuple(builder.keep),
+    )
+
+
+def argument_names(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> list[str]:
+    """A name for each tensor argument, as the function calls it."""
+    code = getattr(function, "__code__", None)
+    positional = list(code.co_varnames[: code.co_argcount]) if code else []
+    if positional[:1] == ["self"] and hasattr(function, "__self__"):
+        positional = positional[1:]
+    out = []
+    for i, x in enumerate(args):
+        name = positional[i] if i < len(positional) else f"input {i}"
+        leaves: list[Any] = []
+        flatten(x, leaves)
+        out += [name if len(leaves) == 1 else f"{name}[{k}]" for k in range(len(leaves))]
+    for key, x in kwargs.items():
+        leaves = []
+        flatten(x, leaves)
+        out += [key if len(leaves) == 1 else f"{key}[{k}]" for k in range(len(leaves))]
+    return out
+
+
+def need_function(function: Any) -> None:
+    """KindError unless ``function`` can be called."""
+    if not callable(function):
+        raise KindError(f"compile(f): expected a function, got {describe(function)}")
