@@ -243,7 +243,7 @@ def test_the_wheel_holds_lessons_widgets_and_types(wheel):
     assert "minitorch_lab/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     strays = ("tests/", "docs/", "notebooks/")
-    assert not [name for name in names if name.startswith(strays) or "checkpoint" in name]
+    assert not [name for name in names if name.startswith(strays) or "_checkpoints" in name]
 
 
 @pytest.mark.slow
