@@ -421,15 +421,22 @@ def message(
     shown = [(f"{s}" if isinstance(s, Spec) else _number_text(s)) for s in specs]
     extra = [f"{k}={v!r}" for k, v in attrs.items() if k in SHOWN_ATTRS]
     lines = [f"{op.name}({', '.join(names + extra)}): {mismatch.problem}"]
-    name_width = max((len(n) for n in names), default=0)
-    spec_width = max((len(s) for s in shown), default=0)
-    for name, text, origin in zip(names, shown, origins, strict=True):
-        lines.append(f"  {name:{name_width}}  {text:{spec_width}}  {origin}".rstrip())
+    lines += input_lines(names, shown, origins)
     if mismatch.expected:
         lines.append(f"  {mismatch.expected}")
     if mismatch.hint:
         lines.append(f"  {mismatch.hint}")
     return mismatch.error("\n".join(lines))
+
+
+def input_lines(names: Sequence[str], shown: Sequence[str], origins: Sequence[str]) -> list[str]:
+    """One aligned line for each input: its name, what came, where it comes from."""
+    left = max((len(n) for n in names), default=0)
+    middle = max((len(s) for s in shown), default=0)
+    return [
+        f"  {name:{left}}  {text:{middle}}  {origin}".rstrip()
+        for name, text, origin in zip(names, shown, origins, strict=True)
+    ]
 
 
 def _number_text(value: Any) -> str:

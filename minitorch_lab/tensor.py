@@ -34,6 +34,7 @@ from .op import (
     common_dtype,
     current,
     infer,
+    input_lines,
     message,
     set_ordinary,
 )
@@ -846,12 +847,10 @@ def _numbers(op: Op, inputs: tuple[Any, ...], attrs: Attrs) -> tuple[Any, ...]:
 
 def kind_message(op: Op, inputs: tuple[Any, ...], index: int) -> str:
     """An input that is neither a tensor nor a number."""
-    names = ", ".join(op.argument(i) for i in range(len(inputs)))
-    width = max(len(op.argument(i)) for i in range(len(inputs)))
-    lines = [f"{op.name}({names}): {op.argument(index)} is not a tensor"]
-    for i, x in enumerate(inputs):
-        text = str(x.spec) if isinstance(x, Tensor) else describe(x)
-        lines.append(f"  {op.argument(i):{width}}  {text}  {origin(x)}".rstrip())
+    names = [op.argument(i) for i in range(len(inputs))]
+    shown = [str(x.spec) if isinstance(x, Tensor) else describe(x) for x in inputs]
+    lines = [f"{op.name}({', '.join(names)}): {names[index]} is not a tensor"]
+    lines += input_lines(names, shown, [origin(x) for x in inputs])
     got = inputs[index]
     lines.append(f"  expected a tensor, got {describe(got)}")
     if isinstance(got, np.ndarray):
@@ -885,8 +884,12 @@ def origin(x: Any) -> str:
     if not isinstance(x, Tensor):
         return ""
     if x.node is None:
-        kind = "parameter " if type(x).__name__ == "Parameter" else ""
-        return f"{kind}'{x.name}'" if x.name else ""
+        if not x.name:
+            return ""
+        if type(x).__name__ != "Parameter":
+            return f"'{x.name}'"
+        path = SCOPE.get().split(".")[1:]  # below the outermost module, as in state_dict()
+        return f"parameter '{'.'.join([*path, x.name])}'"
     where = location(x.node)
     scope = f" in {x.node.scope}" if x.node.scope else ""
     return f"from {x.node.op.name}{scope}" + (f", {where}" if where else "")

@@ -20,7 +20,7 @@ from ..device import Device, device_of
 from ..errors import KindError, LabError, TraceError, describe
 from ..op import OPS, INTERPRETER, Attrs, Mismatch, Op, Spec, common_dtype, infer
 from ..ops import elementwise as e
-from ..tape import NUMBERS, SCOPE, Node, caller, locate, tick, walk
+from ..tape import NUMBERS, SCOPE, Node, Settings, caller, locate, tick, walk
 from ..tensor import (
     Size,
     Tensor,
@@ -297,7 +297,7 @@ class Trace:
         out.trace, out.var = self.builder, var
         out.requires_grad = False
         out._grad = out.node = None
-        out.name = var.name or None
+        out.name = None
         out.version = [0]
         return out
 
@@ -334,7 +334,8 @@ class Trace:
         ):
             out.requires_grad = True
             out.node = record(op, inputs, attrs, var)
-            out.node.source = self.builder.equations[-1].source
+            if Settings.sources:
+                out.node.source = self.builder.equations[-1].source
         return out
 
     def _convert(self, op: Op, args: list[Any], specs: list[Any]) -> None:
@@ -530,25 +531,25 @@ def trace(
         for i, x in enumerate(leaves):
             name = names[i] if i < len(names) else f"input {i}"
             symbol = interpreter.symbol(builder.input(x.spec, name, "input", Argument(i)))
-            symbol.requires_grad = x.requires_grad
+            symbol.requires_grad, symbol.name = x.requires_grad, x.name
             symbols.append(symbol)
         new_args, new_kwargs = rebuild_args(symbols)
         result = function(*new_args, **new_kwargs)
         outputs: list[Any] = []
         rebuild = flatten(result, outputs)
-        return finish(interpreter, outputs, rebuild, symbols)
+        return finish(interpreter, outputs, rebuild, symbols, names)
 
 
 def finish(
-    interpreter: Trace, outputs: list[Any], rebuild: Callable[[list[Any]], Any], symbols: list[Any]
+    interpreter: Trace, outputs: list[Any], rebuild: Callable[[list[Any]], Any], symbols: list[Any], names: list[str]
 ) -> Traced:
     """Close the builder: outputs, updates, gradients and guards."""
     builder = interpreter.builder
     out_vars = tuple(interpreter.var_of(x) for x in outputs)
-    for x in symbols:
+    for i, x in enumerate(symbols):
         if x.var.kind != "input":
             raise TraceError(
-                f"graph mode: argument {x.name!r} was changed in place\n"
+                f"graph mode: argument {names[i]!r} was changed in place\n"
                 "  expected arguments that stay as they are: a graph changes only its own state\n"
                 "  return the new value, or change a tensor that the function closes over"
             )

@@ -1,0 +1,219 @@
+"""The benchmark: ``python -m minitorch_lab.bench``.
+
+Whole training steps (zero the gradients, forward, backward, update, read the loss), one thread,
+in eager and in graph mode, and the same in PyTorch where it is installed. The candidates take
+turns in short rounds, so that a busy machine is busy for all of them; what is reported is the
+median of the rounds and the ratio to PyTorch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import minitorch_lab as lab
+
+from . import tape
+
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+Step = Callable[[], float]
+
+
+# The work, written once for both libraries --------------------------------------------------
+
+
+def regression(torch: Any, rows: int, columns: int) -> tuple[Any, Any, Any, Any, Any]:
+    """``Linear(columns, 1)`` with SGD."""
+    x, y = torch.randn(rows, columns), torch.randn(rows, 1)
+    model = torch.nn.Linear(columns, 1)
+    return model, torch.nn.MSELoss(), torch.optim.SGD(model.parameters(), lr=0.01), x, y
+
+
+def mlp(torch: Any, batch: int) -> tuple[Any, Any, Any, Any, Any]:
+    """784-128-10 with Adam."""
+    x, y = torch.randn(batch, 784), torch.randint(0, 10, (batch,))
+    nn = torch.nn
+    model = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
+    return model, nn.CrossEntropyLoss(), torch.optim.Adam(model.parameters(), lr=0.001), x, y
+
+
+def digits(torch: Any, batch: int) -> tuple[Any, Any, Any, Any, Any]:
+    """64-64-10 with Adam, on pictures of 8 x 8."""
+    x, y = torch.randn(batch, 64), torch.randint(0, 10, (batch,))
+    nn = torch.nn
+    model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
+    return model, nn.CrossEntropyLoss(), torch.optim.Adam(model.parameters(), lr=0.001), x, y
+
+
+def conv(torch: Any, batch: int) -> tuple[Any, Any, Any, Any, Any]:
+    """Conv(1, 32, 3)-ReLU-MaxPool-Linear with Adam."""
+    x, y = torch.randn(batch, 1, 28, 28), torch.randint(0, 10, (batch,))
+    nn = torch.nn
+    model = nn.Sequential(
+        nn.Conv2d(1, 32, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(5408, 10)
+    )
+    return model, nn.CrossEntropyLoss(), torch.optim.Adam(model.parameters(), lr=0.001), x, y
+
+
+WORK: dict[str, tuple[str, Callable[[Any], tuple[Any, Any, Any, Any, Any]]]] = {
+    "linear": ("linear regression 100 x 1, SGD", lambda t: regression(t, 100, 1)),
+    "one": ("Linear(10, 1), batch 1, SGD", lambda t: regression(t, 1, 10)),
+    "digits": ("digits MLP 64-64-10, Adam, batch 32", lambda t: digits(t, 32)),
+    "mlp32": ("MLP 784-128-10, Adam, batch 32", lambda t: mlp(t, 32)),
+    "mlp256": ("MLP 784-128-10, Adam, batch 256", lambda t: mlp(t, 256)),
+    "conv": ("Conv(1,32,3)-ReLU-MaxPool-Linear, Adam, batch 32", lambda t: conv(t, 32)),
+}
+
+
+def training_step(work: tuple[Any, Any, Any, Any, Any]) -> tuple[Callable[..., Any], Any, Any]:
+    """One whole step as a function of a batch."""
+    model, criterion, optimizer, x, y = work
+
+    def step(x: Any, y: Any) -> Any:
+        optimizer.zero_grad()
+        loss = criterion(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step, x, y
+
+
+def steps(name: str, torch: Any) -> dict[str, Step]:
+    """The candidates for one row: eager, graph, and PyTorch if it is there."""
+    make = WORK[name][1]
+    lab.manual_seed(0)
+    eager, x, y = training_step(make(lab))
+    graph, gx, gy = training_step(make(lab))
+    compiled = lab.compile(graph)
+    out: dict[str, Step] = {
+        "eager": lambda: float(eager(x, y).item()),
+        "graph": lambda: float(compiled(gx, gy).item()),
+    }
+    if torch is not None:
+        torch.manual_seed(0)
+        reference, tx, ty = training_step(make(torch))
+        out["torch"] = lambda: float(reference(tx, ty).item())
+    return out
+
+
+# Measuring ---------------------------------------------------------------------------------
+
+
+def interleaved(
+    candidates: dict[str, Callable[[], Any]], rounds: int, seconds: float
+) -> dict[str, float]:
+    """Median seconds of a call, each candidate measured in every round."""
+    counts = {}
+    for name, call in candidates.items():
+        call()
+        start = time.perf_counter()
+        call()
+        once = max(time.perf_counter() - start, 1e-7)
+        counts[name] = max(3, int(seconds / once))
+    found: dict[str, list[float]] = {name: [] for name in candidates}
+    for _ in range(rounds):
+        for name, call in candidates.items():
+            times = []
+            for _ in range(counts[name]):
+                start = time.perf_counter()
+                call()
+                times.append(time.perf_counter() - start)
+            found[name].append(statistics.median(times))
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+def per_op(rounds: int) -> dict[str, float]:
+    """Microseconds that recording adds to a NumPy call on 10 x 10 entries, with its causes."""
+    a, b = lab.randn(10, 10, requires_grad=True), lab.randn(10, 10)
+    x, y = a.array, b.array
+    many = range(200)
+
+    def repeated(call: Callable[[], Any]) -> Callable[[], None]:
+        def run() -> None:
+            for _ in many:
+                call()
+
+        return run
+
+    def with_lines() -> None:
+        before, tape.Settings.sources = tape.Settings.sources, True
+        for _ in many:
+            a * b
+        tape.Settings.sources = before
+
+    before, tape.Settings.sources = tape.Settings.sources, False
+    found = interleaved(
+        {
+            "numpy": repeated(lambda: np.multiply(x, y)),
+            "not recorded": repeated(lambda: b * b),
+            "recorded": repeated(lambda: a * b),
+            "recorded with source lines": with_lines,
+        },
+        rounds * 4,
+        0.01,
+    )
+    tape.Settings.sources = before
+    each = {name: seconds / len(many) * 1e6 for name, seconds in found.items()}
+    return {name: each[name] - (each["numpy"] if name != "numpy" else 0) for name in each}
+
+
+def table(names: list[str], rounds: int, seconds: float) -> list[str]:
+    """The rows of the report, in Markdown."""
+    torch = None
+    if importlib.util.find_spec("torch") is not None:
+        torch = importlib.import_module("torch")
+        torch.set_num_threads(1)
+    lines = [
+        "| one training step, 1 thread | eager µs | graph µs | PyTorch µs | eager | graph |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for name in names:
+        found = interleaved(steps(name, torch), rounds, seconds)
+        us = {k: v * 1e6 for k, v in found.items()}
+        cells = [WORK[name][0], f"{us['eager']:.1f}", f"{us['graph']:.1f}"]
+        if torch is not None:
+            ratios = [f"{us['torch'] / us[k]:.2f}×" for k in ("eager", "graph")]
+            cells += [f"{us['torch']:.1f}", *ratios]
+        else:
+            cells += ["not installed", "", f"{us['eager'] / us['graph']:.2f}× eager"]
+        lines.append("| " + " | ".join(cells) + " |")
+        print(lines[-1], file=sys.stderr, flush=True)
+    return lines
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the benchmark and print its tables."""
+    parser = argparse.ArgumentParser(prog="python -m minitorch_lab.bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7, help="turns of each candidate (7)")
+    parser.add_argument("--seconds", type=float, default=0.2, help="time of each turn (0.2)")
+    parser.add_argument("--only", nargs="*", choices=sorted(WORK), help="some rows only")
+    options = parser.parse_args(arguments)
+    if any(os.environ.get(name) != value for name, value in ONE_THREAD.items()):
+        # BLAS counts its threads when NumPy is loaded, which has happened: start again
+        command = [sys.executable, "-m", "minitorch_lab.bench", *(arguments or sys.argv[1:])]
+        return subprocess.run(command, env={**os.environ, **ONE_THREAD}, check=False).returncode
+    rows = table(options.only or list(WORK), options.rounds, options.seconds)
+    ops = per_op(options.rounds)
+    print("\n".join(rows))
+    print()
+    print("| one elementwise op on 10 x 10 entries | µs |")
+    print("|---|---:|")
+    for name, value in ops.items():
+        text = "NumPy alone" if name == "numpy" else f"added when {name}"
+        print(f"| {text} | {value:.2f} |")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
