@@ -50,7 +50,11 @@ class _Tape:
     """One walk over the tape."""
 
     def __init__(self, names: Names, modules: Mapping[str, Module]) -> None:
-        self.names = names
+        self.names = {
+            id(parameter): f"{variable}.{path}"
+            for variable, module in modules.items()
+            for path, parameter in module.named_parameters()
+        } | dict(names)
         self.modules = modules
         self.build = Builder()
         self.numbers: dict[int, int] = {}  # id of a node or leaf -> its number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import graphviz
 
@@ -37,7 +38,7 @@ def dot(drawing: Drawing) -> str:
     names = box_names(drawing)
 
     def put(into: graphviz.Digraph, box: Box) -> None:
-        label = _plain(box.title) + (rf"\n{_plain(box.detail)}" if box.detail else "")
+        label = _plain(*filter(None, (box.title, box.detail)))
         into.node(names[box.key], label, _attributes=_LOOKS[box.kind], tooltip=_plain(box.say))
 
     for cluster, scope in _nest(graph, drawing, put):
@@ -177,9 +178,9 @@ def _nest(
         clusters[home(scope.path.rpartition(".")[0])].subgraph(clusters[scope.path])
 
 
-def _plain(text: str) -> str:
-    """A text as itself: no HTML-like label, no backslash escapes, no line breaks."""
-    return str(graphviz.escape(" ".join(text.split())))
+def _plain(*lines: str) -> Any:
+    """Lines of text as themselves: no HTML-like label, no backslash escapes of a learner's."""
+    return graphviz.nohtml(r"\n".join(graphviz.escape(" ".join(line.split())) for line in lines))
 
 
 def _space(width: float, height: float = LABEL_HEIGHT) -> str:

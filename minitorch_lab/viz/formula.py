@@ -17,7 +17,13 @@ _ATTRIBUTES = re.compile(
     "display|stretchy|fence|form|width|mathvariant|accent|columnalign|linethickness|displaystyle|"
     "scriptlevel|movablelimits|separator|minsize|maxsize|symmetric|largeop|lspace|rspace"
 )
+_APART = re.compile(r"\s*,?\s*\\q?quad\s*")
 _NAME = re.compile(r"[A-Za-z]{2,}")
+
+
+def formulas(latex: str) -> str:
+    """The formulas of one text, apart by ``\\quad``: each can go on a line of its own."""
+    return " ".join(mathml(part) for part in _APART.split(latex) if part.strip())
 
 
 @cache
@@ -45,14 +51,14 @@ def mathml(latex: str) -> str:
 def _typeset(tree: ElementTree.Element) -> None:
     """Put right what shows: short bars over letters, a gap after the name of a function."""
     for part in tree.iter():
-        if part.tag == "mover" and len(part) == 2 and part[1].text in ("¯", "‾"):
-            part[1].attrib.update(stretchy="false")
         if part.tag == "mo" and len(part) == 0 and _NAME.fullmatch(part.text or ""):
             part.tag = "mi"  # max, min, mean: functions, not operators with space around
+        if part.tag == "mover" and len(part) == 2 and part[1].text in ("¯", "‾"):
+            part[1].attrib.update(stretchy="false")
+    for part in tree.iter():
         children = list(part)
         for position in range(len(children) - 1, 0, -1):
             before, after = children[position - 1], children[position]
-            name = before.text or ""
-            word = before.tag in ("mi", "mo") and len(before) == 0 and _NAME.fullmatch(name)
+            word = before.tag == "mi" and _NAME.fullmatch(before.text or "")
             if word and after.tag not in ("mo", "mspace"):
                 part.insert(position, ElementTree.Element("mspace", width="0.167em"))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .fold import Box, Drawing, scalar
-from .formula import mathml
+from .formula import formulas
 from .measure import MINUS, brief, number, quantity, shape_text
 from .view import WORDS, GraphView, NodeView, Scope
 
@@ -42,7 +42,7 @@ def node_panel(view: GraphView, node: NodeView) -> str:
     )
     doc = f'<p class="doc muted">{escape(node.doc)}</p>' if node.doc else ""
     parts = [f"<div>{head}{doc}</div>", _rule(node), _facts(node), _arrays(view, node)]
-    parts += [_source(node), _neighbours(view, node)]
+    parts += [_attributes(node), _source(node), _neighbours(view, node)]
     return "".join(parts)
 
 
@@ -50,7 +50,7 @@ def _rule(node: NodeView) -> str:
     if node.formula is None:
         return ""
     rows = zip(("value", "gradient"), node.formula, strict=True)
-    lines = "".join(f"<dt>{word}</dt><dd>{mathml(tex)}</dd>" for word, tex in rows if tex)
+    lines = "".join(f"<dt>{word}</dt><dd>{formulas(tex)}</dd>" for word, tex in rows if tex)
     return f'<dl class="rule" data-field="formula">{lines}</dl>'
 
 
@@ -64,8 +64,12 @@ def _facts(node: NodeView) -> str:
     if node.cost is not None:
         flops, moved = node.cost
         facts.append(("cost", f"{quantity(flops, 'flop')}, {quantity(moved, 'B')}"))
-    more = [*node.attributes, *([("module", node.scope)] if node.scope else [])]
-    return f'<div>{_list_of(facts, "facts")}{_list_of(more, "facts more")}</div>'
+    return _list_of(facts, "facts")
+
+
+def _attributes(node: NodeView) -> str:
+    module = [("module", node.scope)] if node.scope else []
+    return _list_of([*node.attributes, *module], "facts more")
 
 
 def _list_of(facts: Sequence[tuple[str, str]], cls: str) -> str:
@@ -149,7 +153,7 @@ def aligned(rows: np.ndarray[Any, Any]) -> list[list[str]]:
 def _fixed(value: float, decimals: int) -> str:
     if not math.isfinite(value):
         return number(value)
-    text = f"{value:.{decimals}f}"
+    text = f"{value + 0.0:.{decimals}f}"  # + 0.0: no minus before a zero
     if value and not text.strip("-0."):  # it would read as zero
         return number(value)
     return text.replace("-", MINUS)
@@ -210,8 +214,11 @@ def _histogram(array: np.ndarray[Any, Any], word: str) -> str:
     share = float(zeros.mean())
     apart = share >= 0.1 and low < high
     counted = entries[~zeros] if apart else entries
-    span = (low, high) if low < high else (low - 0.5, high + 0.5)
-    counts, _ = np.histogram(counted, bins=_BINS, range=span)
+    # Bins of 0 to 1: of entries that hardly differ NumPy makes none.
+    reach = max(abs(low), abs(high)) or 1.0
+    span = high / reach - low / reach
+    within = (counted / reach - low / reach) / span if span > 0 else np.full(counted.shape, 0.5)
+    counts, _ = np.histogram(within, bins=_BINS, range=(0.0, 1.0))
     top = float(counts.max()) or 1.0
     width, ground, tall = 152.0, 110.0, 84.0
     step = width / _BINS

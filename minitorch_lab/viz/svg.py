@@ -69,6 +69,8 @@ def _box(box: Box, at: Rect) -> str:
         where = {"data_module": box.key[1:], "aria_expanded": "false"}
     elif box.goto:
         where = {"data_goto": str(box.goto)}
+    if box.scope:
+        where["data_scope"] = box.scope
     middle = at.x + at.width / 2
     if folded:  # the sign stands before the title
         parts.append(_sign(at.x + 9, at.y + at.height / 2 - 12, opened=False))

@@ -267,7 +267,9 @@ def explore(x: Any = None, *inputs: Any, depth: int | None = None) -> Explorer:
         if callable(x):
             raise
         if isinstance(x, Tensor):
-            error = GradError(str(error).replace("backward(): this tensor", f"explore: {title or 'this'}"))
+            error = GradError(
+                str(error).replace("backward(): this tensor", f"explore: {title or 'this'}")
+            )
         return Explorer(
             title=title or type(x).__name__,
             badge="no graph",
@@ -288,10 +290,7 @@ def _advice(x: Any) -> str:
 
 
 def _names(frame: Any, x: Any) -> tuple[dict[int, str], dict[str, Module]]:
-    """What the caller calls its tensors, functions and modules: the picture says the same.
-
-    A parameter has its path in the module: ``net.fc1.weight``.
-    """
+    """What the caller calls its tensors, functions and modules: the picture says the same."""
     names: dict[int, str] = {}
     modules: dict[str, Module] = {}
     for scope in (frame.f_locals, frame.f_globals):
@@ -302,6 +301,4 @@ def _names(frame: Any, x: Any) -> tuple[dict[int, str], dict[str, Module]]:
             names.setdefault(id(value), name)
             if isinstance(value, Module):
                 modules.setdefault(name, value)
-                for path, parameter in value.named_parameters():
-                    names.setdefault(id(parameter), f"{name}.{path}")
     return names, modules

@@ -183,7 +183,7 @@ function render({ model, el }) {
     const step = STEPS[event.key];
     if (step) { const to = next(item, step); if (to) select(to.dataset.key, { focus: true, reveal: true }); }
     else if (event.key === "Enter" || event.key === " ") open(item);
-    else if (event.key === "Escape") { const path = item.dataset.scope || (item.matches(".title") ? item.dataset.module : ""); if (path) toggle(path); }
+    else if (event.key === "Escape") { const path = around(item); if (path) toggle(path); }
     else if (event.key === "f" || event.key === "F") eye.fit();
     else if (event.key === "+" || event.key === "=") eye.zoom(1.25);
     else if (event.key === "-") eye.zoom(1 / 1.25);
@@ -191,6 +191,11 @@ function render({ model, el }) {
     event.preventDefault();
     event.stopPropagation();
   });
+  function around(item) { // the innermost open module around an item that can be folded
+    let path = item.matches(".title") ? item.dataset.module : item.dataset.scope || "";
+    while (path && !items.some((i) => i.matches(".title") && i.dataset.module === path)) path = path.slice(0, Math.max(0, path.lastIndexOf(".")));
+    return path;
+  }
   function open(item) {
     if (item.dataset.module != null) toggle(item.dataset.module);
     else if (item.dataset.goto) visit(Number(item.dataset.goto));

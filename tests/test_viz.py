@@ -1,0 +1,531 @@
+"""Pictures of graphs: the data, what is drawn of it, and its three forms (SVG, DOT, words)."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pygraphviz
+import pytest
+import viz_samples as samples
+
+import minitorch_lab as lab
+import minitorch_lab.nn.functional as F
+from minitorch_lab import nn
+from minitorch_lab.errors import GradError, KindError
+from minitorch_lab.op import OPS
+from minitorch_lab.viz import layout as layout_module
+from minitorch_lab.viz.build import from_call, from_tensors
+from minitorch_lab.viz.dot import dot, main_path, skeleton
+from minitorch_lab.viz.fold import CAP, closed_scopes, draw
+from minitorch_lab.viz.formula import formulas, mathml
+from minitorch_lab.viz.layout import LayoutError, layout
+from minitorch_lab.viz.measure import brief, number, text_width
+from minitorch_lab.viz.panel import aligned, panel
+from minitorch_lab.viz.svg import svg, svg_file
+from minitorch_lab.viz.text import transcript
+from minitorch_lab.viz.view import Builder, GraphView
+
+SVG = "{http://www.w3.org/2000/svg}"
+HOSTILE = "<script>alert('1')</script> \"--\" \\N </g> & <b>"
+
+
+def parse(view: GraphView, **options: Any) -> ElementTree.Element:
+    return ElementTree.fromstring(svg(draw(view, **options)))
+
+
+def nodes_of(tree: ElementTree.Element) -> list[ElementTree.Element]:
+    return [g for g in tree.iter(f"{SVG}g") if "node" in g.get("class", "").split()]
+
+
+# The data ----------------------------------------------------------------------------------
+
+
+def test_numbers_count_from_one_and_inputs_stand_before_their_users():
+    view = samples.mlp()
+    assert [node.id for node in view.nodes] == list(range(1, 17))
+    assert all(i < node.id for node in view.nodes for i in node.inputs)
+    assert view.node(4).users == (6, 13)  # fc1.weight goes to linear and to the penalty
+    assert view.node(16).kind == "output"
+
+
+def test_scopes_are_a_tree():
+    tree = samples.tower(2).scopes
+    (net,) = tree.children
+    assert [child.path for child in net.children] == ["net.0", "net.1"]
+    assert [child.label for child in net.children[0].children] == ["fc1", "fc2"]
+    assert net.count == 14
+    assert tree.count == 15
+
+
+def test_a_view_cannot_be_changed():
+    view = samples.polynomial()
+    with pytest.raises(AttributeError):
+        view.node(1).label = "z"  # type: ignore[misc]
+
+
+# The tape ----------------------------------------------------------------------------------
+
+
+def test_the_tape_of_a_polynomial():
+    x = lab.tensor(2.0, requires_grad=True)
+    y = x**2 + 2 * x + 1
+    view = from_tensors(y, "y", {id(x): "x", id(y): "y"})
+    assert transcript(view) == (
+        "graph of y: 8 nodes (1 input, 3 constants, 3 ops, 1 output)\n"
+        "#1 input x float32 () value 2 gradient 6 to pow #3, mul #5\n"
+        "#2 constant 2 to pow #3\n"
+        "#3 op pow float32 () value 4 gradient 1 from x #1, 2 #2 to add #6\n"
+        "#4 constant 2 to mul #5\n"
+        "#5 op mul float32 () value 4 gradient 1 from 2 #4, x #1 to add #6\n"
+        "#6 op add float32 () value 8 gradient 1 from pow #3, mul #5 to add #8\n"
+        "#7 constant 1 to add #8\n"
+        "#8 output y = add float32 () value 9 gradient 1 from add #6, 1 #7"
+    )
+    into_x = sorted(float(edge.value) for edge in view.gradients_into(1))
+    assert into_x == [2.0, 4.0]  # two ways, and their sum is the gradient
+    assert x.grad is None  # looking changes nothing
+    y.backward()
+    assert x.grad is not None
+    assert x.grad.item() == 6
+
+
+def test_gradients_are_those_of_backward():
+    net = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 3))
+    loss = F.cross_entropy(net(lab.randn(4, 6)), lab.tensor([0, 1, 2, 0]))
+    view = from_tensors(loss, modules={"net": net})
+    seen = {node.name: node for node in view.nodes if node.kind == "param"}
+    loss.backward()
+    for node, p in zip(seen.values(), net.parameters(), strict=True):
+        assert p.grad is not None
+        np.testing.assert_array_equal(node.gradient, p.grad.numpy())
+    inner = [node for node in view.nodes if node.kind == "op"]
+    assert all(node.gradient.shape == node.shape for node in inner)
+    assert [node.scope for node in view.nodes if node.op == "linear"] == [
+        "Sequential.0",
+        "Sequential.2",
+    ]
+    assert [scope.label for scope in view.scopes.children[0].children] == [
+        "0 Linear",
+        "1 Tanh",
+        "2 Linear",
+    ]
+
+
+def test_after_backward_leaves_keep_their_grad_and_the_rest_says_who_freed_it():
+    x = lab.tensor(3.0, requires_grad=True)
+    y = (x * x).tanh()
+    y.backward()
+    view = from_tensors(y, "y", {id(x): "x"})
+    leaf, product = view.node(1), view.node(2)
+    assert leaf.value == 3
+    assert leaf.gradient == x.grad.item()  # type: ignore[union-attr]
+    assert product.value is None
+    assert product.note == "Freed by backward()."
+    assert "retain_graph=True" in product.gradient_note
+    assert [edge.tail for edge in view.flows("gradient")] == [1, 1, 2]  # x twice, then x * x
+    assert "backward() has freed" in view.note
+
+
+def test_a_view_keeps_the_values_that_were_there():
+    p = nn.Parameter(lab.tensor([1.0, 2.0]))
+    view = from_tensors((p * 2).sum())
+    with lab.no_grad():
+        p -= 1
+    assert view.node(1).value.tolist() == [1, 2]
+
+
+def test_grad_of_an_earlier_backward_is_told_apart():
+    x = lab.tensor(1.0, requires_grad=True)
+    (x * 5).backward()
+    view = from_tensors(x * 3)
+    assert view.node(1).gradient == 3
+    assert "earlier backward()" in view.node(1).gradient_note
+
+
+def test_no_gradient_says_why():
+    x = lab.tensor([1.0, 2.0], requires_grad=True)
+    assert "not one number" in from_tensors(x * 2).node(1).gradient_note
+    c = lab.tensor([3.0, 4.0])
+    view = from_tensors((x * c).sum(), names={id(c): "c"})
+    (node,) = (node for node in view.nodes if node.name == "c")
+    assert node.gradient is None
+    assert "requires_grad is False" in node.gradient_note
+
+
+def test_a_chain_of_100_000_ops_needs_no_recursion():
+    x = lab.tensor(0.5, requires_grad=True)
+    y: Any = x
+    for _ in range(100_000):
+        y = y.sin()
+    start = time.perf_counter()
+    view = from_tensors(y, "y")
+    drawing = draw(view)
+    text = transcript(view)
+    picture = svg(drawing)
+    took = time.perf_counter() - start
+    assert len(view) == 100_001
+    assert len(drawing.boxes) == CAP + 1
+    assert "400 boxes nearest" in drawing.note
+    assert 'data-node="100001"' in picture
+    assert len(text.splitlines()) < 130
+    assert took < 20  # 3 s on a slow machine; a recursion or a square would take minutes
+
+
+def test_a_tensor_without_history_is_refused():
+    with pytest.raises(GradError, match="no graph"):
+        from_tensors(lab.tensor(1.0))
+
+
+def test_a_call_is_run_and_every_op_recorded():
+    def f(a: Any, b: Any) -> Any:
+        return {"sum": (a / 2 + b).sum(), "product": [a * b]}
+
+    view = from_call(f, lab.ones(2), lab.ones(2))
+    assert view.title == "f(a, b)"
+    assert [view.node(i).op for i in view.outputs] == ["sum", "mul"]
+    assert [n.name for n in view.nodes if n.kind == "input"] == ["a", "b"]
+    assert view.node(view.outputs[0]).value == 3
+
+
+def test_a_call_without_a_tensor_is_refused():
+    with pytest.raises(KindError, match="returned no tensor"):
+        from_call(lambda x: 3, lab.ones(2))
+
+
+def test_two_views_of_one_run_are_equal():
+    net = nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 2))
+    x = lab.ones(2, 3)
+    one, two = (from_call(net, x, names={id(x): "x", id(net): "net"}) for _ in range(2))
+    assert transcript(one) == transcript(two)
+    assert skeleton(draw(one)) == skeleton(draw(two))
+
+
+# What is drawn -----------------------------------------------------------------------------
+
+
+def test_a_folded_module_is_one_box_with_the_ways_in_and_out():
+    drawing = draw(samples.mlp(), closed={"fc1"})
+    keys = {box.key: box for box in drawing.boxes}
+    assert keys["mfc1"].members == (4, 5, 6)
+    assert keys["mfc1"].say == "fc1, folded module of 3 nodes, from div, to h, sum_squares"
+    assert "n6" not in keys
+    forward = {(link.tail, link.head) for link in drawing.links if link.flow == "forward"}
+    assert {("n3", "mfc1"), ("mfc1", "n7"), ("mfc1", "n13")} <= forward
+    assert not any(tail == head for tail, head in forward)
+    assert [scope.path for scope in drawing.modules] == ["fc2"]
+
+
+def test_a_small_graph_is_open_and_a_large_one_folded():
+    assert closed_scopes(samples.mlp()) == frozenset()
+    drawing = draw(samples.tower(40))
+    assert len(drawing.boxes) == 41
+    assert all(box.kind in ("input", "folded") for box in drawing.boxes)
+    assert len(draw(samples.tower(40), closed=()).boxes) == 281
+
+
+def test_depth_says_how_many_levels_are_open():
+    view = samples.tower(3)
+    # "net" holds every op, so that a frame around it would say nothing.
+    assert [box.kind for box in draw(view, closed_scopes(view, 1)).boxes[1:]] == ["folded"] * 3
+    assert "net.0.fc1" in closed_scopes(view, 2)
+    assert closed_scopes(view, 3) == frozenset()
+
+
+def test_a_window_is_around_the_focus_and_leads_on():
+    view = samples.chain(2000)
+    drawing = draw(view, focus=1000, cap=50)
+    rests = {box.key: box for box in drawing.boxes if box.kind == "rest"}
+    inside = sorted(box.node for box in drawing.boxes if box.node)
+    assert len(inside) == 50
+    assert inside[0] < 1000 < inside[-1]
+    assert rests["earlier"].goto == inside[0] - 1
+    assert rests["later"].goto == inside[-1] + 1
+    assert len(rests["earlier"].members) + len(rests["later"].members) == 2001 - 50
+
+
+def test_x_times_x_keeps_both_lines():
+    b = Builder()
+    x = b.leaf("input", "x")
+    y = b.op("mul", [x, x])
+    lines = draw(b.build("y", [y])).links
+    assert [(link.tail, link.head) for link in lines] == [("n1", "n2")] * 2
+
+
+def test_the_main_path_goes_from_the_output_to_an_input():
+    assert main_path(draw(samples.mlp())) == {"n1", "n3", "n6", "n7", "n10", "n12", "n16"}
+
+
+# Layout ------------------------------------------------------------------------------------
+
+
+def test_layout_has_a_place_for_everything_and_nothing_overlaps():
+    drawing = draw(samples.mlp())
+    places = layout(drawing)
+    assert set(places.boxes) == {box.key for box in drawing.boxes}
+    assert set(places.modules) == {"fc1", "fc2"}
+    assert set(places.routes) == set(range(len(drawing.links)))
+    rects = list(places.boxes.values())
+    for i, a in enumerate(rects):
+        assert a.x >= 0
+        assert a.y >= 0
+        assert a.x + a.width <= places.width
+        assert a.y + a.height <= places.height
+        for b in rects[i + 1 :]:
+            apart = a.x + a.width <= b.x or b.x + b.width <= a.x
+            assert apart or a.y + a.height <= b.y or b.y + b.height <= a.y
+    one = places.modules["fc1"]
+    for key in ("n4", "n5", "n6"):
+        box = places.boxes[key]
+        assert one.x < box.x
+        assert box.y + box.height < one.y + one.height
+
+
+def test_modules_stand_one_under_the_other():
+    places = layout(draw(samples.tower(3), closed=()))
+    frames = [places.modules[f"net.{i}"] for i in range(3)]
+    for above, below in pairwise(frames):
+        assert above.y + above.height <= below.y
+
+
+def test_a_gradient_runs_beside_its_forward_edge():
+    drawing = draw(samples.polynomial())
+    places = layout(drawing)
+    lines = {(drawing.links[i].flow, drawing.links[i].tail, drawing.links[i].head): r
+             for i, r in places.routes.items()}  # fmt: skip
+    x, pow_ = places.boxes["n1"], places.boxes["n3"]
+    forward, back = lines["forward", "n1", "n3"], lines["gradient", "n1", "n3"]
+    assert forward.points != back.points
+    assert abs(forward.tip[1] - pow_.y) < 3  # type: ignore[index]
+    assert abs(back.tip[1] - (x.y + x.height)) < 3  # type: ignore[index]
+
+
+def test_layout_is_fast():
+    drawing = draw(samples.tower(9), closed=())
+    layout(drawing)
+    best = min(_seconds(lambda: layout(drawing)) for _ in range(3))
+    assert len(drawing.boxes) == 64
+    assert best < 0.4  # 20 ms on an idle machine
+
+
+def _seconds(f: Any) -> float:
+    start = time.perf_counter()
+    f()
+    return time.perf_counter() - start
+
+
+def test_nothing_reaches_stderr(tmp_path):
+    code = (
+        "import viz_samples as s\n"
+        "from minitorch_lab.viz.fold import draw\n"
+        "from minitorch_lab.viz.svg import svg\n"
+        "[svg(draw(v)) for v in (s.mlp(), s.polynomial(), s.tower(5), s.chain(2000))]\n"
+    )
+    env = {"PYTHONPATH": ":".join(sys.path), "HOME": str(tmp_path), "PATH": ""}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "")
+
+
+def test_without_graphviz_the_words_remain(monkeypatch):
+    monkeypatch.setattr(layout_module, "engine", lambda: None)
+    with pytest.raises(LayoutError, match="pip install pygraphviz"):
+        layout(draw(samples.polynomial()))
+    assert transcript(samples.polynomial()).startswith("graph of y")
+
+
+# SVG ---------------------------------------------------------------------------------------
+
+
+def test_every_node_is_in_the_svg_with_its_kind_and_words():
+    tree = parse(samples.mlp())
+    nodes = {int(g.get("data-node", 0)): g for g in nodes_of(tree)}
+    view = samples.mlp()
+    assert set(nodes) == {node.id for node in view.nodes}
+    for node in view.nodes:
+        assert node.kind in nodes[node.id].get("class", "").split()
+    assert nodes[7].get("aria-label") == "h = relu (32, 128), op 7 of 16, from linear, to linear"
+    assert [t.text for t in nodes[16].iter(f"{SVG}text")] == ["loss = add", "12.34"]
+    assert [t.text for t in nodes[11].iter(f"{SVG}text")] == ["labels", "(32,) int64"]
+
+
+def test_shapes_tell_kinds_apart():
+    by_kind = {g.get("class", "").split()[1]: g for g in nodes_of(parse(samples.mlp()))}
+    body = {kind: g.find(".//*[@class='body']") for kind, g in by_kind.items()}
+    assert body["input"].tag == f"{SVG}path"  # type: ignore[union-attr]
+    assert body["op"].tag == f"{SVG}rect"  # type: ignore[union-attr]
+    assert by_kind["param"].find(".//*[@class='inner']") is not None
+    assert by_kind["op"].find(".//*[@class='inner']") is None
+
+
+def test_gradients_are_lines_of_their_own_with_their_values():
+    tree = parse(samples.polynomial())
+    lines = [g for g in tree.iter(f"{SVG}g") if g.get("class") == "edge grad"]
+    found = {
+        (
+            g.get("data-tail"),
+            g.get("data-head"),
+            "".join(t.text or "" for t in g.iter(f"{SVG}text")),
+        )
+        for g in lines
+    }
+    assert {("n1", "n3", "4"), ("n1", "n5", "2")} <= found
+    assert len(lines) == 5
+
+
+def test_no_fixed_colour_outside_the_style_of_the_file():
+    drawing = draw(samples.mlp())
+    picture = svg(drawing)
+    assert not re.search(r"#[0-9a-fA-F]{3,6}|rgb\(|fill=|stroke=|url\(|href", picture)
+    file = ElementTree.fromstring(svg_file(drawing))
+    style = file.find(f"{SVG}style")
+    assert style is not None
+    assert "prefers-color-scheme: dark" in (style.text or "")
+
+
+def hostile() -> GraphView:
+    b = Builder()
+    x = b.leaf("input", HOSTILE.replace(".", ""), shape=(2,), dtype="float32")
+    y = b.op(HOSTILE, [x], name=HOSTILE, scope=f"{HOSTILE}.{HOSTILE}", doc=HOSTILE)
+    z = b.op("add", [y, y], scope=f"{HOSTILE}.{HOSTILE}")
+    end = b.op("sum", [z], attributes=((HOSTILE, HOSTILE),), note=HOSTILE)
+    return b.build(HOSTILE, [end])
+
+
+@pytest.mark.parametrize("closed", [(), None, "all"])
+def test_hostile_names_are_only_text(closed):
+    view = hostile()
+    shut = {scope.path for scope in view.scopes.walk()} if closed == "all" else closed
+    drawing = draw(view, shut)
+    picture = svg(drawing)
+    tree = ElementTree.fromstring(picture)
+    assert "<script" not in picture
+    assert not list(tree.iter(f"{SVG}script"))
+    for box in drawing.boxes:
+        page = panel(drawing, box.key)
+        assert "<script" not in page
+        assert "alert('1')" not in page or "&lt;script&gt;" in page
+    layout(drawing)
+
+
+def test_hostile_names_in_dot_are_only_text():
+    drawing = draw(hostile(), closed=())
+    text = dot(drawing)
+    graph = pygraphviz.AGraph(string=text)
+    assert len(graph.nodes()) == 4
+    label = graph.get_node("n1").attr["label"]
+    assert not label.startswith("<<")
+    assert "<script>" in label  # as text: quoted, not markup
+
+
+# DOT ---------------------------------------------------------------------------------------
+
+
+def test_dot_says_what_the_picture_says():
+    text = dot(draw(samples.mlp(), closed={"fc2"}))
+    graph = pygraphviz.AGraph(string=text)
+    assert graph.get_node("n7").attr["label"] == r"h = relu\n(32, 128)"
+    assert graph.get_node("n4").attr["peripheries"] == "2"
+    assert sorted(s.graph_attr["label"] for s in graph.subgraphs()) == ["fc1"]
+    assert text.count("dir=back") == text.count("style=dashed", text.index("dir=back")) == 9
+    assert "box_1" in graph.nodes()
+
+
+# Numbers, formulas, panels -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"), (1.0, "1.000"), (-2.5, "−2.500"), (12345.678, "12346"), (123456.0, "1.235e5"),
+        (0.0001, "0.0001000"), (0.00001234, "1.234e−5"), (99999.99, "1.000e5"), (7, "7"),
+        (float("nan"), "nan"), (float("-inf"), "−∞"), (True, "True"), (9.9996, "10.00"),
+    ],
+)  # fmt: skip
+def test_numbers(value, text):
+    assert number(value) == text
+
+
+def test_brief_numbers_and_widths():
+    assert [brief(v) for v in (4.0, 2.5, 1e-7, 1 / 3, 100)] == ["4", "2.5", "1e−7", "0.3333", "100"]
+    assert text_width("图") == 13
+    assert text_width("iiii") < text_width("mmmm")
+
+
+def test_columns_have_equally_many_decimals():
+    assert aligned(np.array([[0.5, -12.25], [np.nan, 0.0]])) == [
+        ["0.50", "−12.25"],
+        ["nan", "0.00"],
+    ]
+    assert aligned(np.array([[1, 20]])) == [["1", "20"]]
+    assert aligned(np.array([[-0.0, 1.0, -1e-9]])) == [["0.000", "1.000", "−1.000e−9"]]
+
+
+def test_formulas_are_typeset_and_never_markup():
+    assert '<mo stretchy="false">¯</mo>' in mathml(r"\bar x = \bar y")
+    assert "<mi>tanh</mi><mspace" in mathml(r"y = \tanh x")
+    assert "<mi>max</mi><mo" in mathml(r"\max(0, x)")
+    assert formulas(r"\bar x = 1,\quad \bar y = 2").count("<math") == 2
+    for bad in (
+        r"\text{<img src=x onerror=alert(1)>}",
+        r"\href{javascript:alert(1)}{x}",
+        r"\frac{",
+    ):
+        assert mathml(bad).startswith("<code>")
+        assert "<img" not in mathml(bad)
+
+
+def test_every_formula_of_the_op_table_is_typeset():
+    plain = [op.name for op in OPS.values() for tex in op.formula if "<code>" in formulas(tex)]
+    assert plain == []
+
+
+def test_a_panel_shows_the_sum_of_what_arrives():
+    drawing = draw(samples.polynomial())
+    page = panel(drawing, "n1")
+    assert 'data-field="gradient"' in page
+    assert re.search(r"6\.000.*4\.000 from .*pow #3.*2\.000 from .*mul #5", page, re.S)
+
+
+def test_large_arrays_are_drawn_and_what_is_not_finite_is_said():
+    b = Builder()
+    value = np.zeros((40, 50), np.float32)
+    value[0, :10] = np.nan
+    value[1] = 3
+    x = b.leaf("input", "x", value=value, gradient=value, dtype="float32")
+    view = b.build("x", [x])
+    page = panel(draw(view), "n1")
+    assert "10 of 2,000" in page
+    assert "97 % at 0" in page or "98 % at 0" in page or "95 % at 0" in page
+    assert "[:8, :8]" in page
+    assert 'class="odd"' in page  # the nan entries of the heat map
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.zeros((0, 3)), np.full((20, 20), np.nan), np.ones((3, 9), bool), np.arange(100),
+        np.full(50, 2.5), np.ones((2, 3, 12, 12)), np.full((9, 9), 1e30), np.array([1 + 2j]),
+        np.array([[True, False]]), np.float32(np.inf), np.ones((4, 1, 28, 28), np.float16),
+    ],
+)  # fmt: skip
+def test_any_array_has_a_panel(value):
+    b = Builder()
+    x = b.leaf("input", "x", value=value, gradient=value, dtype=str(np.asarray(value).dtype))
+    page = panel(draw(b.build("x", [x])), "n1")
+    ElementTree.fromstring(f"<div>{page}</div>")  # well-formed
+    assert 'data-field="value"' in page
+
+
+def test_module_panels_count():
+    drawing = draw(samples.mlp(), closed={"fc1"})
+    page = panel(drawing, "mfc1")
+    assert "100,480" in page  # 128 * 784 + 128
+    assert 'data-toggle="fc1"' in page
+    assert "open this module" in page
+    assert "fold this module" in panel(drawing, "ofc2")
