@@ -50,6 +50,9 @@ class Entry:
         self.graph = optimise(traced.graph)
         self.plan: Plan = build(traced, self.graph)
         self.guards = (*traced.guards, *guards)
+        # most guards ask whether a dict still holds the same object: checked in one tight loop
+        self.quick = [(g.owner, g.key, g.value, g) for g in self.guards if isinstance(g, Guard)]
+        self.slow = [g for g in self.guards if not isinstance(g, Guard)]
         self.grads = tuple(t.tensor for t in traced.targets if isinstance(t, Grad))
         self.cleared = traced.cleared
         self.updated = tuple(t.tensor for t in traced.targets if isinstance(t, Captured))
@@ -60,7 +63,10 @@ class Entry:
 
     def holds(self) -> bool:
         """Whether all guards hold."""
-        return all(guard.holds() for guard in self.guards)
+        for owner, key, value, guard in self.quick:
+            if owner.get(key) is not value and not guard.holds():
+                return False
+        return not self.slow or all(guard.holds() for guard in self.slow)
 
     def rebind(self) -> None:
         """Build the plan anew: a captured tensor has got another array."""
@@ -87,7 +93,7 @@ class Compiled:
         if interpreter.tracing or interpreter.always:  # inside another trace: part of its graph
             return self.function(*args, **kwargs)
         leaves: list[Any] = []
-        key = _signature(args, kwargs, leaves, interpreter.recording)
+        key = signature(args, kwargs, leaves, interpreter.recording)
         if key is None:  # an argument that no guard can describe: traced for this call only
             entry = self._new_entry(args, kwargs, interpreter.recording, None)
         else:
@@ -152,7 +158,7 @@ class Compiled:
 
     def _entry(self, args: Any, kwargs: Any) -> Entry:
         recording = current().recording
-        key = _signature(args, kwargs, [], recording)
+        key = signature(args, kwargs, [], recording)
         for entry in self.entries.get(key, ()):
             if entry.holds():
                 return entry
@@ -197,7 +203,7 @@ def _is_one(rebuild: Callable[[list[Any]], Any], count: int) -> bool:
     return count == 1 and rebuild([mark]) is mark
 
 
-def _signature(args: Any, kwargs: Any, leaves: list[Any], recording: bool) -> Any:
+def signature(args: Any, kwargs: Any, leaves: list[Any], recording: bool) -> Any:
     """The part of a signature that can be looked up; None where an argument has no key."""
     key: list[Any] = [recording]
     for x in args:

@@ -169,7 +169,7 @@ class Guard:
     def holds(self) -> bool:
         """Whether nothing changed."""
         now = self.owner.get(self.key)
-        return now is self.value or (type(now) in _PLAIN and now == self.value)
+        return now is self.value or (type(now) in _PLAIN and bool(now == self.value))
 
 
 _PLAIN = (int, float, bool, str, tuple)
@@ -591,7 +591,11 @@ def finish(
         tuple(cleared),
         tuple(builder.guards.values()),
         rebuild,
-        tuple(x.requires_grad and interpreter.recording for x in outputs),
+        # backward() inside the function has used a value's graph up
+        tuple(
+            x.requires_grad and interpreter.recording and not (x.node is not None and x.node.freed)
+            for x in outputs
+        ),
         tuple(builder.keep),
     )
 
