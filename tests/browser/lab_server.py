@@ -134,6 +134,29 @@ class Notebook:
         if errors := self.errors():
             raise AssertionError("\n".join(errors))
 
+    def rerun(self, find: str, pattern: str, replacement: str) -> None:
+        """Edit the first code cell that contains ``find``, and run that cell alone."""
+        cells = self.cells()
+        index = next(
+            i
+            for i, c in enumerate(cells)
+            if c["cell_type"] == "code" and find in "".join(c["source"])
+        )
+        old = "".join(cells[index]["source"])
+        new = re.sub(pattern, replacement, old)
+        if new == old:
+            raise AssertionError(f"nothing like {pattern} in the cell\n{old}")
+        self.page.evaluate(
+            """async ([index, source]) => {
+                const {content} = window.jupyterapp.shell.currentWidget;
+                content.deselectAll();
+                content.activeCellIndex = index;
+                content.activeCell.model.sharedModel.setSource(source);
+                await window.jupyterapp.commands.execute("notebook:run-cell");
+            }""",
+            [index, new],
+        )
+
     def cells(self) -> list[dict[str, Any]]:
         """The cells as they would be saved."""
         cells: list[dict[str, Any]] = self.page.evaluate(
