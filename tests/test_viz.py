@@ -194,6 +194,31 @@ def test_a_call_is_run_and_every_op_recorded():
     assert view.node(view.outputs[0]).value == 3
 
 
+def test_a_compiled_training_step_is_its_traced_graph():
+    net = nn.Sequential(nn.Linear(3, 2))
+    optimizer = lab.optim.SGD(net.parameters(), lr=0.1)
+
+    @lab.compile
+    def step(x: Any, target: Any) -> Any:
+        optimizer.zero_grad()
+        loss = F.mse_loss(net(x), target)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    before = net[0].weight.tolist()
+    view = from_call(step, lab.ones(4, 3), lab.ones(4, 2), modules={"net": net})
+    assert net[0].weight.tolist() == before  # looking trains nothing
+    kinds = {node.label: node.kind for node in view.nodes}
+    assert kinds["x"] == kinds["target"] == kinds["lr"] == "input"
+    assert kinds["weight"] == kinds["bias"] == "param"
+    assert kinds["new 0.weight"] == "output"
+    assert view.node(view.outputs[0]).shape == ()
+    assert all(i < node.id for node in view.nodes for i in node.inputs)
+    assert all(node.value is None for node in view.nodes if node.kind == "op")
+    assert "0 Linear" in svg(draw(view))
+
+
 def test_a_call_without_a_tensor_is_refused():
     with pytest.raises(KindError, match="returned no tensor"):
         from_call(lambda x: 3, lab.ones(2))

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import GradError, KindError, LabError, describe
+from ..graph.compiler import Compiled
+from ..graph.ir import Graph
 from ..nn.module import Module, Parameter
 from ..op import INTERPRETER, Op, Spec
 from ..tape import NUMBERS, Freed, Node, Settings, locate, location, no_graph_message, steps
@@ -92,17 +94,13 @@ class _Tape:
         return homes
 
     def _labels(self) -> dict[str, str]:
-        """Titles for the modules of this graph: the variable's name, "0 Linear" for numbers."""
-        labels = {}
-        for variable, module in self.modules.items():
-            if any(id(p) in self.numbers for p in module.parameters()):
-                root = type(module).__name__
-                labels[root] = variable
-                for path, part in module.named_modules():
-                    last = path.rpartition(".")[2]
-                    if last.isdigit():
-                        labels[f"{root}.{path}"] = f"{last} {type(part).__name__}"
-        return labels
+        """Titles for the modules that have a parameter in this graph."""
+        used = {
+            variable: module
+            for variable, module in self.modules.items()
+            if any(id(parameter) in self.numbers for parameter in module.parameters())
+        }
+        return _module_titles(used)
 
     def _gradients(
         self, roots: Sequence[Tensor], alive: bool
@@ -266,6 +264,19 @@ def _owners(nodes: Sequence[Node]) -> dict[int, Any]:
     return owner
 
 
+def _module_titles(modules: Mapping[str, Module]) -> dict[str, str]:
+    """By scope: the variable's name for a whole network, "0 Linear" for a part with a number."""
+    titles: dict[str, str] = {}
+    for variable, module in modules.items():
+        root = type(module).__name__
+        titles.setdefault(root, variable)
+        for path, part in module.named_modules():
+            last = path.rpartition(".")[2]
+            if last.isdigit():
+                titles.setdefault(f"{root}.{path}", f"{last} {type(part).__name__}")
+    return titles
+
+
 def _home(name: str, scope: str) -> str:
     """The module that a parameter belongs to: the part of the user's scope that its name says."""
     owner = name.rpartition(".")[0]
@@ -326,12 +337,14 @@ def _attr(value: Any) -> str:
 _KINDS: Mapping[str, Kind] = {
     "input": "input",
     "param": "param",
-    "state": "param",
+    "state": "input",  # a buffer or a learning rate: read anew each time the graph runs
     "const": "const",
 }
 
 
-def from_graph(graph: Any, title: str = "graph") -> GraphView:
+def from_graph(
+    graph: Graph, title: str = "", modules: Mapping[str, Module] | None = None
+) -> GraphView:
     """A traced graph: inputs, captured state, equations in order, outputs, updates of state.
 
     A traced graph has no values: the plan computes them in memory that it uses again.
@@ -389,12 +402,14 @@ def from_graph(graph: Any, title: str = "graph") -> GraphView:
     ends = [of(x, "") for x in graph.outputs]
     for target, value in graph.updates:
         name = target.name or "state"
+        if target.id in numbers:  # the same name in two layers: say which
+            layer = build.nodes[numbers[target.id] - 1].scope.rpartition(".")[2]
+            name = f"{layer}.{name}" if layer else name
         ends.append(
-            build.op(
-                "update",
+            build.add(
+                "op",
+                f"new {name}",
                 [of(value, "")],
-                label="update",
-                name=f"new {name}",
                 shape=tuple(target.spec.shape),
                 dtype=str(target.spec.dtype),
                 device=target.spec.device,
@@ -402,7 +417,7 @@ def from_graph(graph: Any, title: str = "graph") -> GraphView:
                 note=no_value,
             )
         )
-    return build.build(title, ends)
+    return build.build(title or graph.name, ends, labels=_module_titles(modules or {}))
 
 
 # From a call -------------------------------------------------------------------------------
@@ -420,9 +435,9 @@ def from_call(
     Every op is recorded, also those that no gradient flows through. Several results are several
     outputs. A compiled function is traced and its graph shown.
     """
-    graph = getattr(function, "graph", None)
-    if callable(graph) and hasattr(function, "__wrapped__"):
-        return from_graph(graph(*inputs), title or _call_title(function, inputs, names))
+    if isinstance(function, Compiled):
+        graph = function.graph(*inputs)
+        return from_graph(graph, title or _call_title(function, inputs, names), modules)
     token = INTERPRETER.set(Record(always=True))
     before, Settings.sources = Settings.sources, True
     try:

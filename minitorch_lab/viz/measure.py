@@ -56,7 +56,7 @@ def shorten(text: str, limit: int) -> str:
 def number(value: Any) -> str:
     """4 significant digits, a real minus sign, scientific only beyond 1e-4 and 1e5.
 
-    >>> number(6.0), number(-0.00012345), number(3), number(2.5e-7)
+    >>> number(6.0), number(-0.00012346), number(3), number(2.5e-7)
     ('6.000', '−0.0001235', '3', '2.500e−7')
     """
     if isinstance(value, complex):

@@ -12,6 +12,7 @@ from typing import Any
 import traitlets
 
 from ..errors import GradError, KindError, LabError, describe
+from ..graph.ir import Graph
 from ..nn.module import Module
 from ..tensor import Tensor, tensor
 from ..viz.build import from_call, from_graph, from_tensors
@@ -254,8 +255,8 @@ def explore(x: Any = None, *inputs: Any, depth: int | None = None) -> Explorer:
             view = from_tensors(x, title, names, modules)
         elif isinstance(x, GraphView):
             view = x
-        elif hasattr(x, "equations"):
-            view = from_graph(x, title or "graph")
+        elif isinstance(x, Graph):
+            view = from_graph(x, title, modules)
         elif callable(x):
             view = from_call(x, *inputs, names=names, modules=modules)
         else:

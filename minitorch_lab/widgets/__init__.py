@@ -1,0 +1,1 @@
+"""The live widgets: explorer, training panel, quiz and the cards of the lessons."""
