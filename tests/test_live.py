@@ -246,7 +246,8 @@ class Kernel:
 
     def result(self, sent, timeout=60):
         text, error, shown = "", None, 0
-        while True:
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:  # the panel's own messages never stop coming
             message = self.client.get_iopub_msg(timeout=timeout)
             if message["parent_header"].get("msg_id") != sent:
                 continue
@@ -262,6 +263,7 @@ class Kernel:
                 case "status" if content["execution_state"] == "idle":
                     self.shown = shown
                     return text.strip(), error
+        raise TimeoutError(f"no answer in {timeout} seconds: {text!r}")
 
     def interrupt(self):
         self.manager.interrupt_kernel()

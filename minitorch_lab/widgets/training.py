@@ -289,7 +289,8 @@ class Training:
         self._go = False
         self._owed = 0  # single steps asked for
         self._stop: str | None = None
-        self._finished = threading.Event()
+        self._alive = False
+        self._finished = threading.Event()  # of the run under way, or of the last one
         self._finished.set()
         self._next_tick = 0.0
         self._clock = 0.0
@@ -321,7 +322,7 @@ class Training:
     @property
     def alive(self) -> bool:
         """Whether the thread is at work or paused."""
-        return not self._finished.is_set()
+        return self._alive
 
     @property
     def lr(self) -> float:
@@ -492,12 +493,15 @@ class Training:
         self.error, self.message, self._stop = None, "", None
         self._state = "running" if self._go else "paused"
         self._epoch_start = len(self.history)
-        self._finished.clear()
-        thread = threading.Thread(target=self._work, name=f"train {self.name}", daemon=True)
+        self._alive = True
+        self._finished = threading.Event()
+        thread = threading.Thread(
+            target=self._work, args=[self._finished], name=f"train {self.name}", daemon=True
+        )
         end_on_interrupt(self)
         thread.start()
 
-    def _work(self) -> None:
+    def _work(self, finished: threading.Event) -> None:
         state: State = "failed"
         try:
             self._tell("state")
@@ -519,8 +523,9 @@ class Training:
                     request()
                 self._go, self._owed, self._requests = False, 0, []
                 self._state = state
-                self._finished.set()
+                self._alive = False
             self._tell("state")
+            finished.set()
 
     def _epochs(self) -> State:
         self.model.train()
@@ -565,7 +570,7 @@ class Training:
         loss = self.loss(output, y)
         loss.backward()
         self.optimizer.step()
-        return loss, output
+        return loss.detach(), output.detach()  # values: nobody goes backward through a step
 
     def _pair(self, batch: Any) -> Batch:
         if not isinstance(batch, (tuple, list)) or len(batch) != 2:
