@@ -23,7 +23,8 @@ class _Format:
                 low, high = float(size.min()), float(size.max())
                 self.whole = bool(np.all(np.ceil(finite) == finite))
                 self.scientific = high / low > 1000 or high > 1e8 or (not self.whole and low < 1e-4)
-        self.width = max((len(self._text(v)) for v in entries.ravel().tolist()), default=0)
+            entries = finite  # as in PyTorch, inf and nan do not widen the columns
+        self.width = max((len(self._text(v)) for v in entries.ravel().tolist()), default=1)
 
     def _text(self, value: Any) -> str:
         if not self.is_float:

@@ -32,13 +32,19 @@ SCOPE: ContextVar[str] = ContextVar("scope", default="")
 _ROOT = str(Path(__file__).parent) + "/"
 
 
+def _shell() -> Any:
+    """The IPython shell that this code runs in, or None."""
+    ipython = sys.modules.get("IPython")
+    return None if ipython is None else ipython.get_ipython()
+
+
 class Settings:
     """``sources``: whether a node keeps the line of the learner that made it.
 
     On in a notebook, where the explorer shows it; the benchmark tells what it costs.
     """
 
-    sources: bool = "ipykernel" in sys.modules
+    sources: bool = _shell() is not None
 
 
 def caller(depth: int = 2) -> tuple[CodeType, int] | None:
@@ -152,8 +158,7 @@ def locate(code: CodeType, instruction: int) -> Location:
 
 def cell_name(filename: str) -> str:
     """ "cell 7" for a notebook cell, the file's name for a file."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
+    shell = _shell()
     if shell is not None:
         number = getattr(shell.compile, "_filename_map", {}).get(filename)
         if number is not None:

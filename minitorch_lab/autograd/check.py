@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DTypeError, GradError
-from ..tensor import Tensor, make, no_grad
+from ..tensor import Tensor, enable_grad, make, no_grad
 from .functions import grad
 
 
@@ -92,10 +92,11 @@ def gradgradcheck(
     direction.requires_grad = True
 
     def first(*both: Any) -> tuple[Tensor, ...]:
-        out = func(*both[:-1])
-        found = grad(
-            out, [both[i] for i in wanted], both[-1], create_graph=True, allow_unused=True
-        )
+        with enable_grad():  # gradcheck evaluates under no_grad
+            out = func(*both[:-1])
+            found = grad(
+                out, [both[i] for i in wanted], both[-1], create_graph=True, allow_unused=True
+            )
         return tuple(g for g in found if g is not None and g.requires_grad)
 
     return gradcheck(first, (*args, direction), **tolerances)

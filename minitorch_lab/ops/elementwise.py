@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from ..dtypes import DType, dtype_of
 from ..op import Attrs, Spec, apart, mask, normal, op, sample, uniform
 from .rules import broadcast, compare, per_entry, same_shape
@@ -443,7 +445,7 @@ to_dtype = op(
     formula=(r"y = x", r"\bar x = \bar y"),
     cost=per_entry(0),
     onnx="Cast",
-    samples=[sample(normal(3, 4), dtype="float32")],
+    samples=[sample(normal(3, 4), dtype=np.dtype("float32"))],
 )
 
 

@@ -169,11 +169,11 @@ take = op(
     "index",
     "The entries of input at index tensors: x[index].",
     forward=_take_forward,
-    arguments=("input", "index", "index 2", "index 3", "index 4"),
+    arguments=("input", "index", "index_2", "index_3", "index_4"),
     vjp=lambda g, y, x, *index, template: untake(
         g, *index, template=template, shape=tuple(x.shape)
     ),
-    saved="index",
+    saved="index index_2 index_3 index_4",
     shape=_take_shape,
     formula=(r"y = x[k]", r"\bar x[k] \mathrel{+}= \bar y"),
     cost=per_entry(0),
@@ -187,9 +187,9 @@ untake = op(
     "unindex",
     "Zeros of a shape with the input added at index tensors: the gradient of x[index].",
     forward=_untake_forward,
-    arguments=("input", "index", "index 2", "index 3", "index 4"),
+    arguments=("input", "index", "index_2", "index_3", "index_4"),
     vjp=lambda g, y, x, *index, template, shape: take(g, *index, template=template),
-    saved="index",
+    saved="index index_2 index_3 index_4",
     shape=lambda x, *index, template, shape: replace(x, shape=shape),
     formula=(r"y[k] \mathrel{+}= x", r"\bar x = \bar y[k]"),
     cost=per_entry(),
@@ -234,16 +234,16 @@ put = op(
     "The input with a value at an index: x[index] = value.",
     forward=_put_forward,
     inplace=_put_inplace,
-    arguments=("input", "value", "index", "index 2", "index 3", "index 4"),
+    arguments=("input", "value", "index", "index_2", "index_3", "index_4"),
     vjp=(
         lambda g, y, x, v, *index, template: put(g, 0.0, *index, template=template),
         lambda g, y, x, v, *index, template: _picked(g, index, template),
     ),
-    saved="index",
+    saved="index index_2 index_3 index_4",
     shape=_put_shape,
     formula=(r"y = x,\; y[k] = v", r"\bar x = \bar y,\; \bar x[k] = 0;\quad \bar v = \bar y[k]"),
     cost=per_entry(0),
-    samples=[sample(normal(3, 4), normal(4), template=(1,)), sample(normal(3, 4), normal(2, 4), integers(1, 1), template=(slice(0, 2),))],
+    samples=[sample(normal(3, 4), normal(4), template=(1,)), sample(normal(3, 4), normal(2, 1), integers(4, 1), template=(slice(0, 2), PLACE))],
 )
 
 __all__ = ["PLACE", "check_range", "fill", "gather", "namespace_of", "put", "scatter_zeros", "take", "untake"]

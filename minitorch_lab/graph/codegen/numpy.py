@@ -245,7 +245,10 @@ class _Writer:
         if e.op.ufunc is not None:
             dtype = next((x.spec.dtype for x in e.inputs if isinstance(x, Var) and not x.spec.number), None)
             inputs = ", ".join(self.use(x, dtype) for x in e.inputs)
-            return [f"{self.helper(e.op.ufunc, getattr(self.xp, e.op.ufunc))}({inputs}, {{out}})"]
+            call = self.helper(e.op.ufunc, getattr(self.xp, e.op.ufunc))
+            # by position is quicker, but these two ufuncs want it by name
+            out = "out={out}" if e.op.ufunc in ("maximum", "minimum") else "{out}"
+            return [f"{call}({inputs}, {out})"]
         if e.op.name == "matmul":
             two = all(len(x.spec.shape) == 2 for x in e.inputs)
             call = self.helper("dot", self.xp.dot) if two else self.helper("matmul", self.xp.matmul)

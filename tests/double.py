@@ -1,0 +1,221 @@
+"""A test double for CuPy: its API over NumPy, and no silent way to or from host memory.
+
+An array of the double lives "on the device". Handing it to NumPy, or a NumPy array to it, raises
+as CuPy does, so that a CPU machine catches a call that would work on NumPy only. What CuPy has
+not is missing here too.
+"""
+
+from __future__ import annotations
+
+import operator
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+
+class HostError(TypeError):
+    """A conversion that CuPy refuses."""
+
+
+def host(x: Any) -> Any:
+    """The hidden NumPy array; a number stays one; a NumPy array is refused."""
+    if isinstance(x, DeviceArray):
+        return x._a
+    if isinstance(x, np.ndarray):
+        raise HostError("a NumPy array was given to the device: asarray() makes the copy visible")
+    if isinstance(x, tuple):
+        return tuple(host(v) for v in x)
+    if isinstance(x, list):
+        return [host(v) for v in x]
+    return x
+
+
+def wrap(a: Any) -> Any:
+    """A result: always an array of the device, also for 0-d, as in CuPy."""
+    if isinstance(a, (np.ndarray, np.generic)):
+        return DeviceArray(np.asarray(a))
+    if isinstance(a, (tuple, list)):
+        return type(a)(wrap(v) for v in a)
+    return a
+
+
+class DeviceArray:
+    """An array on the pretended device."""
+
+    __array_priority__ = 100
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, a: np.ndarray) -> None:
+        self._a = a
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise HostError("implicit conversion of a device array to NumPy: use asnumpy()")
+
+    def __array_ufunc__(self, *args: Any, **kwargs: Any) -> Any:
+        raise HostError("a NumPy ufunc was called on a device array: use xp")
+
+    def __array_function__(self, *args: Any, **kwargs: Any) -> Any:
+        raise HostError("a NumPy function was called on a device array: use xp")
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("shape", "dtype", "ndim", "size", "nbytes", "itemsize", "flags"):
+            return getattr(self._a, name)
+        raise AttributeError(name)
+
+    @property
+    def T(self) -> Any:
+        return wrap(self._a.T)
+
+    @property
+    def base(self) -> Any:
+        return None if self._a.base is None else wrap(self._a.base)
+
+    def __len__(self) -> int:
+        return len(self._a)
+
+    def __iter__(self) -> Any:
+        return (wrap(v) for v in self._a)
+
+    def __getitem__(self, index: Any) -> Any:
+        return wrap(self._a[host(index)])
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self._a[host(index)] = host(value)
+
+    def __float__(self) -> float:
+        return float(self._a)
+
+    def __int__(self) -> int:
+        return int(self._a)
+
+    def __bool__(self) -> bool:
+        return bool(self._a)
+
+    def __repr__(self) -> str:
+        return f"DeviceArray({self._a!r})"
+
+    def get(self) -> np.ndarray:
+        return self._a.copy()
+
+
+def _method(name: str) -> Any:
+    def method(self: DeviceArray, *args: Any, **kwargs: Any) -> Any:
+        found = getattr(self._a, name)(*map(host, args), **{k: host(v) for k, v in kwargs.items()})
+        return found if name in ("item", "tolist", "tobytes") else wrap(found)
+
+    return method
+
+
+for _name in (
+    "reshape transpose astype copy ravel item tolist tobytes view fill sum mean min max all any "
+    "argmax argmin dot flatten squeeze"
+).split():
+    setattr(DeviceArray, _name, _method(_name))
+
+
+def _operator(function: Any, turned: bool) -> Any:
+    def method(self: DeviceArray, other: Any) -> Any:
+        a, b = self._a, host(other)
+        return wrap(function(b, a) if turned else function(a, b))
+
+    return method
+
+
+for _name in "add sub mul truediv pow matmul and_ or_ eq ne lt le gt ge floordiv mod".split():
+    _plain = _name.rstrip("_")
+    setattr(DeviceArray, f"__{_plain}__", _operator(getattr(operator, _name), False))
+    if _name not in ("eq", "ne", "lt", "le", "gt", "ge"):
+        setattr(DeviceArray, f"__r{_plain}__", _operator(getattr(operator, _name), True))
+for _name in "iadd isub imul itruediv iand ior".split():
+
+    def _in_place(self: DeviceArray, other: Any, function: Any = getattr(operator, _name)) -> Any:
+        self._a = function(self._a, host(other))
+        return self
+
+    setattr(DeviceArray, f"__{_name}__", _in_place)
+for _name in "neg invert abs".split():
+    setattr(
+        DeviceArray,
+        f"__{_name}__",
+        lambda self, function=getattr(operator, _name): wrap(function(self._a)),
+    )
+
+
+class Ufunc:
+    """A ufunc of the device, with the methods that CuPy's have."""
+
+    def __init__(self, name: str) -> None:
+        self._f = getattr(np, name)
+
+    def __call__(self, *args: Any, out: Any = None, **kwargs: Any) -> Any:
+        if len(args) > self._f.nin:
+            args, out = args[: self._f.nin], args[-1]
+        if out is not None:
+            self._f(*map(host, args), out=host(out), **kwargs)
+            return out
+        return wrap(self._f(*map(host, args), **kwargs))
+
+    def reduce(
+        self, array: Any, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: bool = False
+    ) -> Any:
+        if self._f not in (np.add, np.multiply, np.maximum, np.minimum):
+            raise NotImplementedError("CuPy reduces with add, multiply, maximum and minimum only")
+        found = self._f.reduce(host(array), axis, dtype, host(out), keepdims)
+        return out if out is not None else wrap(found)
+
+    def at(self, a: Any, indices: Any, b: Any = None) -> None:
+        self._f.at(host(a), host(indices), host(b))
+
+
+UFUNCS = (
+    "add subtract multiply true_divide power square negative absolute sign exp log sqrt sin cos "
+    "tanh maximum minimum equal not_equal less less_equal greater greater_equal logical_and "
+    "logical_or logical_not isnan isinf isfinite"
+).split()
+FUNCTIONS = (
+    "where clip concatenate stack broadcast_to zeros ones full empty zeros_like ones_like dot "
+    "matmul argmax argmin all any take_along_axis nonzero arange eye linspace"
+).split()
+
+
+def _function(name: str) -> Any:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        out = kwargs.get("out")
+        found = getattr(np, name)(*map(host, args), **{k: host(v) for k, v in kwargs.items()})
+        return out if out is not None else wrap(found)
+
+    return call
+
+
+class _Grid:
+    def __getitem__(self, key: Any) -> Any:
+        return wrap(np.ogrid[key])
+
+
+def _copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = None) -> None:
+    np.copyto(host(dst), host(src), casting)
+
+
+def make_cupy() -> SimpleNamespace:
+    """The namespace ``xp`` of the double."""
+    stream = SimpleNamespace(synchronize=lambda: None)
+    return SimpleNamespace(
+        **{name: Ufunc(name) for name in UFUNCS},
+        **{name: _function(name) for name in FUNCTIONS},
+        ndarray=DeviceArray,
+        ogrid=_Grid(),
+        copyto=_copyto,
+        asarray=lambda a, dtype=None: (
+            DeviceArray(np.array(a._a if isinstance(a, DeviceArray) else a, dtype))
+            if not isinstance(a, DeviceArray) or (dtype and a.dtype != dtype)
+            else a
+        ),
+        asnumpy=lambda a: a._a.copy(),
+        shares_memory=lambda a, b: np.shares_memory(host(a), host(b)),
+        float32=np.float32,
+        cuda=SimpleNamespace(
+            get_current_stream=lambda: stream,
+            runtime=SimpleNamespace(getDeviceCount=lambda: 1),
+        ),
+    )
