@@ -1,7 +1,6 @@
 """The live panel in a browser, with a few lines of script in place of a kernel."""
 
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -25,19 +24,6 @@ COUNT = """(canvas, [r, g, b]) => {
 }"""
 BLUE = [0, 114, 178]
 LIGHT_BLUE = [69, 160, 227]
-
-
-@pytest.fixture(scope="session")
-def browser_type_launch_args() -> dict[str, Any]:
-    path = (
-        shutil.which("chromium")
-        or shutil.which("chromium-browser")
-        or shutil.which("google-chrome")
-    )
-    if path is None:
-        pytest.skip("no Chromium on this machine")
-    switches = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
-    return {"executable_path": path, "args": [*switches, "--disable-dev-shm-usage"]}
 
 
 @pytest.fixture
