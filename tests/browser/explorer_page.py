@@ -23,6 +23,13 @@ body { margin: 0; padding: 20px; background: var(--jp-layout-color0);
   --jp-border-color2: #e0e0e0;
   --jp-ui-font-family: system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif;
   --jp-code-font-family: Menlo, Consolas, "DejaVu Sans Mono", monospace; }
+/* what it does to every output */
+a { text-decoration: unset; color: unset; }
+.jp-OutputArea-output pre { border: none; margin: 0; padding: 0; word-break: break-all; }
+.jp-OutputArea-output :is(dl, dt, dd) { display: block; }
+.jp-OutputArea-output dl { width: 100%; overflow: hidden; }
+.jp-OutputArea-output dt { font-weight: bold; float: left; width: 20%; }
+.jp-OutputArea-output dd { float: left; width: 80%; }
 body[data-jp-theme-light="false"] { --jp-layout-color0: #111; --jp-layout-color1: #212121;
   --jp-ui-font-color1: rgba(255,255,255,.87); --jp-border-color2: #424242; color-scheme: dark; }
 """
@@ -69,8 +76,8 @@ def show(page: Page, widget: Explorer, *, dark: bool = False) -> None:
     theme = "false" if dark else "true"
     page.set_content(
         f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>explorer</title>
-<style>{HOST}{asset("lab.css")}{asset("explorer.css")}</style>
-<body data-jp-theme-light="{theme}"><main id="here"></main><script>
+<style>{asset("lab.css")}{asset("explorer.css")}{HOST}</style>
+<body data-jp-theme-light="{theme}"><main id="here" class="jp-OutputArea-output"></main><script>
 const state = {state};
 {MODEL}
 </script><script type="module">
