@@ -6,7 +6,6 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -72,7 +71,7 @@ def as_number(text: str) -> float | None:
     >>> as_number("tensor(6.)"), as_number("1/3") == 1 / 3, as_number("an error")
     (6.0, True, None)
     """
-    text = text.strip().replace("−", "-").replace(" ", "")
+    text = text.strip(" `").replace("−", "-").replace(" ", "")
     if text.startswith("tensor(") and text.endswith(")"):
         text = text[7:-1].split(",")[0]
     try:
@@ -103,18 +102,15 @@ class Revealed:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        facts = f"<div><dt>result</dt><dd>{escape(self.result)}</dd></div>"
+        facts = [("result", self.result)]
         aside = '<span class="muted small">not predicted</span>'
         tone = ""
         if self.predicted:
-            facts += (
-                f"<div><dt>you predicted</dt><dd>{escape(self.predicted)}</dd></div>"
-                f"<div><dt>sure</dt><dd>{self.sure} %</dd></div>"
-            )
+            facts += [("you predicted", self.predicted), ("sure", f"{self.sure} %")]
             tone = {True: "good", False: "bad", None: ""}[self.right]
             word = {True: "right", False: "not this time", None: "compare"}[self.right]
             aside = cards.badge(word, tone)
-        body = f'<dl class="facts">{facts}</dl>'
+        body = cards.facts(facts)
         if self.why:
             body += cards.said(self.why, tone)
         return cards.page(cards.card("prediction", self.key, body, aside=aside))
@@ -177,11 +173,11 @@ def quiz(number: str) -> Quiz:
     )
 
     def keep(change: dict[str, Any]) -> None:
-        for i, tried in enumerate(widget.answers):
-            right = any(lesson.quiz[i].choices[choice].right for choice in tried)
-            if tried:
-                value = {"tries": len(tried), "right": right}
-                memory.note(lesson.number, "quiz", str(i + 1), value)
+        for i, (question, tried) in enumerate(zip(lesson.quiz, widget.answers, strict=False), 1):
+            known = range(len(question.choices))
+            if isinstance(tried, list) and tried and all(n in known for n in tried):
+                right = any(question.choices[n].right for n in tried)
+                memory.note(lesson.number, "quiz", str(i), {"tries": len(tried), "right": right})
 
     widget.observe(keep, names="answers")
     return widget

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -24,6 +25,7 @@ from . import source
 from .content import NUMBERS
 
 TEXTS = Path(__file__).parent / "text"
+CHECKOUT = Path(__file__).parents[2]
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -67,8 +69,11 @@ def execute(book: dict[str, Any], folder: Path) -> dict[str, Any]:
         raise ArgumentError(
             'running notebooks needs nbclient: python -m pip install "minitorch_lab[lab]"'
         ) from error
-    # A lesson's outputs must not depend on what somebody has done before.
+    # A lesson's outputs must not depend on what somebody has done before, nor on the number of
+    # cores; the tests run the notebooks in the same way.
     os.environ["MINITORCH_LAB_PROGRESS"] = "off"
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"
     node = nbformat.reads(json.dumps(book), as_version=4)
     NotebookClient(
         node,
@@ -86,11 +91,35 @@ def execute(book: dict[str, Any], folder: Path) -> dict[str, Any]:
                     "a cell wrote to stderr:\n" + "".join(cell["source"])
                     + "\n" + "".join(output["text"])
                 )  # fmt: skip
+            if "traceback" in output:  # where the package lies on this machine concerns nobody
+                output["traceback"] = [
+                    line.replace(f"{CHECKOUT}{os.sep}", "") for line in output["traceback"]
+                ]
             # A view without its model shows an error in a reopened notebook; without the view,
             # JupyterLab shows the picture that stands beside it.
             output.get("data", {}).pop(WIDGET_VIEW, None)
+    _style_once(done)
     done["metadata"] = book["metadata"]
     return done
+
+
+def _style_once(book: dict[str, Any]) -> None:
+    """Keep each stylesheet at its first place: it holds for the whole page."""
+    seen: set[str] = set()
+
+    def once(match: re.Match[str]) -> str:
+        sheet = match.group()
+        if sheet in seen:
+            return ""
+        seen.add(sheet)
+        return sheet
+
+    for cell in book["cells"]:
+        for output in cell.get("outputs", []):
+            html = output.get("data", {}).get("text/html")
+            if html:
+                text = re.sub(r"<style>.*?</style>", once, "".join(html), flags=re.DOTALL)
+                output["data"]["text/html"] = text.splitlines(keepends=True)
 
 
 def find_sources(folder: Path = TEXTS) -> dict[str, Path]:

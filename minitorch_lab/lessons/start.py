@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
 
+from ..errors import LabError
 from ..graph import mode
 from ..random import manual_seed
 from ..widgets import cards
 from . import content, memory
 from .model import Lesson
 
+PACKAGE = str(Path(__file__).parents[1]) + os.sep
 DEVICE = "cpu"  # the lessons' numbers are the same everywhere because they are made here
 
 
@@ -31,10 +37,9 @@ class Started:
 
     def _repr_html_(self) -> str:
         lesson = self.lesson
-        facts_of = (("mode", self.mode), ("device", self.device), ("seed", lesson.seed))
-        facts = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts_of)
+        facts = [("mode", self.mode), ("device", self.device), ("seed", str(lesson.seed))]
         body = (
-            f'<p class="ask">{cards.rich(lesson.asks)}</p><dl class="facts">{facts}</dl>'
+            f'<p class="ask">{cards.rich(lesson.asks)}</p>{cards.facts(facts)}'
             f'<p class="muted small">{cards.rich(_standing(lesson))}</p>'
         )
         aside = f'<span class="muted small">{lesson.minutes} minutes</span>'
@@ -46,6 +51,38 @@ def _standing(lesson: Lesson) -> str:
     if not done:
         return f"{len(lesson.exercises)} exercises at the end, with hints."
     return f"{len(done)} of {len(lesson.exercises)} exercises solved: {', '.join(done)}."
+
+
+def _short_tracebacks() -> None:
+    """In a notebook, end the traceback of a LabError at the learner's line.
+
+    Its message says what is wrong; the engine's own lines below that would hide it. Other errors
+    keep all their lines.
+    """
+    try:
+        from IPython.core.getipython import get_ipython
+    except ImportError:
+        return
+    shell = get_ipython()
+    if shell is not None:
+        shell.set_custom_exc((LabError,), _show_short)
+
+
+def _show_short(
+    shell: Any,
+    kind: type[BaseException],
+    error: BaseException,
+    trace: TracebackType | None,
+    tb_offset: int | None = None,
+) -> None:
+    step, last = trace, None
+    while step is not None:
+        if not step.tb_frame.f_code.co_filename.startswith(PACKAGE):
+            last = step
+        step = step.tb_next
+    if last is not None:
+        last.tb_next = None
+    shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
 
 
 def start(number: str) -> Started:
@@ -62,6 +99,7 @@ def start(number: str) -> Started:
     # Notes of other packages about their own future would stand between a learner and the lesson.
     for kind in (DeprecationWarning, PendingDeprecationWarning, FutureWarning):
         warnings.simplefilter("ignore", kind)
+    _short_tracebacks()
     mode("eager")
     manual_seed(lesson.seed)
     memory.begin(lesson.number)

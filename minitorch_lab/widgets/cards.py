@@ -56,6 +56,15 @@ def said(text: str, tone: str = "", *, bold: bool = False) -> str:
     return f'<p class="said {tone}">{inner}</p>'
 
 
+def facts(pairs: Sequence[tuple[str, str]]) -> str:
+    """Names with their values, in a row."""
+    items = "".join(
+        f'<span><span class="muted">{escape(name)}</span> <code>{escape(value)}</code></span>'
+        for name, value in pairs
+    )
+    return f'<p class="facts">{items}</p>'
+
+
 def badge(text: str, tone: str = "") -> str:
     """A small label."""
     return f'<span class="badge {tone}">{escape(text)}</span>'

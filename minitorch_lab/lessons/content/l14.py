@@ -27,7 +27,7 @@ LESSON = Lesson(
     next=None,
     predictions={
         "14.p1": Prediction(
-            question="The network has random weights and has seen nothing. "
+            question="A network has random weights and has seen nothing. "
             "How many of ten images does it name right?",
             choices=("none", "about one", "about five"),
             why="Ten digits, and a guess that knows nothing: about one in ten is right. "

@@ -123,7 +123,7 @@ function predict(model, el) {
   const prompt = h("p", { class: "ask", id: `lab-ask-p${id}` }, ...rich(model.get("question")));
   const status = h("p", { class: "said", role: "status" });
   const sure = model.get("sure");
-  const said = h("output", {}, `${sure} %`);
+  const said = h("output", { "aria-hidden": "true" }, `${sure} %`);
   const slider = h("input", { type: "range", min: "0", max: "100", step: "10", value: String(sure) });
   const fill = () => {
     slider.style.setProperty("--at", `${slider.value}%`);
