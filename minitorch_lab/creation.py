@@ -35,7 +35,9 @@ def _shape(size: tuple[Any, ...]) -> tuple[int, ...]:
     return shape
 
 
-def zeros(*size: Any, dtype: DType | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def zeros(
+    *size: Any, dtype: DType | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """A tensor of zeros.
 
     >>> zeros(2)
@@ -44,22 +46,31 @@ def zeros(*size: Any, dtype: DType | None = None, device: Any = None, requires_g
     return _made(np.zeros(_shape(size), _np(dtype)), device, requires_grad)
 
 
-def ones(*size: Any, dtype: DType | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def ones(
+    *size: Any, dtype: DType | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """A tensor of ones."""
     return _made(np.ones(_shape(size), _np(dtype)), device, requires_grad)
 
 
-def empty(*size: Any, dtype: DType | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def empty(
+    *size: Any, dtype: DType | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """A tensor to be filled; it holds zeros until then, so that nothing differs by chance."""
     return zeros(*size, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
 def full(
-    size: Any, fill_value: Any, *, dtype: DType | None = None, device: Any = None, requires_grad: bool = False
+    size: Any,
+    fill_value: Any,
+    *,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """A tensor of one number: int64 for an int, the default float for a float."""
     if dtype is None and isinstance(fill_value, int):
-        dtype = dtypes.bool if isinstance(fill_value, bool) else dtypes.int64
+        dtype = dtypes.bool_ if isinstance(fill_value, bool) else dtypes.int64
     shape = _shape(tuple(size) if isinstance(size, (tuple, list)) else (size,))
     return _made(np.full(shape, fill_value, _np(dtype)), device, requires_grad)
 
@@ -83,7 +94,9 @@ def ones_like(input: Tensor, *, dtype: DType | None = None, device: Any = None) 
     return ones(tuple(input.shape), **_like(input, dtype, device))
 
 
-def full_like(input: Tensor, fill_value: Any, *, dtype: DType | None = None, device: Any = None) -> Tensor:
+def full_like(
+    input: Tensor, fill_value: Any, *, dtype: DType | None = None, device: Any = None
+) -> Tensor:
     """One number in the shape, dtype and device of ``input``."""
     return full(tuple(input.shape), fill_value, **_like(input, dtype, device))
 
@@ -93,8 +106,10 @@ def eye(n: int, m: int | None = None, *, dtype: DType | None = None, device: Any
     return _made(np.eye(n, m, dtype=_np(dtype)), device, False)
 
 
-def arange(*bounds: Any, dtype: DType | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """Numbers from start to before end, a step apart: ``arange(end)``, ``arange(start, end, step)``.
+def arange(
+    *bounds: Any, dtype: DType | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """Numbers from start to before end: ``arange(end)``, ``arange(start, end, step)``.
 
     >>> arange(3)
     tensor([0, 1, 2])
@@ -111,7 +126,9 @@ def arange(*bounds: Any, dtype: DType | None = None, device: Any = None, require
     return _made(wide.astype(_np(dtype)), device, requires_grad)
 
 
-def linspace(start: float, end: float, steps: int, *, dtype: DType | None = None, device: Any = None) -> Tensor:
+def linspace(
+    start: float, end: float, steps: int, *, dtype: DType | None = None, device: Any = None
+) -> Tensor:
     """``steps`` numbers from start to end, both included, equally far apart."""
     return _made(np.linspace(start, end, steps).astype(_np(dtype)), device, False)
 

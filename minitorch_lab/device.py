@@ -108,7 +108,7 @@ def why_no_cuda() -> str | None:
         )
     try:
         cupy: Any = importlib.import_module("cupy")
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  whatever it is, it is the reason
         return f"CuPy is installed but cannot be imported: {_first_line(error)}"
     try:
         if not cupy.is_available():
@@ -116,7 +116,7 @@ def why_no_cuda() -> str | None:
         probe = cupy.arange(4, dtype=cupy.float32) + 1
         cupy.cuda.get_current_stream().synchronize()
         float(probe.sum())
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  whatever it is, it is the reason
         return f"CuPy is installed but a first kernel failed: {_first_line(error)}"
     register(cupy.ndarray, cupy, CUDA)
     return None

@@ -38,17 +38,17 @@ class DType:
         return (dtype_of, (self.name,))
 
 
-bool = DType("bool", BOOL)
+bool_ = DType("bool", BOOL)
 uint8 = DType("uint8", INT)
 int8 = DType("int8", INT)
 int16 = short = DType("int16", INT)
-int32 = int = DType("int32", INT)
+int32 = DType("int32", INT)
 int64 = long = DType("int64", INT)
 float16 = half = DType("float16", FLOAT)
-float32 = float = DType("float32", FLOAT)
+float32 = DType("float32", FLOAT)
 float64 = double = DType("float64", FLOAT)
 
-ALL = (bool, uint8, int8, int16, int32, int64, float16, float32, float64)
+ALL = (bool_, uint8, int8, int16, int32, int64, float16, float32, float64)
 _BY_NP = {dtype.np: dtype for dtype in ALL}
 _default = float32
 
@@ -104,7 +104,7 @@ def number_dtype(number: Any, like: np.dtype[Any]) -> np.dtype[Any]:
     return _default.np
 
 
-def promote(a: np.dtype[Any], b: np.dtype[Any], a_ndim: Any = 1, b_ndim: Any = 1) -> np.dtype[Any]:
+def promote(a: np.dtype[Any], b: np.dtype[Any], a_ndim: int = 1, b_ndim: int = 1) -> np.dtype[Any]:
     """The dtype of ``a op b`` for tensors: a 0-d tensor gives way unless its kind is higher.
 
     >>> import numpy as np
@@ -125,7 +125,7 @@ def promote(a: np.dtype[Any], b: np.dtype[Any], a_ndim: Any = 1, b_ndim: Any = 1
     return np.promote_types(a, b)
 
 
-_PYTHON_BOOL, _PYTHON_INT = type(True), type(1)
+_PYTHON_BOOL, _PYTHON_INT = bool, int
 
 
 def is_float(dtype: np.dtype[Any]) -> Any:

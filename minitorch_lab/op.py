@@ -104,6 +104,7 @@ class Draw:
     high: float = 1.0
 
     def __call__(self, rng: np.random.Generator, dtype: Any = np.float64) -> Any:
+        """Draw the input."""
         if self.kind == "normal":
             return np.asarray(rng.normal(size=self.shape), dtype)
         if self.kind == "uniform":
@@ -194,6 +195,7 @@ class Op:
         self.on_numpy = None if self.ufunc is None else getattr(np, self.ufunc)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Apply the op: the current interpreter says what that means."""
         if self.bind is not None:
             args, kwargs = self.bind(*args, **kwargs)
         return INTERPRETER.get(_ordinary).apply(self, args, kwargs)

@@ -228,7 +228,7 @@ def walk(
             if x.__class__ in NUMBERS:
                 continue
             if x.version[0] > time:
-                if i in op.saved or op.variadic and op.saved:
+                if i in op.saved or (op.variadic and op.saved):
                     raise GradError(overwritten_message(node, i, x))
                 x = at_time(x, time)
             if not x.requires_grad:
@@ -237,7 +237,7 @@ def walk(
             if rule is None:
                 continue
             gx = rule(g, y, *values, **attrs)
-            value = values[i]
+            value: Any = values[i]
             if gx.shape != value.shape:
                 gx = undo_broadcast(gx, value.shape, reduce_sum, reshape)
             if gx.dtype != value.dtype:
@@ -318,11 +318,13 @@ def overwritten_message(node: Node, index: int, x: Any) -> str:
     change = x.node
     by = f"  changed by: {made_by(change)}\n" if change is not None and change.id > node.id else ""
     return (
-        f"backward(): {node.op.name} needs its {name}, which was changed in place after it was used\n"
+        f"backward(): {node.op.name} needs its {name}, "
+        "which was changed in place after it was used\n"
         f"  needed by: {made_by(node)}\n"
         f"{by}"
         f"  expected {name} {tuple(x.shape)} as it was then\n"
-        "  use the form without the underscore (x = x + 1 for x += 1 or x.add_(1)), or .clone() first"
+        "  use the form without the underscore (x = x + 1 for x += 1 or x.add_(1)), "
+        "or .clone() first"
     )
 
 
@@ -345,4 +347,3 @@ def not_scalar_message(tensor: Any) -> str:
         "  expected one number, such as a loss: shape ()\n"
         "  reduce it with .sum() or .mean(), or pass backward(gradient=...) of the same shape"
     )
-

@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import wraps
 from types import EllipsisType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from . import device as devices
 from . import dtypes
-from .device import NAMESPACES, Device
+from .device import NAMESPACES, Device, device_of, move, namespace_for, namespace_of, to_host
 from .dtypes import DType
 from .errors import (
     ArgumentError,
@@ -39,9 +38,8 @@ from .op import (
     set_ordinary,
 )
 from .op import op as new_op
-from .ops import FUNCTIONS, IN_PLACE, NOT_METHODS
+from .ops import FUNCTIONS, IN_PLACE, NOT_METHODS, indexing, linalg, movement, reduce
 from .ops import elementwise as e
-from .ops import indexing, linalg, movement, reduce
 from .ops.rules import per_entry
 from .printing import tensor_text
 from .tape import (
@@ -114,6 +112,25 @@ class Tensor:
         self.version = [0]
         self.requires_grad = requires_grad
 
+    if TYPE_CHECKING:  # the table adds operators and methods, at the end of this file
+        __add__: Callable[[Tensor, Any], Tensor]
+        __radd__: Callable[[Tensor, Any], Tensor]
+        __sub__: Callable[[Tensor, Any], Tensor]
+        __rsub__: Callable[[Tensor, Any], Tensor]
+        __mul__: Callable[[Tensor, Any], Tensor]
+        __rmul__: Callable[[Tensor, Any], Tensor]
+        __truediv__: Callable[[Tensor, Any], Tensor]
+        __rtruediv__: Callable[[Tensor, Any], Tensor]
+        __pow__: Callable[[Tensor, Any], Tensor]
+        __rpow__: Callable[[Tensor, Any], Tensor]
+        __matmul__: Callable[[Tensor, Any], Tensor]
+        __rmatmul__: Callable[[Tensor, Any], Tensor]
+        __neg__: Callable[[Tensor], Tensor]
+        __abs__: Callable[[Tensor], Tensor]
+        __invert__: Callable[[Tensor], Tensor]
+
+        def __getattr__(self, name: str) -> Any: ...
+
     # What it is ----------------------------------------------------------------------------
 
     @property
@@ -146,7 +163,7 @@ class Tensor:
     @property
     def device(self) -> Device:
         """Where the entries are."""
-        return devices.device_of(self.array)
+        return device_of(self.array)
 
     @property
     def spec(self) -> Spec:
@@ -281,7 +298,7 @@ class Tensor:
         return bool((self == value).any())
 
     def __repr__(self) -> str:
-        array = devices.to_host(self.array)
+        array = to_host(self.array)
         suffixes = []
         if self.is_cuda:
             suffixes.append(f"device='{self.device}'")
@@ -393,7 +410,7 @@ class Tensor:
 
     def bool(self) -> Tensor:
         """The tensor as bool: whether each entry is not 0."""
-        return self.to(dtype=dtypes.bool)
+        return self.to(dtype=dtypes.bool_)
 
     # Shape helpers that take other tensors -------------------------------------------------
 
@@ -439,7 +456,9 @@ class Tensor:
 
     def copy_(self, source: Any) -> Tensor:
         """Overwrite the entries with those of ``source``, which may broadcast."""
-        source = source if source.__class__ in NUMBERS or isinstance(source, Tensor) else tensor(source)
+        source = (
+            source if source.__class__ in NUMBERS or isinstance(source, Tensor) else tensor(source)
+        )
         return current().update(e.copy, self, (self, source), {})
 
     def fill_(self, value: Any) -> Tensor:
@@ -509,7 +528,7 @@ def _parse_index(x: Tensor, index: Any) -> tuple[tuple[Any, ...], tuple[Tensor, 
             template.append(int(part))
         else:
             k = part if isinstance(part, Tensor) else _index_tensor(part, x.device)
-            if k.dtype is dtypes.bool:
+            if k.dtype is dtypes.bool_:
                 _refuse_trace("indexing with a bool tensor", "use where(mask, x, 0)")
                 at = len([p for p in template if p is not None])
                 if tuple(k.shape) != tuple(x.shape[at : at + k.ndim]):
@@ -517,7 +536,7 @@ def _parse_index(x: Tensor, index: Any) -> tuple[tuple[Any, ...], tuple[Tensor, 
                         f"a bool index of shape {tuple(k.shape)} does not fit {tuple(x.shape)}\n"
                         f"  expected {tuple(x.shape[at : at + k.ndim])}"
                     )
-                for found in devices.namespace_of(k.array).nonzero(k.array):
+                for found in namespace_of(k.array).nonzero(k.array):
                     template.append(indexing.PLACE)
                     tensors.append(make(found))
             else:
@@ -541,10 +560,12 @@ def _index_tensor(part: Any, device: Device) -> Tensor:
     except ValueError:
         array = np.asarray(None)
     if array.dtype.kind not in "iub" and array.size:
-        raise IndexingError(f"an index is an int, a slice, or a tensor of ints; got {describe(part)}")
+        raise IndexingError(
+            f"an index is an int, a slice, or a tensor of ints; got {describe(part)}"
+        )
     if not array.size:
         array = array.astype("int64")
-    return make(devices.move(array, device))
+    return make(move(array, device))
 
 
 # Making tensors ----------------------------------------------------------------------------
@@ -575,7 +596,7 @@ def tensor(
     if array.dtype != target:
         array = array.astype(target)
     if device is not None:
-        array = devices.move(array, Device(device))
+        array = move(array, Device(device))
     if requires_grad:
         _need_float(array.dtype)
     out: Tensor = current().constant(array)
@@ -603,7 +624,9 @@ def _from_python(data: Any) -> np.ndarray[Any, Any]:
 
 
 def _holds_tensor(data: Any) -> bool:
-    return any(isinstance(v, Tensor) or (isinstance(v, (list, tuple)) and _holds_tensor(v)) for v in data)
+    return any(
+        isinstance(v, Tensor) or (isinstance(v, (list, tuple)) and _holds_tensor(v)) for v in data
+    )
 
 
 def _unwrap(data: Any) -> Any:
@@ -679,7 +702,7 @@ class Record:
                 out = op.on_numpy(*arrays)
             else:
                 out = op.forward(NAMESPACES.get(kind, np), *arrays, **attrs)  # type: ignore[arg-type]
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  retold in the learner's words
             raise explain(op, inputs, attrs, error) from (
                 None if isinstance(error, (Mismatch, LabError)) else error
             )
@@ -724,7 +747,7 @@ class Record:
                 specs = [x.spec if isinstance(x, Tensor) else x for x in inputs]
                 check_result(op, target.spec, infer(op, specs, attrs))
                 target.array[...] = op.forward(xp, *arrays, **attrs)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  retold in the learner's words
             raise explain(op, inputs, attrs, error, target) from (
                 None if isinstance(error, (Mismatch, LabError)) else error
             )
@@ -749,10 +772,9 @@ class Record:
         """A tensor on another device; its gradient comes back to the device of ``x``."""
         if x.device == device:
             return x
-        moved = devices.move(x.array, device)
+        moved = move(x.array, device)
         if x.requires_grad and self.recording:
-            out = _transfer(x, device=str(device))
-            return out
+            return _transfer(x, device=str(device))
         return make(moved)
 
     def with_grad(self, recording: bool) -> Record:
@@ -929,14 +951,16 @@ def check_in_place(op: Op, target: Tensor) -> None:
     if target.requires_grad and target.node is None:
         raise GradError(
             f"{op.name}_: a leaf that requires grad cannot be changed in place\n"
-            f"  tensor  {target.spec}  {origin(target)}".rstrip() + "\n"
+            f"  tensor  {target.spec}  {origin(target)}".rstrip()
+            + "\n"
             "  expected a change outside the graph\n"
             "  put the update under `with lab.no_grad():`"
         )
     if target.array.base is not None and target.node is not None and target.node.op.view:
         raise GradError(
             f"{op.name}_: this tensor is a view of another one\n"
-            f"  tensor  {target.spec}  {origin(target)}".rstrip() + "\n"
+            f"  tensor  {target.spec}  {origin(target)}".rstrip()
+            + "\n"
             "  expected a tensor with its own memory\n"
             "  change the tensor that it was taken from, or .clone() it first"
         )
@@ -968,7 +992,7 @@ def start_gradient(root: Tensor, gradient: Tensor | None) -> Tensor:
     if gradient is None:
         if spec.size != 1:
             raise GradError(not_scalar_message(root))
-        xp = devices.namespace_for(Device(spec.device))
+        xp = namespace_for(Device(spec.device))
         out: Tensor = current().constant(xp.ones(spec.shape, spec.dtype))
         return out
     if not isinstance(gradient, Tensor):
@@ -996,7 +1020,7 @@ def _accumulate(found: list[tuple[Tensor, Any, bool]]) -> None:
 
 
 def _copied(array: Any) -> Any:
-    return array.copy() if array.__class__ in NAMESPACES else np.asarray(array)
+    return array.copy() if type(array) in NAMESPACES else np.asarray(array)
 
 
 RECORD = Record()
@@ -1042,13 +1066,17 @@ class no_grad:
     def __enter__(self) -> None:
         now = current()
         self._tokens.append(
-            INTERPRETER.set(NO_GRAD if now is RECORD and not self._mode else now.with_grad(self._mode))
+            INTERPRETER.set(
+                NO_GRAD if now is RECORD and not self._mode else now.with_grad(self._mode)
+            )
         )
 
     def __exit__(self, *error: object) -> None:
         INTERPRETER.reset(self._tokens.pop())
 
     def __call__(self, function: F) -> F:
+        """The function, run in this mode."""
+
         @wraps(function)
         def inside(*args: Any, **kwargs: Any) -> Any:
             with type(self)():
@@ -1085,11 +1113,13 @@ def _transfer_shape(x: Spec, device: str) -> Spec:
     return Spec(x.shape, x.dtype, Device(device).type)
 
 
-_transfer = new_op(
+_transfer: Op = new_op(
     "to_device",
     "The same entries on another device.",
-    forward=lambda xp, input, device: devices.move(input, Device(device)),
-    vjp=lambda g, y, x, device: _transfer(g, device=str(devices.device_of(x) if not isinstance(x, Tensor) else x.device)),
+    forward=lambda xp, input, device: move(input, Device(device)),
+    vjp=lambda g, y, x, device: _transfer(
+        g, device=str(device_of(x) if not isinstance(x, Tensor) else x.device)
+    ),
     shape=_transfer_shape,
     formula=(r"y = x", r"\bar x = \bar y"),
     cost=per_entry(0),
@@ -1108,10 +1138,10 @@ def _method(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     return method
 
 
-def _in_place(name: str, op: Op) -> Callable[..., Any]:
+def _in_place(name: str, op: Any) -> Callable[..., Any]:
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         inputs, attrs = op.bind(self, *args, **kwargs) if op.bind else ((self, *args), kwargs)
-        return current().update(op, self, inputs, attrs)  # type: ignore[no-any-return]
+        return current().update(op, self, inputs, attrs)
 
     method.__name__ = name
     method.__doc__ = f"{op.doc} In place: the tensor itself changes."
@@ -1158,10 +1188,13 @@ def _neg(self: Tensor) -> Any:
     return e.neg(self)
 
 
-Tensor.__matmul__ = _matmul  # type: ignore[attr-defined]
-Tensor.__rmatmul__ = lambda self, other: linalg.matmul(other, self)  # type: ignore[attr-defined]
-Tensor.__neg__ = _neg  # type: ignore[attr-defined]
-Tensor.__abs__ = lambda self: e.abs(self)  # type: ignore[attr-defined]
-Tensor.__invert__ = lambda self: e.logical_not(self)  # type: ignore[attr-defined]
-Tensor.__and__ = lambda self, other: e.logical_and(self, other)  # type: ignore[attr-defined]
-Tensor.__or__ = lambda self, other: e.logical_or(self, other)  # type: ignore[attr-defined]
+for _name, _unary in {
+    "matmul": _matmul,
+    "rmatmul": lambda self, other: linalg.matmul(other, self),
+    "neg": _neg,
+    "abs": lambda self: e.abs(self),
+    "invert": lambda self: e.logical_not(self),
+    "and": lambda self, other: e.logical_and(self, other),
+    "or": lambda self, other: e.logical_or(self, other),
+}.items():
+    setattr(Tensor, f"__{_name}__", _unary)

@@ -16,9 +16,7 @@ from minitorch_lab.graph.trace import trace
 
 def training(seed: int = 0, dropout: float = 0.0) -> tuple[Any, Any, Any, Any, Any]:
     lab.manual_seed(seed)
-    model = nn.Sequential(
-        nn.Linear(8, 16), nn.ReLU(), nn.Dropout(dropout), nn.Linear(16, 4)
-    )
+    model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Dropout(dropout), nn.Linear(16, 4))
     optimizer = optim.Adam(model.parameters(), lr=0.01)
     x, y = lab.randn(12, 8), lab.randint(0, 4, (12,))
 
@@ -107,7 +105,7 @@ def test_a_closure_variable_is_guarded() -> None:
 
 
 def test_python_arguments_make_their_own_graphs() -> None:
-    f = lab.compile(lambda x, n, flag=False: -x**n if flag else x**n)
+    f = lab.compile(lambda x, n, flag=False: -(x**n) if flag else x**n)
     x = lab.tensor([2.0])
     assert [f(x, 2).item(), f(x, 3).item(), f(x, 3, flag=True).item()] == [4, 8, -8]
     assert f.traces == 3
@@ -251,9 +249,7 @@ def test_two_threads_share_a_compiled_function() -> None:
     wrong: list[Any] = []
 
     def work() -> None:
-        for i in range(200):
-            if f(inputs[i % 4]).item() != expected[i % 4]:
-                wrong.append(i)
+        wrong.extend(i for i in range(200) if f(inputs[i % 4]).item() != expected[i % 4])
 
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:
@@ -346,7 +342,9 @@ def test_dead_code_goes_and_draws_stay() -> None:
 
 
 def test_lower_takes_apart_and_shares() -> None:
-    graph = traced(lambda x, t: nn.functional.cross_entropy(x, t), lab.ones(2, 3), lab.tensor([0, 1]))
+    graph = traced(
+        lambda x, t: nn.functional.cross_entropy(x, t), lab.ones(2, 3), lab.tensor([0, 1])
+    )
     names = ops_of(lower(graph))
     assert "cross_entropy" not in names
     assert "log_softmax" not in names

@@ -185,9 +185,7 @@ def test_training_on_the_device_gives_the_same_numbers(mode: str) -> None:
 # Elementwise ops on every kind of shape -----------------------------------------------------
 
 ONE = [
-    op
-    for op in OPS.values()
-    if op.promotes is None and len(op.arguments) == 1 and not op.variadic
+    op for op in OPS.values() if op.promotes is None and len(op.arguments) == 1 and not op.variadic
 ]
 TWO = [op for op in OPS.values() if op.promotes is None and op.arguments == ("input", "other")]
 

@@ -52,9 +52,7 @@ def gradcheck(
         with no_grad():
             now = func(*args)
         now = (now,) if isinstance(now, Tensor) else tuple(now)
-        return float(
-            sum(np.sum(y.array * d.array) for y, d in zip(now, directions, strict=True))
-        )
+        return float(sum(np.sum(y.array * d.array) for y, d in zip(now, directions, strict=True)))
 
     for i, found in zip(wanted, analytic, strict=True):
         array = args[i].array

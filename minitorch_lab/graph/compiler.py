@@ -89,6 +89,7 @@ class Compiled:
         update_wrapper(self, function)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the graph for these arguments; trace it first where none fits."""
         interpreter = current()
         if interpreter.tracing or interpreter.always:  # inside another trace: part of its graph
             return self.function(*args, **kwargs)
@@ -129,7 +130,7 @@ class Compiled:
                     break
             try:
                 results = plan.run(*[x.array for x in leaves])
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  retold in the learner's words
                 raise _explain(entry, leaves, error) from None
             if entry.updated:
                 now = tick()
@@ -137,7 +138,9 @@ class Compiled:
                     tensor.version[0] = now
             n = entry.outputs
             for tensor, array in zip(entry.grads, results[n:], strict=True):
-                tensor._grad = make(array if array.__class__ is not np.generic else np.asarray(array))
+                tensor._grad = make(
+                    array if array.__class__ is not np.generic else np.asarray(array)
+                )
             for tensor in entry.cleared:
                 tensor._grad = None
         if entry.one and not (entry.differentiable and recording):
@@ -187,7 +190,7 @@ def _explain(entry: Entry, leaves: list[Any], error: Exception) -> Exception:
             inputs = [values[x.id] if isinstance(x, Var) else x for x in e.inputs]
             try:
                 values[e.out.id] = COMPUTE.apply(e.op, tuple(inputs), e.attrs)
-            except Exception as found:
+            except Exception as found:  # noqa: BLE001  retold in the learner's words
                 return explain(e.op, e.tensors or e.inputs, e.attrs, found)
     finally:
         random.set_rng_state(state)
@@ -230,10 +233,10 @@ def _other(x: Any, key: list[Any], leaves: list[Any]) -> bool:
         return True
     if isinstance(x, (list, tuple)):
         key.append((type(x), len(x)))
-        return all([_other(v, key, leaves) for v in x])
+        return all([_other(v, key, leaves) for v in x])  # noqa: C419  every leaf is collected
     if isinstance(x, dict):
         key.append((dict, tuple(x)))
-        return all([_other(v, key, leaves) for v in x.values()])
+        return all([_other(v, key, leaves) for v in x.values()])  # noqa: C419
     key.append((type(x), x if isinstance(x, PLAIN) else id(x)))
     try:
         hash(key[-1])
@@ -254,9 +257,8 @@ def _names_guard(function: Callable[..., Any]) -> tuple[Guard, ...]:
     space = function.__globals__
     for name in _names(code):
         value = space.get(name)
-        if isinstance(value, (Tensor, *PLAIN)) or hasattr(value, "forward"):
-            if value is not None:
-                guards.append(Guard(space, name, value, name))
+        if value is not None and (isinstance(value, (Tensor, *PLAIN)) or hasattr(value, "forward")):
+            guards.append(Guard(space, name, value, name))
     cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
     for name, cell in cells.items():
         guards.append(Guard(_Cell(cell), name, _content(cell), name))
@@ -398,7 +400,10 @@ class ModeSwitch(str):
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
     ) -> None:
         _Mode.name = self.before
 
@@ -443,6 +448,7 @@ class Function(Compiled):
     """A function that follows ``lab.mode()``."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run op by op or as a graph, as the mode says."""
         if _Mode.name == "graph":
             return super().__call__(*args, **kwargs)
         return self.function(*args, **kwargs)

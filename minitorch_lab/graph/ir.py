@@ -155,9 +155,8 @@ def text(graph: Graph, lines: bool = True) -> str:
     """
     head = ", ".join(f"{v}: {v.spec}" for v in graph.inputs if v.kind == "input")
     out = [f"graph {graph.name}({head}):"]
-    for v in graph.inputs:
-        if v.kind != "input":
-            out.append(f"  {v} = {v.kind} {v.name or '?'}  {v.spec}")
+    captured = [v for v in graph.inputs if v.kind != "input"]
+    out += [f"  {v} = {v.kind} {v.name or '?'}  {v.spec}" for v in captured]
     for v, array in graph.constants:
         shown = f" {array.item():.6g}" if array.size == 1 else ""
         out.append(f"  {v} = const{shown}  {v.spec}")

@@ -18,7 +18,7 @@ import numpy as np
 from .. import dtypes
 from ..device import Device, device_of
 from ..errors import KindError, LabError, TraceError, describe
-from ..op import OPS, INTERPRETER, Attrs, Mismatch, Op, Spec, common_dtype, infer
+from ..op import INTERPRETER, OPS, Attrs, Mismatch, Op, Spec, common_dtype, infer
 from ..ops import elementwise as e
 from ..tape import NUMBERS, SCOPE, Node, Settings, caller, locate, tick, walk
 from ..tensor import (
@@ -45,16 +45,11 @@ class Symbol(Tensor):
     var: Var
 
     @property
-    def array(self) -> Any:  # type: ignore[override]
+    def array(self) -> Any:
         """There is none while tracing."""
         if self.trace.open:
             refuse("reading a value", "return the tensor and read it outside")
-        raise TraceError(
-            "this tensor belongs to a graph that was traced before: it has no value\n"
-            f"  tensor  {self.var.spec}\n"
-            "  expected a tensor that the compiled function returned\n"
-            "  return it from the function instead of keeping it in a variable outside"
-        )
+        raise TraceError(outlived_message(self.var))
 
     @property
     def shape(self) -> Size:
@@ -76,8 +71,8 @@ class Symbol(Tensor):
         """Shape, dtype and device in one."""
         return self.var.spec
 
-    @property
-    def data(self) -> Tensor:  # type: ignore[override]
+    @property  # type: ignore[misc]
+    def data(self) -> Tensor:
         """The same value without history."""
         return self.detach()
 
@@ -99,6 +94,16 @@ class Symbol(Tensor):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         return self.clone()
+
+
+def outlived_message(var: Var) -> str:
+    """A symbol that was kept when its trace ended."""
+    return (
+        "this tensor belongs to a graph that was traced before: it has no value\n"
+        f"  tensor  {var.spec}\n"
+        "  expected a tensor that the compiled function returned\n"
+        "  return it from the function instead of keeping it in a variable outside"
+    )
 
 
 def refuse(what: str, remedy: str) -> NoReturn:
@@ -309,7 +314,8 @@ class Trace:
         """The variable of a symbol or of a real tensor."""
         if isinstance(x, Symbol):
             if x.trace is not self.builder:
-                x.trace.open or x.array  # the message of a tensor that outlived its trace
+                if not x.trace.open:
+                    raise TraceError(outlived_message(x.var))
                 raise TraceError("a tensor of another trace was used in this one")
             return x.var
         return self.builder.capture(x)
@@ -317,8 +323,8 @@ class Trace:
     def apply(self, op: Op, inputs: tuple[Any, ...], attrs: Attrs) -> Symbol:
         """Append ``op`` to the graph."""
         inputs = _numbers(op, inputs, attrs)
-        args = [x if x.__class__ in NUMBERS else self.var_of(x) for x in inputs]
-        specs = [x.spec if isinstance(x, Var) else x for x in args]
+        args: list[Any] = [x if x.__class__ in NUMBERS else self.var_of(x) for x in inputs]
+        specs: list[Any] = [x.spec if isinstance(x, Var) else x for x in args]
         try:
             spec = infer(op, specs, attrs)
         except (Mismatch, LabError) as error:
@@ -329,8 +335,10 @@ class Trace:
             self._convert(op, args, specs)
         var = self.builder.emit(op, tuple(args), attrs, spec, inputs)
         out = self.symbol(var)
-        if self.recording and op.differentiable and any(
-            isinstance(x, Tensor) and x.requires_grad for x in inputs
+        if (
+            self.recording
+            and op.differentiable
+            and any(isinstance(x, Tensor) and x.requires_grad for x in inputs)
         ):
             out.requires_grad = True
             out.node = record(op, inputs, attrs, var)
@@ -541,7 +549,11 @@ def trace(
 
 
 def finish(
-    interpreter: Trace, outputs: list[Any], rebuild: Callable[[list[Any]], Any], symbols: list[Any], names: list[str]
+    interpreter: Trace,
+    outputs: list[Any],
+    rebuild: Callable[[list[Any]], Any],
+    symbols: list[Any],
+    names: list[str],
 ) -> Traced:
     """Close the builder: outputs, updates, gradients and guards."""
     builder = interpreter.builder
@@ -558,8 +570,8 @@ def finish(
     for key, (entry, tensor) in builder.updated.items():
         updates.append((entry, builder.value[key]))
         targets.append(Captured(tensor))
-    for key, (owner, name) in builder.written.items():
-        value = builder.numbers[key]
+    for place, (owner, name) in builder.written.items():
+        value = builder.numbers[place]
         if not isinstance(value, Symbol):
             value = interpreter.symbol(builder.constant(np.asarray(float(value))))
         updates.append((Var(-1, value.var.spec, name, "state"), value.var))

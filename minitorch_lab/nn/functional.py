@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import ArgumentError
-from ..ops import elementwise, linalg, movement, nn, random, reduce
+from ..ops import elementwise, indexing, linalg, movement, nn, random, reduce
 from ..tensor import Tensor
 
 relu = elementwise.relu
@@ -25,9 +25,7 @@ def _reduction(name: str, reduction: str, loss: Any) -> Any:
         return reduce.sum(loss)
     if reduction == "none":
         return loss
-    raise ArgumentError(
-        f"{name}: reduction={reduction!r}\n  expected 'mean', 'sum' or 'none'"
-    )
+    raise ArgumentError(f"{name}: reduction={reduction!r}\n  expected 'mean', 'sum' or 'none'")
 
 
 def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
@@ -37,8 +35,8 @@ def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     error: (N, 1) against (N,) would compare every pair.
     """
     if reduction == "mean":
-        return nn.mse_loss(input, target)  # type: ignore[no-any-return]
-    return _reduction("mse_loss", reduction, elementwise.square(input - target))  # type: ignore[no-any-return]
+        return nn.mse_loss(input, target)
+    return _reduction("mse_loss", reduction, elementwise.square(input - target))
 
 
 def cross_entropy(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
@@ -48,9 +46,9 @@ def cross_entropy(input: Tensor, target: Tensor, reduction: str = "mean") -> Ten
     int64 class numbers.
     """
     if reduction == "mean":
-        return nn.cross_entropy_op(input, target)  # type: ignore[no-any-return]
-    from_rows = nn.gather(reduce.log_softmax(input, 1), 1, movement.unsqueeze(target, 1))
-    return _reduction("cross_entropy", reduction, -movement.squeeze(from_rows, 1))  # type: ignore[no-any-return]
+        return nn.cross_entropy_op(input, target)
+    from_rows = indexing.gather(reduce.log_softmax(input, 1), 1, movement.unsqueeze(target, 1))
+    return _reduction("cross_entropy", reduction, -movement.squeeze(from_rows, 1))
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
@@ -58,7 +56,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     check_probability(p)
     if not training or p == 0:
         return input
-    return random.dropout(input, p)  # type: ignore[no-any-return]
+    return random.dropout(input, p)
 
 
 def check_probability(p: float) -> None:

@@ -32,7 +32,12 @@ class Linear(Module):
     """
 
     def __init__(
-        self, in_features: int, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         super().__init__()
         self.in_features = _count("in_features", in_features)
@@ -53,7 +58,7 @@ class Linear(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Apply the layer to ``(..., in_features)``."""
-        return F.linear(input, self.weight, self.bias)  # type: ignore[no-any-return]
+        return F.linear(input, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         """The settings."""
@@ -110,7 +115,7 @@ class Conv2d(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Apply the layer to ``(N, in_channels, H, W)``."""
-        return F.conv2d(  # type: ignore[no-any-return]
+        return F.conv2d(
             input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
         )
 
@@ -148,9 +153,7 @@ class MaxPool2d(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Apply the layer to ``(N, C, H, W)``."""
-        return F.max_pool2d(  # type: ignore[no-any-return]
-            input, self.kernel_size, self.stride, self.padding, self.dilation
-        )
+        return F.max_pool2d(input, self.kernel_size, self.stride, self.padding, self.dilation)
 
     def extra_repr(self) -> str:
         """The settings."""
@@ -169,7 +172,7 @@ class Flatten(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Flatten ``input``."""
-        return F.flatten(input, self.start_dim, self.end_dim)  # type: ignore[no-any-return]
+        return F.flatten(input, self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
         """The settings."""
@@ -181,7 +184,7 @@ class ReLU(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Apply it."""
-        return F.relu(input)  # type: ignore[no-any-return]
+        return F.relu(input)
 
 
 class Tanh(Module):
@@ -189,7 +192,7 @@ class Tanh(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Apply it."""
-        return F.tanh(input)  # type: ignore[no-any-return]
+        return F.tanh(input)
 
 
 class Sigmoid(Module):
@@ -197,7 +200,7 @@ class Sigmoid(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Apply it."""
-        return F.sigmoid(input)  # type: ignore[no-any-return]
+        return F.sigmoid(input)
 
 
 class Dropout(Module):

@@ -6,7 +6,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
-
 from .. import dtypes
 from ..device import Device
 from ..errors import ArgumentError, KindError, LabError, ShapeError, describe
@@ -65,6 +64,7 @@ class Module:
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run ``forward``; the ops inside know that they belong to this module."""
         outer = SCOPE.get()
         name = self.__dict__.get("_label") or type(self).__name__
         token = SCOPE.set(f"{outer}.{name}" if outer else name)
@@ -281,5 +281,3 @@ def move_in_place(x: Tensor, dtype: Any, device: Any) -> None:
         if moved.array is not value.array:
             value.array = moved.array
             value.version = [tick()]
-
-

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import DType, dtype_of
-from ..op import Attrs, Spec, apart, mask, normal, op, sample, uniform
+from ..op import Attrs, Op, Spec, apart, mask, normal, op, sample, uniform
 from .rules import broadcast, compare, per_entry, same_shape
 
 TWO = ("input", "other")
@@ -22,7 +22,7 @@ def _with_alpha(input: Any, other: Any, *, alpha: float = 1) -> tuple[tuple[Any,
     return (input, other if alpha == 1 else mul(other, alpha)), {}
 
 
-add = op(
+add: Op = op(
     "add",
     "Sum of each pair of entries.",
     ufunc="add",
@@ -35,9 +35,13 @@ add = op(
     cost=per_entry(),
     kernel="x + y",
     onnx="Add",
-    samples=[sample(normal(3, 4), normal(3, 4)), sample(normal(3, 1), normal(4)), sample(normal(), normal(2))],
+    samples=[
+        sample(normal(3, 4), normal(3, 4)),
+        sample(normal(3, 1), normal(4)),
+        sample(normal(), normal(2)),
+    ],
 )
-sub = op(
+sub: Op = op(
     "sub",
     "Difference of each pair of entries.",
     ufunc="subtract",
@@ -52,7 +56,7 @@ sub = op(
     onnx="Sub",
     samples=[sample(normal(3, 4), normal(3, 4)), sample(normal(3, 4), normal(4))],
 )
-mul = op(
+mul: Op = op(
     "mul",
     "Product of each pair of entries.",
     ufunc="multiply",
@@ -67,7 +71,7 @@ mul = op(
     onnx="Mul",
     samples=[sample(normal(3, 4), normal(3, 4)), sample(normal(3, 4), normal(3, 1))],
 )
-div = op(
+div: Op = op(
     "div",
     "Quotient of each pair of entries.",
     ufunc="true_divide",
@@ -102,7 +106,7 @@ def _pow_exponent(g: Any, z: Any, x: Any, p: Any) -> Any:
     return g * where(eq(x, 0), 0.0, z * log(where(eq(x, 0), 1.0, x)))
 
 
-pow = op(
+pow: Op = op(
     "pow",
     "Each entry to the power of the other.",
     forward=_pow_forward,
@@ -116,7 +120,7 @@ pow = op(
     onnx="Pow",
     samples=[sample(uniform(0.5, 2, 3, 4), normal(3, 4)), sample(uniform(0.5, 2, 3), normal())],
 )
-neg = op(
+neg: Op = op(
     "neg",
     "Each entry with the other sign.",
     ufunc="negative",
@@ -128,7 +132,7 @@ neg = op(
     onnx="Neg",
     samples=[normal(3, 4), normal()],
 )
-abs = op(
+abs: Op = op(
     "abs",
     "Absolute value of each entry.",
     ufunc="absolute",
@@ -141,7 +145,7 @@ abs = op(
     onnx="Abs",
     samples=[apart(3, 4)],
 )
-sign = op(
+sign: Op = op(
     "sign",
     "-1, 0 or 1 for each entry.",
     ufunc="sign",
@@ -153,7 +157,7 @@ sign = op(
     onnx="Sign",
     samples=[apart(3, 4)],
 )
-square = op(
+square: Op = op(
     "square",
     "Square of each entry.",
     ufunc="square",
@@ -169,7 +173,7 @@ square = op(
 
 # Exponentials, trigonometry, squashing -----------------------------------------------------
 
-exp = op(
+exp: Op = op(
     "exp",
     "Exponential of each entry.",
     ufunc="exp",
@@ -184,7 +188,7 @@ exp = op(
     onnx="Exp",
     samples=[normal(3, 4)],
 )
-log = op(
+log: Op = op(
     "log",
     "Natural logarithm of each entry.",
     ufunc="log",
@@ -199,7 +203,7 @@ log = op(
     onnx="Log",
     samples=[uniform(0.5, 3, 3, 4)],
 )
-sqrt = op(
+sqrt: Op = op(
     "sqrt",
     "Square root of each entry.",
     ufunc="sqrt",
@@ -214,7 +218,7 @@ sqrt = op(
     onnx="Sqrt",
     samples=[uniform(0.5, 3, 3, 4)],
 )
-sin = op(
+sin: Op = op(
     "sin",
     "Sine of each entry, in radians.",
     ufunc="sin",
@@ -229,7 +233,7 @@ sin = op(
     onnx="Sin",
     samples=[normal(3, 4)],
 )
-cos = op(
+cos: Op = op(
     "cos",
     "Cosine of each entry, in radians.",
     ufunc="cos",
@@ -244,7 +248,7 @@ cos = op(
     onnx="Cos",
     samples=[normal(3, 4)],
 )
-tanh = op(
+tanh: Op = op(
     "tanh",
     "Hyperbolic tangent of each entry.",
     ufunc="tanh",
@@ -259,7 +263,7 @@ tanh = op(
     onnx="Tanh",
     samples=[normal(3, 4), normal()],
 )
-sigmoid = op(
+sigmoid: Op = op(
     "sigmoid",
     "Logistic function of each entry: any number becomes one between 0 and 1.",
     # tanh does not overflow, where exp(-x) would for x below -88 in float32
@@ -276,7 +280,7 @@ sigmoid = op(
     composition=lambda x: tanh(x * 0.5) * 0.5 + 0.5,
     samples=[normal(3, 4), normal()],
 )
-relu = op(
+relu: Op = op(
     "relu",
     "Each entry, or 0 where it is negative.",
     forward=lambda xp, input: xp.maximum(input, 0),
@@ -300,7 +304,7 @@ def _larger(g: Any, z: Any, x: Any, y: Any) -> Any:
     return g * (gt(x, y) + eq(x, y) * 0.5)  # where both are equal each gets half, as in PyTorch
 
 
-maximum = op(
+maximum: Op = op(
     "maximum",
     "The larger of each pair of entries.",
     ufunc="maximum",
@@ -315,7 +319,7 @@ maximum = op(
     onnx="Max",
     samples=[sample(apart(3, 4), normal(3, 4)), sample(apart(3, 4), normal(4))],
 )
-minimum = op(
+minimum: Op = op(
     "minimum",
     "The smaller of each pair of entries.",
     ufunc="minimum",
@@ -330,7 +334,7 @@ minimum = op(
     onnx="Min",
     samples=[sample(apart(3, 4), normal(3, 4))],
 )
-where = op(
+where: Op = op(
     "where",
     "The entry of input where the condition holds, else that of other.",
     forward=lambda xp, condition, input, other: xp.where(condition, input, other),
@@ -341,7 +345,9 @@ where = op(
     ),
     saved="condition",
     promotes="input other",
-    shape=lambda condition, input, other: replace(broadcast(input, other, condition), dtype=input.dtype),
+    shape=lambda condition, input, other: replace(
+        broadcast(input, other, condition), dtype=input.dtype
+    ),
     formula=(
         r"z = c\;?\;x : y",
         r"\bar x = [c]\,\bar z,\quad \bar y = [\lnot c]\,\bar z",
@@ -349,7 +355,10 @@ where = op(
     cost=per_entry(),
     kernel="x ? y : z",
     onnx="Where",
-    samples=[sample(mask(3, 4), normal(3, 4), normal(3, 4)), sample(mask(3, 4), normal(4), normal())],
+    samples=[
+        sample(mask(3, 4), normal(3, 4), normal(3, 4)),
+        sample(mask(3, 4), normal(4), normal()),
+    ],
 )
 
 
@@ -364,7 +373,7 @@ def _clamp_grad(g: Any, y: Any, x: Any, min: Any, max: Any) -> Any:
     return g * inside
 
 
-clamp = op(
+clamp: Op = op(
     "clamp",
     "Each entry, moved into the range from min to max (numbers).",
     forward=lambda xp, input, min, max: xp.clip(input, min, max),
@@ -382,7 +391,7 @@ clamp = op(
 # Comparisons and logic: no gradient --------------------------------------------------------
 
 
-def _comparison(name: str, ufunc: str, symbol: str, c: str, doc: str) -> Any:
+def _comparison(name: str, ufunc: str, symbol: str, c: str, doc: str) -> Op:
     return op(
         name,
         doc,
@@ -397,17 +406,17 @@ def _comparison(name: str, ufunc: str, symbol: str, c: str, doc: str) -> Any:
     )
 
 
-eq = _comparison("eq", "equal", "=", "==", "Whether the entries are equal.")
-ne = _comparison("ne", "not_equal", r"\ne", "!=", "Whether the entries differ.")
-lt = _comparison("lt", "less", "<", "<", "Whether input is less than other.")
-le = _comparison("le", "less_equal", r"\le", "<=", "Whether input is at most other.")
-gt = _comparison("gt", "greater", ">", ">", "Whether input is greater than other.")
-ge = _comparison("ge", "greater_equal", r"\ge", ">=", "Whether input is at least other.")
-logical_and = _comparison("logical_and", "logical_and", r"\land", "&&", "Whether both hold.")
-logical_or = _comparison("logical_or", "logical_or", r"\lor", "||", "Whether one of both holds.")
+eq: Op = _comparison("eq", "equal", "=", "==", "Whether the entries are equal.")
+ne: Op = _comparison("ne", "not_equal", r"\ne", "!=", "Whether the entries differ.")
+lt: Op = _comparison("lt", "less", "<", "<", "Whether input is less than other.")
+le: Op = _comparison("le", "less_equal", r"\le", "<=", "Whether input is at most other.")
+gt: Op = _comparison("gt", "greater", ">", ">", "Whether input is greater than other.")
+ge: Op = _comparison("ge", "greater_equal", r"\ge", ">=", "Whether input is at least other.")
+logical_and: Op = _comparison("logical_and", "logical_and", r"\land", "&&", "Whether both hold.")
+logical_or: Op = _comparison("logical_or", "logical_or", r"\lor", "||", "Whether one holds.")
 
 
-def _question(name: str, ufunc: str, formula: str, c: str, doc: str) -> Any:
+def _question(name: str, ufunc: str, formula: str, c: str, doc: str) -> Op:
     return op(
         name,
         doc,
@@ -420,10 +429,16 @@ def _question(name: str, ufunc: str, formula: str, c: str, doc: str) -> Any:
     )
 
 
-logical_not = _question("logical_not", "logical_not", r"y = \lnot x", "!x", "Whether the entry is 0.")
-isnan = _question("isnan", "isnan", r"y = [x \text{ is NaN}]", "x != x", "Whether the entry is NaN.")
-isinf = _question("isinf", "isinf", r"y = [|x| = \infty]", "isinf(x)", "Whether the entry is infinite.")
-isfinite = _question(
+logical_not: Op = _question(
+    "logical_not", "logical_not", r"y = \lnot x", "!x", "Whether the entry is 0."
+)
+isnan: Op = _question(
+    "isnan", "isnan", r"y = [x \text{ is NaN}]", "x != x", "Whether the entry is NaN."
+)
+isinf: Op = _question(
+    "isinf", "isinf", r"y = [|x| = \infty]", "isinf(x)", "Whether the entry is infinite."
+)
+isfinite: Op = _question(
     "isfinite", "isfinite", r"y = [|x| < \infty]", "isfinite(x)", "Whether the entry is a number."
 )
 
@@ -435,7 +450,7 @@ def _to_bind(input: Any, dtype: DType | Any) -> tuple[tuple[Any, ...], Attrs]:
     return (input,), {"dtype": dtype_of(dtype).np}
 
 
-to_dtype = op(
+to_dtype: Op = op(
     "to",
     "The same numbers as another dtype.",
     forward=lambda xp, input, dtype: input.astype(dtype),
@@ -453,7 +468,7 @@ def _clone_forward(xp: Any, input: Any) -> Any:
     return input.copy()
 
 
-clone = op(
+clone: Op = op(
     "clone",
     "A copy with its own memory.",
     forward=_clone_forward,
@@ -474,7 +489,7 @@ def _copy_shape(input: Spec, source: Spec) -> Spec:
     return replace(broadcast(input, source), dtype=input.dtype)
 
 
-copy = op(
+copy: Op = op(
     "copy",
     "The entries of source, in the shape and dtype of input.",
     forward=lambda xp, input, source: xp.broadcast_to(

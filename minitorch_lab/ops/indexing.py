@@ -7,7 +7,7 @@ from typing import Any
 
 from ..device import namespace_of
 from ..errors import DTypeError, IndexingError
-from ..op import Attrs, Mismatch, Spec, integers, normal, op, sample
+from ..op import Attrs, Mismatch, Op, Spec, integers, normal, op, sample
 from .movement import expand_ellipsis
 from .rules import broadcast_shapes, one_dim, per_entry
 
@@ -65,7 +65,7 @@ def _gather_forward(xp: Any, input: Any, index: Any, dim: int) -> Any:
     return xp.take_along_axis(_corner(input, index, dim), index, axis=dim)
 
 
-gather = op(
+gather: Op = op(
     "gather",
     "The entries of input at index, along dim.",
     forward=_gather_forward,
@@ -76,7 +76,10 @@ gather = op(
     formula=(r"y_{ij} = x_{i,k_{ij}}", r"\bar x_{i,k_{ij}} \mathrel{+}= \bar y_{ij}"),
     cost=per_entry(0),
     onnx="GatherElements",
-    samples=[sample(normal(3, 4), integers(4, 3, 2), dim=1), sample(normal(3, 4), integers(3, 2, 4), dim=0)],
+    samples=[
+        sample(normal(3, 4), integers(4, 3, 2), dim=1),
+        sample(normal(3, 4), integers(3, 2, 4), dim=0),
+    ],
 )
 
 
@@ -88,7 +91,7 @@ def _scatter_forward(xp: Any, input: Any, index: Any, dim: int, shape: tuple[int
     return out
 
 
-scatter_zeros = op(
+scatter_zeros: Op = op(
     "scatter_zeros",
     "Zeros of a shape with the input added at index: the gradient of gather.",
     forward=_scatter_forward,
@@ -126,7 +129,9 @@ def _take_shape(x: Spec, *index: Spec, template: tuple[Any, ...]) -> Spec:
         )
     joined = broadcast_shapes(*(k.shape for k in index))
     # NumPy's rule: the index tensors' shape stands where they stood if they are neighbours
-    places = [i for i, p in enumerate(full) if isinstance(p, (str, int)) and not isinstance(p, bool)]
+    places = [
+        i for i, p in enumerate(full) if isinstance(p, (str, int)) and not isinstance(p, bool)
+    ]
     neighbours = places == list(range(places[0], places[-1] + 1))
     out: list[int] = []
     axis = 0
@@ -165,7 +170,7 @@ def _untake_forward(
     return out
 
 
-take = op(
+take: Op = op(
     "index",
     "The entries of input at index tensors: x[index].",
     forward=_take_forward,
@@ -183,7 +188,7 @@ take = op(
         sample(normal(3, 4), integers(3, 2), integers(4, 2), template=(PLACE, PLACE)),
     ],
 )
-untake = op(
+untake: Op = op(
     "unindex",
     "Zeros of a shape with the input added at index tensors: the gradient of x[index].",
     forward=_untake_forward,
@@ -229,7 +234,7 @@ def _picked(g: Any, index: tuple[Any, ...], template: tuple[Any, ...]) -> Any:
     return take(g, *index, template=template) if index else slice_(g, index=template)
 
 
-put = op(
+put: Op = op(
     "index_put",
     "The input with a value at an index: x[index] = value.",
     forward=_put_forward,
@@ -243,7 +248,20 @@ put = op(
     shape=_put_shape,
     formula=(r"y = x,\; y[k] = v", r"\bar x = \bar y,\; \bar x[k] = 0;\quad \bar v = \bar y[k]"),
     cost=per_entry(0),
-    samples=[sample(normal(3, 4), normal(4), template=(1,)), sample(normal(3, 4), normal(2, 1), integers(4, 1), template=(slice(0, 2), PLACE))],
+    samples=[
+        sample(normal(3, 4), normal(4), template=(1,)),
+        sample(normal(3, 4), normal(2, 1), integers(4, 1), template=(slice(0, 2), PLACE)),
+    ],
 )
 
-__all__ = ["PLACE", "check_range", "fill", "gather", "namespace_of", "put", "scatter_zeros", "take", "untake"]
+__all__ = [
+    "PLACE",
+    "check_range",
+    "fill",
+    "gather",
+    "namespace_of",
+    "put",
+    "scatter_zeros",
+    "take",
+    "untake",
+]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
-from ..op import Cost, Mismatch, Spec, check_same_dtype, normal, op, sample
+from ..op import Cost, Mismatch, Op, Spec, check_same_dtype, normal, op, sample
 from .movement import reshape, transpose, unsqueeze
 from .reduce import sum
 from .rules import broadcast_shapes
@@ -41,7 +41,7 @@ def _matmul_cost(out: Spec, x: Spec, y: Spec) -> Cost:
     return Cost(2 * out.size * x.shape[-1], out.nbytes + x.nbytes + y.nbytes)
 
 
-product = op(
+product: Op = op(
     "matmul",
     "Matrix product of the last two dimensions.",
     forward=_matmul_forward,
@@ -98,8 +98,7 @@ def _linear_shape(x: Spec, w: Spec, b: Spec | None = None) -> Spec:
     if x.shape[-1] != w.shape[1]:
         raise Mismatch(
             "inner sizes differ",
-            "expected weight.shape[1] == input.shape[-1], "
-            f"got {w.shape[1]} and {x.shape[-1]}",
+            f"expected weight.shape[1] == input.shape[-1], got {w.shape[1]} and {x.shape[-1]}",
             _linear_hint(x, w),
         )
     if b is not None and b.shape != w.shape[:1]:
@@ -119,7 +118,7 @@ def _rows(x: Any) -> Any:
     return x if x.ndim == 2 else reshape(x, (-1, x.shape[-1]))
 
 
-linear = op(
+linear: Op = op(
     "linear",
     "A linear layer: each row of input times the transposed weight, plus the bias.",
     forward=_linear_forward,
@@ -150,7 +149,9 @@ linear = op(
 )
 
 
-def linear_bind(input: Any, weight: Any, bias: Any = None) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def linear_bind(
+    input: Any, weight: Any, bias: Any = None
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """PyTorch's ``linear(input, weight, bias=None)``."""
     return ((input, weight) if bias is None else (input, weight, bias)), {}
 

@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 from ..errors import ArgumentError, IndexingError, KindError, describe
-from ..op import Attrs, Mismatch, Spec, normal, op, sample
+from ..op import Attrs, Mismatch, Op, Spec, normal, op, sample
 from .rules import broadcast_shapes, check_cat, free, one_dim, per_entry, shape_of_args
 
 Bound = tuple[tuple[Any, ...], Attrs]
@@ -42,7 +42,7 @@ def _reshape_shape(x: Spec, shape: tuple[int, ...]) -> Spec:
     return replace(x, shape=shape)
 
 
-reshape = op(
+reshape: Op = op(
     "reshape",
     "The same entries in another shape, row by row.",
     forward=lambda xp, input, shape: input.reshape(shape),
@@ -108,7 +108,7 @@ def _inverse(dims: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(dims.index(i) for i in range(len(dims)))
 
 
-permute = op(
+permute: Op = op(
     "permute",
     "The dimensions in another order.",
     forward=lambda xp, input, dims: input.transpose(dims),
@@ -156,7 +156,7 @@ def _expand_shape(x: Spec, shape: tuple[int, ...]) -> Spec:
     return replace(x, shape=shape)
 
 
-expand = op(
+expand: Op = op(
     "expand",
     "Repeat dimensions of size 1 without copying.",
     forward=lambda xp, input, shape: xp.broadcast_to(input, shape),
@@ -193,7 +193,7 @@ def _cat_grad(i: int, g: Any, y: Any, *xs: Any, dim: int) -> Any:
     return narrow(g, dim, start, xs[i].shape[dim])
 
 
-cat = op(
+cat: Op = op(
     "cat",
     "Join tensors along an existing dimension.",
     forward=lambda xp, *tensors, dim: xp.concatenate(tensors, axis=dim),
@@ -225,7 +225,7 @@ def _stack_shape(*xs: Spec, dim: int) -> Spec:
     return replace(xs[0], shape=(*shape[:dim], len(xs), *shape[dim:]))
 
 
-stack = op(
+stack: Op = op(
     "stack",
     "Join tensors of one shape along a new dimension.",
     forward=lambda xp, *tensors, dim: xp.stack(tensors, axis=dim),
@@ -291,7 +291,7 @@ def expand_ellipsis(index: tuple[Any, ...], ndim: int) -> tuple[Any, ...]:
     return (*index[:at], *(slice(None),) * (ndim - used), *index[at + 1 :])
 
 
-slice_ = op(
+slice_: Op = op(
     "slice",
     "A part of the tensor, by ints and slices.",
     forward=lambda xp, input, index: input[index],
@@ -301,7 +301,10 @@ slice_ = op(
     formula=(r"y = x[i]", r"\bar x[i] = \bar y, \text{ else } 0"),
     cost=free,
     onnx="Slice",
-    samples=[sample(normal(3, 4), index=(slice(1, None), 2)), sample(normal(3, 4), index=(None, 1))],
+    samples=[
+        sample(normal(3, 4), index=(slice(1, None), 2)),
+        sample(normal(3, 4), index=(None, 1)),
+    ],
 )
 
 
@@ -311,7 +314,7 @@ def _unslice_forward(xp: Any, input: Any, index: Any, shape: tuple[int, ...]) ->
     return out
 
 
-unslice = op(
+unslice: Op = op(
     "unslice",
     "Zeros of a shape, with the input at an index: the gradient of a slice.",
     forward=_unslice_forward,

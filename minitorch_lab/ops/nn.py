@@ -10,6 +10,7 @@ from ..op import (
     Attrs,
     Cost,
     Mismatch,
+    Op,
     Spec,
     apart,
     check_same_dtype,
@@ -64,9 +65,7 @@ def _padded(xp: Any, x: Any, padding: Pair, value: float) -> Any:
     return out
 
 
-def _check_window(
-    x: Spec, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair
-) -> Pair:
+def _check_window(x: Spec, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Pair:
     if x.ndim != 4:
         raise Mismatch(
             "input needs 4 dimensions",
@@ -110,15 +109,13 @@ def _unfold_forward(
     return out.reshape(n, c * kernel_size[0] * kernel_size[1], oh * ow)
 
 
-def _unfold_shape(
-    x: Spec, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair
-) -> Spec:
+def _unfold_shape(x: Spec, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Spec:
     oh, ow = _check_window(x, kernel_size, stride, padding, dilation)
     n, c = x.shape[:2]
     return replace(x, shape=(n, c * kernel_size[0] * kernel_size[1], oh * ow))
 
 
-unfold = op(
+unfold: Op = op(
     "unfold",
     "The windows of each picture as columns: (N, C, H, W) becomes (N, C * kh * kw, places).",
     forward=_unfold_forward,
@@ -150,7 +147,7 @@ def _fold_forward(
     return out[:, :, padding[0] : padding[0] + height, padding[1] : padding[1] + width]
 
 
-fold = op(
+fold: Op = op(
     "fold",
     "Columns put back to their places and added up: the gradient of unfold.",
     forward=_fold_forward,
@@ -158,7 +155,16 @@ fold = op(
     shape=lambda x, shape, **window: replace(x, shape=shape),
     formula=(r"Y = \text{windows } X, \text{ added up}", r"\bar X = \text{windows of } \bar Y"),
     cost=per_input(),
-    samples=[sample(normal(2, 12, 20), shape=(2, 3, 3, 6), kernel_size=(2, 2), stride=(1, 1), padding=(1, 0), dilation=(1, 1))],
+    samples=[
+        sample(
+            normal(2, 12, 20),
+            shape=(2, 3, 3, 6),
+            kernel_size=(2, 2),
+            stride=(1, 1),
+            padding=(1, 0),
+            dilation=(1, 1),
+        )
+    ],
 )
 
 
@@ -179,7 +185,7 @@ def _conv_bind(
         padding = 0
     elif padding == "same":
         kernel = weight.shape[2:]
-        padding = tuple(d * (k - 1) // 2 for d, k in zip(dilated, kernel, strict=True))  # type: ignore[assignment]
+        padding = tuple(d * (k - 1) // 2 for d, k in zip(dilated, kernel, strict=True))
     attrs = {
         "stride": pair(stride, "stride"),
         "padding": pair(padding, "padding"),  # type: ignore[arg-type]
@@ -234,7 +240,7 @@ def conv2d_composed(x: Any, w: Any, b: Any = None, *, groups: int, **window: Any
     """Convolution as one matrix product of the weight with the windows of the pictures."""
     columns, rows = _columns(x, w, groups, **window)
     kernel = tuple(w.shape[2:])
-    (oh, ow), _ = _windows(tuple(x.shape[2:]), kernel, **window)  # type: ignore[arg-type]
+    (oh, ow), _ = _windows(tuple(x.shape[2:]), kernel, **window)
     out = reshape(product(rows, columns), (x.shape[0], w.shape[0], oh, ow))
     return out if b is None else out + reshape(b, (1, -1, 1, 1))
 
@@ -279,7 +285,7 @@ def _conv_grad_weight(
     return reshape(sum(each, 0), tuple(w.shape))
 
 
-conv2d = op(
+conv2d: Op = op(
     "conv2d",
     "2-D convolution: the same small weight at each place of a picture.",
     forward=_conv_forward,
@@ -303,8 +309,23 @@ conv2d = op(
     onnx="Conv",
     composition=conv2d_composed,
     samples=[
-        sample(normal(2, 3, 5, 4), normal(4, 3, 3, 2), normal(4), stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1),
-        sample(normal(2, 4, 5, 5), normal(6, 2, 2, 2), stride=(2, 1), padding=(1, 1), dilation=(2, 1), groups=2),
+        sample(
+            normal(2, 3, 5, 4),
+            normal(4, 3, 3, 2),
+            normal(4),
+            stride=(1, 1),
+            padding=(0, 0),
+            dilation=(1, 1),
+            groups=1,
+        ),
+        sample(
+            normal(2, 4, 5, 5),
+            normal(6, 2, 2, 2),
+            stride=(2, 1),
+            padding=(1, 1),
+            dilation=(2, 1),
+            groups=2,
+        ),
     ],
 )
 
@@ -349,9 +370,7 @@ def _pool_forward(xp: Any, input: Any, kernel_size: Pair, padding: Pair, **rest:
     return out
 
 
-def _first_match(
-    xp: Any, x: Any, y: Any, kernel_size: Pair, padding: Pair, **rest: Pair
-) -> Any:
+def _first_match(xp: Any, x: Any, y: Any, kernel_size: Pair, padding: Pair, **rest: Pair) -> Any:
     """For each entry of the window: its slices, and where it is the first that equals y."""
     _, entries = _windows(x.shape[2:], kernel_size, padding=padding, **rest)
     padded = _padded(xp, x, padding, -float("inf"))
@@ -385,7 +404,7 @@ def _pool_take_forward(xp: Any, value: Any, output: Any, input: Any, **window: P
 POOL = {"kernel_size": (2, 2), "stride": (2, 2), "padding": (0, 0), "dilation": (1, 1)}
 OVERLAP = {"kernel_size": (3, 2), "stride": (1, 2), "padding": (1, 0), "dilation": (1, 1)}
 
-max_pool2d = op(
+max_pool2d: Op = op(
     "max_pool2d",
     "The largest entry of each window.",
     forward=_pool_forward,
@@ -393,12 +412,15 @@ max_pool2d = op(
     vjp=lambda g, y, x, **window: max_pool2d_grad(g, y, x, **window),
     saved="input y",
     shape=_pool_shape,
-    formula=(r"y = \max_{\text{window}} x", r"\bar x_i = \sum \bar y\,[x_i \text{ is the largest}]"),
+    formula=(
+        r"y = \max_{\text{window}} x",
+        r"\bar x_i = \sum \bar y\,[x_i \text{ is the largest}]",
+    ),
     cost=per_input(),
     onnx="MaxPool",
     samples=[sample(apart(2, 3, 4, 5), **POOL), sample(apart(1, 2, 4, 4), **OVERLAP)],
 )
-max_pool2d_grad = op(
+max_pool2d_grad: Op = op(
     "max_pool2d_grad",
     "The gradient of max_pool2d: each entry goes to the first largest of its window.",
     forward=_pool_grad_forward,
@@ -409,11 +431,14 @@ max_pool2d_grad = op(
     ),
     saved="output input",
     shape=lambda grad, output, input, **window: replace(input, dtype=grad.dtype),
-    formula=(r"\bar x_i = \sum \bar y\,[x_i \text{ is the largest}]", r"\text{its entry at the largest}"),
+    formula=(
+        r"\bar x_i = \sum \bar y\,[x_i \text{ is the largest}]",
+        r"\text{its entry at the largest}",
+    ),
     cost=per_entry(3),
     samples=[sample(normal(1, 2, 2, 2), normal(1, 2, 2, 2), apart(1, 2, 4, 4), **POOL)],
 )
-max_pool2d_take = op(
+max_pool2d_take: Op = op(
     "max_pool2d_take",
     "The entry of value at the place of the largest input of each window.",
     forward=_pool_take_forward,
@@ -464,7 +489,7 @@ def _count(x: Any) -> int:
     return count
 
 
-mse_loss = op(
+mse_loss: Op = op(
     "mse_loss",
     "Mean squared error: the mean of the squared differences.",
     forward=_mse_forward,
@@ -489,14 +514,15 @@ def _ce_shape(input: Spec, target: Spec) -> Spec:
         raise Mismatch(
             "target must be class numbers",
             f"expected int64 {input.shape[:1]}, got {target.dtype} {target.shape}",
-            "convert with .long()" if target.ndim == 1 else "one-hot rows become classes by .argmax(1)",
+            "convert with .long()"
+            if target.ndim == 1
+            else "one-hot rows become classes by .argmax(1)",
             DTypeError,
         )
     if input.ndim != 2 or target.shape != input.shape[:1]:
         raise Mismatch(
             "input and target do not fit",
-            "expected input (N, classes) and target (N,), "
-            f"got {input.shape} and {target.shape}",
+            f"expected input (N, classes) and target (N,), got {input.shape} and {target.shape}",
             "target.squeeze(1) makes it (N,)" if target.shape == (*input.shape[:1], 1) else "",
         )
     return replace(input, shape=())
@@ -514,11 +540,11 @@ def _ce_forward(xp: Any, input: Any, target: Any) -> Any:
 
 
 def _ce_grad(g: Any, y: Any, x: Any, target: Any) -> Any:
-    n, classes = x.shape
+    n = x.shape[0]
     return (softmax(x, 1) - one_hot_like(x, target)) * (g / n)
 
 
-one_hot_like = op(
+one_hot_like: Op = op(
     "one_hot_like",
     "For each row of input a 1 at its target class and 0 elsewhere.",
     forward=lambda xp, input, target: (xp.arange(input.shape[1]) == target[:, None]).astype(
@@ -530,7 +556,7 @@ one_hot_like = op(
     cost=per_entry(),
     samples=[sample(normal(3, 4), integers(4, 3))],
 )
-cross_entropy_op = op(
+cross_entropy_op: Op = op(
     "cross_entropy",
     "Mean of -log of the probability that softmax gives to the right class.",
     forward=_ce_forward,

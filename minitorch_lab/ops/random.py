@@ -8,16 +8,18 @@ import numpy as np
 
 from .. import random as generator
 from ..device import Device, namespace_for
-from ..op import Spec, op, sample
+from ..op import Op, Spec, op, sample
 from .rules import per_entry
 
 
-def _bernoulli_forward(xp: Any, *, shape: tuple[int, ...], p: float, dtype: Any, device: str) -> Any:
+def _bernoulli_forward(
+    xp: Any, *, shape: tuple[int, ...], p: float, dtype: Any, device: str
+) -> Any:
     drawn = generator.default_generator.bernoulli(shape, p, np.dtype(dtype).name)
     return namespace_for(Device(device)).asarray(drawn)
 
 
-bernoulli = op(
+bernoulli: Op = op(
     "bernoulli",
     "1 with probability p, else 0, for each entry: drawn anew at each call.",
     forward=_bernoulli_forward,

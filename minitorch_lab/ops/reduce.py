@@ -11,7 +11,7 @@ import numpy as np
 
 from ..dtypes import DType
 from ..errors import KindError
-from ..op import Attrs, Spec, apart, mask, normal, op, sample, uniform
+from ..op import Attrs, Op, Spec, apart, mask, normal, op, sample, uniform
 from . import elementwise as e
 from .movement import expand, reshape
 from .rules import BOOL, INT64, all_dims, need_float, one_dim, per_input, reduce_shape, reduced
@@ -25,7 +25,9 @@ def with_ones(g: Any, shape: tuple[int, ...], dim: tuple[int, ...]) -> Any:
     return reshape(g, reduced(tuple(shape), dim, True))
 
 
-def _bind(input: Any, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None) -> Bound:
+def _bind(
+    input: Any, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None
+) -> Bound:
     if dtype is not None:
         input = e.to_dtype(input, dtype)
     return (input,), {"dim": all_dims(dim, input.ndim), "keepdim": keepdim}
@@ -36,7 +38,7 @@ def _sum_shape(x: Spec, dim: tuple[int, ...], keepdim: bool) -> Spec:
     return Spec(reduced(x.shape, dim, keepdim), dtype, x.device)
 
 
-sum = op(
+sum: Op = op(
     "sum",
     "Sum of the entries, over all or some dimensions.",
     forward=lambda xp, input, dim, keepdim: xp.add.reduce(input, axis=dim, keepdims=keepdim),
@@ -46,7 +48,10 @@ sum = op(
     formula=(r"y = \sum_i x_i", r"\bar x_i = \bar y"),
     cost=per_input(),
     onnx="ReduceSum",
-    samples=[sample(normal(3, 4), dim=(1,), keepdim=False), sample(normal(2, 3), dim=(0, 1), keepdim=True)],
+    samples=[
+        sample(normal(3, 4), dim=(1,), keepdim=False),
+        sample(normal(2, 3), dim=(0, 1), keepdim=True),
+    ],
 )
 
 
@@ -68,7 +73,7 @@ def _mean_grad(g: Any, y: Any, x: Any, dim: tuple[int, ...], keepdim: bool) -> A
     return expand(with_ones(g * (1 / max(count, 1)), x.shape, dim), tuple(x.shape))
 
 
-mean = op(
+mean: Op = op(
     "mean",
     "Mean of the entries, over all or some dimensions.",
     forward=_mean_forward,
@@ -78,7 +83,10 @@ mean = op(
     formula=(r"y = \frac{1}{n}\sum_i x_i", r"\bar x_i = \bar y / n"),
     cost=per_input(),
     onnx="ReduceMean",
-    samples=[sample(normal(3, 4), dim=(0, 1), keepdim=False), sample(normal(3, 4), dim=(1,), keepdim=True)],
+    samples=[
+        sample(normal(3, 4), dim=(0, 1), keepdim=False),
+        sample(normal(3, 4), dim=(1,), keepdim=True),
+    ],
 )
 
 
@@ -88,7 +96,7 @@ def _extreme_grad(g: Any, y: Any, x: Any, dim: tuple[int, ...], keepdim: bool) -
     return at * (with_ones(g, x.shape, dim) / e.to_dtype(count, y.dtype))
 
 
-def _extreme(name: str, ufunc: str, word: str, onnx: str) -> Any:
+def _extreme(name: str, ufunc: str, word: str, onnx: str) -> Op:
     return op(
         name,
         f"The {word} entry, over all or some dimensions.",
@@ -109,8 +117,8 @@ def _extreme(name: str, ufunc: str, word: str, onnx: str) -> Any:
     )
 
 
-amax = _extreme("amax", "maximum", "largest", "ReduceMax")
-amin = _extreme("amin", "minimum", "smallest", "ReduceMin")
+amax: Op = _extreme("amax", "maximum", "largest", "ReduceMax")
+amin: Op = _extreme("amin", "minimum", "smallest", "ReduceMin")
 
 
 # Positions and truth: no gradient ----------------------------------------------------------
@@ -142,19 +150,24 @@ def _argument(name: str, word: str) -> Any:
         formula=(rf"y = \operatorname{{{name}}}_i x_i", r"\text{none}"),
         cost=per_input(),
         onnx="ArgMax" if name == "argmax" else "ArgMin",
-        samples=[sample(apart(3, 4), dim=1, keepdim=False), sample(apart(3, 4), dim=None, keepdim=False)],
+        samples=[
+            sample(apart(3, 4), dim=1, keepdim=False),
+            sample(apart(3, 4), dim=None, keepdim=False),
+        ],
     )
 
 
-argmax = _argument("argmax", "largest")
-argmin = _argument("argmin", "smallest")
+argmax: Op = _argument("argmax", "largest")
+argmin: Op = _argument("argmin", "smallest")
 
 
-def _truth(name: str, word: str) -> Any:
+def _truth(name: str, word: str) -> Op:
     return op(
         name,
         f"Whether {word} entry holds, over all or some dimensions.",
-        forward=lambda xp, input, dim, keepdim: getattr(xp, name)(input, axis=dim, keepdims=keepdim),
+        forward=lambda xp, input, dim, keepdim: getattr(xp, name)(
+            input, axis=dim, keepdims=keepdim
+        ),
         bind=_bind,
         shape=lambda x, dim, keepdim: replace(reduce_shape(x, dim, keepdim), dtype=BOOL),
         formula=(rf"y = \operatorname{{{name}}}_i x_i", r"\text{none}"),
@@ -163,8 +176,8 @@ def _truth(name: str, word: str) -> Any:
     )
 
 
-all = _truth("all", "every")
-any = _truth("any", "any")
+all: Op = _truth("all", "every")
+any: Op = _truth("any", "any")
 
 
 # Made of the above -------------------------------------------------------------------------
@@ -228,7 +241,7 @@ def log_softmax_composed(x: Any, dim: int) -> Any:
     return shifted - e.log(sum(e.exp(shifted), _dims(x, dim), True))
 
 
-softmax = op(
+softmax: Op = op(
     "softmax",
     "Positive numbers that sum to 1 along dim, in the ratios of exp of the entries.",
     forward=_softmax_forward,
@@ -245,7 +258,7 @@ softmax = op(
     composition=softmax_composed,
     samples=[sample(normal(3, 4), dim=1), sample(normal(3, 4), dim=0)],
 )
-log_softmax = op(
+log_softmax: Op = op(
     "log_softmax",
     "Logarithm of softmax along dim, without overflow.",
     forward=_log_softmax_forward,

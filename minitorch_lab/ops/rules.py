@@ -83,7 +83,8 @@ def check_cat(*xs: Spec, dim: int) -> Spec:
         if not same or not first:
             raise Mismatch(
                 "the tensors do not fit together",
-                f"expected sizes like {first} except in dimension {dim}, got {x.shape} for tensors[{i}]",
+                f"expected sizes like {first} except in dimension {dim}, "
+                f"got {x.shape} for tensors[{i}]",
             )
     total = sum(x.shape[dim] for x in xs)
     return replace(xs[0], shape=(*first[:dim], total, *first[dim + 1 :]))

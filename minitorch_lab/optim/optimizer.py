@@ -153,5 +153,5 @@ def number(owner: Group, key: str) -> Any:
 
 
 def setting(group: Group, key: str) -> Any:
-    """A setting that shapes the update, such as momentum; graph mode traces anew when it changes."""
+    """A setting that shapes the update; graph mode traces anew when it changes."""
     return current().fixed(group, key)

@@ -66,8 +66,8 @@ class SGD(Optimizer):
         state = self.of(p, momentum_buffer=lambda: creation.zeros_like(p))
         velocity: Tensor = state["momentum_buffer"].mul_(momentum)
         if not dampening:
-            return velocity.add_(grad)  # type: ignore[attr-defined, no-any-return]
+            return velocity.add_(grad)
         state = self.of(p, momentum_buffer=lambda: None, step=lambda: 0)
         seen = number(state, "step")
         current().write(state, "step", seen + 1)
-        return velocity.add_(grad * (1 - dampening * (seen > 0)))  # type: ignore[attr-defined, no-any-return]
+        return velocity.add_(grad * (1 - dampening * (seen > 0)))

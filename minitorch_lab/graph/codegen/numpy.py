@@ -168,7 +168,7 @@ class _Writer:
         params = ", ".join(arguments[i] for i in sorted(arguments))
         source = f"def run({params}):\n" + "".join(f"    {line}\n" for line in self.lines)
         source += f"    return ({outputs}{',' if outputs else ''})\n"
-        exec(compile(source, f"<graph {graph.name}>", "exec"), self.scope)  # our own text
+        exec(compile(source, f"<graph {graph.name}>", "exec"), self.scope)  # noqa: S102  our own text
         return Plan(
             self.scope["run"],
             source,
@@ -225,8 +225,8 @@ class _Writer:
         if e.op.view:
             self.view(e)
             return
-        code = self.with_out(e)
-        if code is None:
+        lines = self.with_out(e)
+        if lines is None:
             self.fallback(e)
             return
         if e.out.id in fresh and e.out.id not in self.written:
@@ -238,12 +238,14 @@ class _Writer:
             self.lines.append(f"{out} = {empty}({shape}, {dtype})")
         else:
             self.bind(e.out, self.allocate(e, index))
-        self.lines += [line.format(out=self.name[e.out.id]) for line in code]
+        self.lines += [line.format(out=self.name[e.out.id]) for line in lines]
 
     def with_out(self, e: Equation) -> list[str] | None:
         """The lines for an op that can write into an array, with a place for its name."""
         if e.op.ufunc is not None:
-            dtype = next((x.spec.dtype for x in e.inputs if isinstance(x, Var) and not x.spec.number), None)
+            dtype = next(
+                (x.spec.dtype for x in e.inputs if isinstance(x, Var) and not x.spec.number), None
+            )
             inputs = ", ".join(self.use(x, dtype) for x in e.inputs)
             call = self.helper(e.op.ufunc, getattr(self.xp, e.op.ufunc))
             # by position is quicker, but these two ufuncs want it by name
@@ -256,14 +258,18 @@ class _Writer:
         if e.op.name in REDUCTIONS:
             x = e.inputs[0]
             reduce = getattr(self.xp, REDUCTIONS[e.op.name]).reduce
-            call = f"{self.helper('reduce', reduce)}({self.use(x)}, {_axis(e, x)}, None, {{out}}, {e.attrs['keepdim']})"
+            call = (
+                f"{self.helper('reduce', reduce)}({self.use(x)}, {_axis(e)}, None, {{out}}, "
+                f"{e.attrs['keepdim']})"
+            )
             if e.op.name != "mean":
                 return [call] if x.spec.dtype == e.out.spec.dtype else None
             count = max(x.spec.size // max(e.out.spec.size, 1), 1)
             divide = self.helper("true_divide", self.xp.true_divide)
             return [call, f"{divide}({{out}}, {self.use(count, e.out.spec.dtype)}, {{out}})"]
         if e.op.name == "to":
-            return [f"{self.helper('copyto', self.xp.copyto)}({{out}}, {self.use(e.inputs[0])}, 'unsafe')"]
+            call = self.helper("copyto", self.xp.copyto)
+            return [f"{call}({{out}}, {self.use(e.inputs[0])}, 'unsafe')"]
         return None
 
     def view(self, e: Equation) -> None:
@@ -310,6 +316,6 @@ class _Writer:
         return f"{name}.copy()" if v.id in self.static else name
 
 
-def _axis(e: Equation, x: Var) -> str:
+def _axis(e: Equation) -> str:
     dim = e.attrs["dim"]
     return repr(dim[0] if len(dim) == 1 else dim)

@@ -150,8 +150,8 @@ class Subset(Dataset[T_co]):
 
     def __getitem__(self, index: Any) -> T_co:
         if isinstance(index, list):
-            return self.dataset[[self.inner(i) for i in index]]  # type: ignore[no-any-return]
-        return self.dataset[self.inner(index)]  # type: ignore[no-any-return]
+            return self.dataset[[self.inner(i) for i in index]]
+        return self.dataset[self.inner(index)]
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -202,7 +202,7 @@ class ConcatDataset(Dataset[T_co]):
         index %= size
         which = bisect_right(self.cumulative_sizes, index)
         before = self.cumulative_sizes[which - 1] if which else 0
-        return self.datasets[which][index - before]  # type: ignore[no-any-return]
+        return self.datasets[which][index - before]
 
 
 class ChainDataset(IterableDataset[T_co]):
