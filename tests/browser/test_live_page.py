@@ -193,7 +193,7 @@ def test_a_failure_shows_its_message_as_text(panel: Open, page: Page) -> None:
     )
     expect(root.get_by_role("alert")).to_have_text(message)
     expect(root.locator(".failed")).to_contain_text("Correct it.")
-    expect(root.locator("[data-act=start]")).to_have_text("start again")
+    expect(root.locator("[data-act=start]")).to_have_text("go on")
     assert root.locator("b").count() == 0
 
 

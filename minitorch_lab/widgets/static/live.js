@@ -48,11 +48,12 @@ function series(span) {
     self.loss0 = { mean: 0, weight: 0 };
     self.accuracy0 = { mean: 0, weight: 0 };
   };
-  // An average that forgets: after `span` steps a value has lost two thirds of its say. Dividing by the
-  // weight so far makes the first values their own average instead of starting at 0.
+  // An average that forgets: after `span` steps (fewer at the beginning, where the loss falls fast) a
+  // value has lost two thirds of its say. Dividing by the weight so far makes the first values their
+  // own average instead of starting at 0. What is drawn once stays as it is.
   const blend = (state, value, count) => {
     if (Number.isFinite(value)) {
-      const fade = Math.exp(-count / span);
+      const fade = Math.exp(-count / Math.min(span, 3 + self.steps / 12));
       state.mean = state.mean * fade + value * (1 - fade);
       state.weight = state.weight * fade + (1 - fade);
     }
@@ -453,16 +454,17 @@ function render({ model, el }) {
   const shown = { at: -Infinity, spoken: -Infinity, state: null, words: "", timer: 0 };
   const last = (name) => (data.rows ? state[name] : null);
   const results = (row) => `loss ${number(row.loss)}` + (about.classifies ? `, accuracy ${number(row.accuracy)}` : "");
+  const checks = (row) => number(row.loss) + (about.classifies ? `, ${number(row.accuracy)}` : "");
   // What stays true for a while: the line is read aloud, and must not speak with every step.
   const sentence = () => {
     const [row, check] = [epochs[epochs.length - 1], valid[valid.length - 1]];
-    const checked = check ? `; validation ${results(check)}` : "";
+    const checked = check ? `; validation ${checks(check)}` : "";
     switch (state.state) {
       case "ready": return `Ready. Start trains ${whole(about.epochs)} ${about.epochs === 1 ? "epoch" : "epochs"}; step does one step and waits.`;
-      case "running": return `Training in ${state.mode} mode on ${state.device}.` + (row ? ` Epoch ${whole(row.epoch)}: ${results(row)}${checked}.` : "");
+      case "running": return `Training in ${state.mode} mode.` + (row ? ` Epoch ${whole(row.epoch)}: ${results(row)}${checked}.` : "");
       case "paused": return state.step ? `Paused after step ${whole(state.step)}: ${results(state)}.` : "Paused before the first step.";
       case "stopping": return "Stopping when this step is done.";
-      case "stopped": return `${state.message}.`;
+      case "stopped": return state.message;
       case "done": return `Done after ${whole(state.epoch)} ${state.epoch === 1 ? "epoch" : "epochs"}: ${results(row ?? state)}${checked}.`;
       default: return state.step ? `Failed after step ${whole(state.step)}. The message says where and what to do.` : "Failed. The message says where and what to do.";
     }
@@ -487,7 +489,7 @@ function render({ model, el }) {
     }
 
     const does = state.state === "running" || state.state === "stopping" ? "pause" : "start";
-    const word = { ready: "start", paused: "resume", stopped: "go on", failed: "start again", done: `${about.epochs} more ${about.epochs === 1 ? "epoch" : "epochs"}` }[state.state] ?? "pause";
+    const word = { ready: "start", paused: "resume", stopped: "go on", failed: "go on", done: `${about.epochs} more ${about.epochs === 1 ? "epoch" : "epochs"}` }[state.state] ?? "pause";
     if (main.dataset.word !== word) {
       main.dataset.act = does;
       main.dataset.word = word;
