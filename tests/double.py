@@ -127,7 +127,7 @@ for _name in "add sub mul truediv pow matmul and_ or_ eq ne lt le gt ge floordiv
     setattr(DeviceArray, f"__{_plain}__", _operator(getattr(operator, _name), False))
     if _name not in ("eq", "ne", "lt", "le", "gt", "ge"):
         setattr(DeviceArray, f"__r{_plain}__", _operator(getattr(operator, _name), True))
-for _name in "iadd isub imul itruediv iand ior".split():
+for _name in "iadd isub imul itruediv iand ior ixor".split():
 
     def _in_place(self: DeviceArray, other: Any, function: Any = getattr(operator, _name)) -> Any:
         self._a = function(self._a, host(other))

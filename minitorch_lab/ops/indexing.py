@@ -62,6 +62,8 @@ def check_range(index: Any, size: int, name: str = "index", low: int = 0) -> Non
 
 def _gather_forward(xp: Any, input: Any, index: Any, dim: int) -> Any:
     check_range(index, input.shape[dim])
+    if dim == 1 and index.ndim == 2:  # take_along_axis does the same in three times the time
+        return input[xp.arange(index.shape[0])[:, None], index]
     return xp.take_along_axis(_corner(input, index, dim), index, axis=dim)
 
 

@@ -374,20 +374,28 @@ def _first_match(xp: Any, x: Any, y: Any, kernel_size: Pair, padding: Pair, **re
     """For each entry of the window: its slices, and where it is the first that equals y."""
     _, entries = _windows(x.shape[2:], kernel_size, padding=padding, **rest)
     padded = _padded(xp, x, padding, -float("inf"))
-    free = xp.ones(y.shape, bool)
+    free, hit = xp.ones(y.shape, bool), xp.empty(y.shape, bool)
     for _, _, rows, columns in entries:
-        hit = padded[:, :, rows, columns] == y
+        xp.equal(padded[:, :, rows, columns], y, out=hit)
         hit &= free
-        free &= ~hit
+        free ^= hit  # what was hit is taken
         yield rows, columns, hit
+
+
+def _sides(kernel_size: Pair, stride: Pair, dilation: Pair, **rest: Pair) -> Any:
+    return zip(kernel_size, stride, dilation, strict=True)
 
 
 def _pool_grad_forward(xp: Any, grad: Any, output: Any, input: Any, **window: Pair) -> Any:
     padding = window["padding"]
     n, c, height, width = input.shape
     out = xp.zeros((n, c, height + 2 * padding[0], width + 2 * padding[1]), grad.dtype)
+    apart = all(d == 1 and s >= k for k, s, d in _sides(**window))
     for rows, columns, hit in _first_match(xp, input, output, **window):
-        out[:, :, rows, columns] += grad * hit
+        if apart:  # windows that share no entry need no adding up
+            xp.multiply(grad, hit, out=out[:, :, rows, columns])
+        else:
+            out[:, :, rows, columns] += grad * hit
     if padding == (0, 0):
         return out
     return out[:, :, padding[0] : padding[0] + height, padding[1] : padding[1] + width]

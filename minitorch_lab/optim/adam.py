@@ -59,6 +59,7 @@ class Adam(Optimizer):
         m, v = state["exp_avg"], state["exp_avg_sq"]
         m.mul_(beta1).add_(grad * (1 - beta1))
         v.mul_(beta2).add_((grad * grad).mul_(1 - beta2))
-        size = number(group, "lr") / (1 - beta1**step)
-        denominator = v.sqrt().mul_((1 - beta2**step) ** -0.5).add_(setting(group, "eps"))
-        p.sub_((m / denominator).mul_(size))
+        # lr m_hat / (sqrt(v_hat) + eps), with the numbers gathered in front and beside eps
+        root = (1 - beta2**step) ** 0.5
+        size = number(group, "lr") * root / (1 - beta1**step)
+        p.sub_((m / v.sqrt().add_(setting(group, "eps") * root)).mul_(size))
