@@ -388,20 +388,29 @@ STYLE = (
     ".lab-still .train{stroke:light-dark(#0072b2,#45a0e3)}"
 )
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 440, 200, 44, 22, 22
-POINTS = 400  # along a curve
+FINE, BOLD = 400, 50  # points along the thin line, and along the bold one
+
+
+def thinned(
+    values: npt.NDArray[np.float64], most: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """At most ``most`` means of neighbouring steps, each at the last of its steps.
+
+    >>> thinned(np.array([4.0, 2.0, 3.0]), 2)
+    (array([2, 3]), array([3., 3.]))
+    """
+    starts = np.arange(0, len(values), max(1, -(-len(values) // most)))
+    sizes = np.diff(starts, append=len(values))
+    with np.errstate(over="ignore", invalid="ignore"):
+        return starts + sizes, np.add.reduceat(values, starts) / sizes
 
 
 def picture(
     name: str, values: npt.NDArray[np.float64], checks: list[Epoch], history: History
 ) -> str:
     """One curve as SVG: the mean of neighbouring steps, and the validation's points."""
-    width = max(1, -(-len(values) // POINTS))
-    starts = np.arange(0, len(values), width)
-    sizes = np.diff(starts, append=len(values))
-    with np.errstate(over="ignore", invalid="ignore"):
-        means = np.add.reduceat(values, starts) / sizes
-    steps = starts + sizes
     points = [(row.step, getattr(row, name)) for row in checks]
+    steps, means = thinned(values, FINE)
     drawn = [float(v) for v in (*means, *(v for _, v in points)) if math.isfinite(v)]
     low = min(0.0, *drawn, 0.0) if name == "loss" else 0.0
     high = 1.0 if name == "accuracy" else max([*drawn, low + 1e-9])
@@ -432,7 +441,8 @@ def picture(
                 f'<path d="M{x} 6V{HEIGHT - BOTTOM}" stroke="currentColor" stroke-dasharray="2 3"/>'
                 f'<text x="{float(x) + 4:.1f}" y="12" {text}>lr {short(float(mark.new))}</text>'
             )
-    train = path(zip(steps.tolist(), means.tolist(), strict=True))
+    fine = path(zip(steps.tolist(), means.tolist(), strict=True))
+    bold = path(zip(*(column.tolist() for column in thinned(values, BOLD)), strict=True))
     said = f"{name} over {plural(last, 'step')}, {figures('last ', float(values[-1]), math.nan)}"
     if name == "accuracy":
         said = f"accuracy over {plural(last, 'step')}, last {float(values[-1]):.3f}"
@@ -440,7 +450,8 @@ def picture(
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(said)}">'
         f'<text x="0" y="12" font-size="12" font-weight="600" fill="currentColor">{name}</text>'
         f"{''.join(lines)}"
-        f'<path class="train" d="{train}" fill="none" stroke="#0072b2" stroke-width="1.75"/>'
+        f'<path class="train" d="{fine}" fill="none" stroke="#0072b2" opacity=".32"/>'
+        f'<path class="train" d="{bold}" fill="none" stroke="#0072b2" stroke-width="1.75"/>'
         f'<path d="{path(points)}" fill="none" stroke="currentColor" stroke-width="1.25"/>'
         f'<text x="{LEFT}" y="{HEIGHT - 5}" {text}>step 0</text>'
         f'<text x="{WIDTH - 4}" y="{HEIGHT - 5}" text-anchor="end" {text}>{last:,}</text></svg>'
