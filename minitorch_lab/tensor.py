@@ -1019,6 +1019,11 @@ def _accumulate(found: list[tuple[Tensor, Any, bool]]) -> None:
             x._grad = x._grad + make(_copied(gx))
 
 
+def add_grad(x: Tensor, gradient: Tensor) -> None:
+    """Add a gradient, which nobody else holds, to ``x.grad``."""
+    _accumulate([(x, gradient.array, True)])
+
+
 def _copied(array: Any) -> Any:
     return array.copy() if type(array) in NAMESPACES else np.asarray(array)
 

@@ -418,3 +418,35 @@ def test_method_can_be_a_function() -> None:
     for mode in ("eager", "graph"):
         with lab.mode(mode):
             assert [a.run(lab.ones(1)).item(), b.run(lab.ones(1)).item()] == [2, 3]
+
+
+def test_gradient_of_an_argument_inside_a_graph() -> None:
+    @lab.compile
+    def f(x: Any) -> Any:
+        loss = (x * x).sum()
+        loss.backward()
+        return loss
+
+    x = lab.tensor([1.0, 2.0], requires_grad=True)
+    f(x)
+    f(x)
+    assert x.grad.tolist() == [4, 8]  # added up over two calls, as in eager mode
+    y = lab.tensor([3.0], requires_grad=True)
+    f(y)
+    assert y.grad.tolist() == [6]
+    assert x.grad.tolist() == [4, 8]
+
+
+def test_backward_out_of_the_function_is_refused_or_goes_on() -> None:
+    w = lab.tensor([2.0], requires_grad=True)
+    twice = w * 2
+
+    @lab.compile
+    def inside(x: Any) -> None:
+        (x * twice).sum().backward()
+
+    with pytest.raises(lab.TraceError, match="computed outside the function"):
+        inside(lab.ones(1))
+    outside = lab.compile(lambda x: (x * twice).sum())
+    outside(lab.ones(1)).backward()
+    assert w.grad.tolist() == [2]

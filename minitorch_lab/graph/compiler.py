@@ -22,11 +22,12 @@ from ..errors import ArgumentError
 from ..op import COMPUTE, INTERPRETER, Op, Spec, current
 from ..ops.rules import per_entry
 from ..tape import tick
-from ..tensor import NO_GRAD, Tensor, explain, make, record
+from ..tensor import NO_GRAD, Tensor, add_grad, explain, make, record
 from .codegen.numpy import Plan, build
 from .ir import Graph, Var
 from .passes import optimise
 from .trace import (
+    ArgumentGrad,
     Captured,
     Grad,
     Guard,
@@ -53,7 +54,7 @@ class Entry:
         # most guards ask whether a dict still holds the same object: checked in one tight loop
         self.quick = [(g.owner, g.key, g.value, g) for g in self.guards if isinstance(g, Guard)]
         self.slow = [g for g in self.guards if not isinstance(g, Guard)]
-        self.grads = tuple(t.tensor for t in traced.targets if isinstance(t, Grad))
+        self.grads = tuple(t for t in traced.targets if isinstance(t, (Grad, ArgumentGrad)))
         self.cleared = traced.cleared
         self.updated = tuple(t.tensor for t in traced.targets if isinstance(t, Captured))
         self.outputs = len(self.graph.outputs)
@@ -137,10 +138,11 @@ class Compiled:
                 for tensor in entry.updated:
                     tensor.version[0] = now
             n = entry.outputs
-            for tensor, array in zip(entry.grads, results[n:], strict=True):
-                tensor._grad = make(
-                    array if array.__class__ is not np.generic else np.asarray(array)
-                )
+            for target, array in zip(entry.grads, results[n:], strict=True):
+                if isinstance(target, Grad):
+                    target.tensor._grad = make(_array(array))
+                else:
+                    add_grad(leaves[target.index], make(_array(array)))
             for tensor in entry.cleared:
                 tensor._grad = None
         if entry.one and not (entry.differentiable and recording):
@@ -359,7 +361,7 @@ def _pullback(
         found: list[Any] = []
         flatten(compiled.function(*again, **named), found)
         place = {id(x): now for x, now in zip(leaves, inputs, strict=True)}
-        targets = [place.get(id(x), x) for x in wanted]
+        targets = [place[id(x)] if id(x) in place else current().at_border(x) for x in wanted]
         grads = autograd_grad(found[index], targets, start, allow_unused=True)
         return [
             start.sum() * 0.0 + t * 0.0 if d is None else d

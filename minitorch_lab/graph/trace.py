@@ -39,10 +39,11 @@ _new = object.__new__
 class Symbol(Tensor):
     """A tensor without a value: it stands for a variable of the graph that is being traced."""
 
-    __slots__ = ("trace", "var")
+    __slots__ = ("outside", "trace", "var")
 
     trace: Builder
     var: Var
+    outside: bool  # stands for a tensor that was computed before the function was called
 
     @property
     def array(self) -> Any:
@@ -163,6 +164,13 @@ class Grad:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class ArgumentGrad:
+    """The gradient slot of argument ``index``; the gradient is added to what is there."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Guard:
     """``owner[key]`` must still be ``value``, else the graph does not hold."""
 
@@ -226,6 +234,7 @@ class Builder:
         self.numbers: dict[tuple[int, str], Any] = {}
         self.written: dict[tuple[int, str], tuple[Any, str]] = {}
         self.grads: dict[int, Any] = {}
+        self.borders: dict[int, Symbol] = {}  # id of a tensor with a history -> its stand-in
         self.guards: dict[tuple[int, Any], Any] = {}
         self.keep: list[Any] = []
 
@@ -299,7 +308,7 @@ class Trace:
     def symbol(self, var: Var) -> Symbol:
         """A symbol for a variable."""
         out = _new(Symbol)
-        out.trace, out.var = self.builder, var
+        out.trace, out.var, out.outside = self.builder, var, False
         out.requires_grad = False
         out._grad = out.node = None
         out.name = None
@@ -334,6 +343,7 @@ class Trace:
         else:
             self._convert(op, args, specs)
         var = self.builder.emit(op, tuple(args), attrs, spec, inputs)
+        inputs = tuple(map(self.at_border, inputs))
         out = self.symbol(var)
         if (
             self.recording
@@ -345,6 +355,17 @@ class Trace:
             if Settings.sources:
                 out.node.source = self.builder.equations[-1].source
         return out
+
+    def at_border(self, x: Any) -> Any:
+        """For a captured tensor with a history: a leaf that ends the tape of this trace."""
+        if not isinstance(x, Tensor) or isinstance(x, Symbol) or x.node is None:
+            return x
+        known = self.builder.borders.get(id(x))
+        if known is None:
+            known = self.symbol(self.builder.capture(x))
+            known.requires_grad, known.name, known.outside = x.requires_grad, x.name, True
+            self.builder.borders[id(x)] = known
+        return known
 
     def _convert(self, op: Op, args: list[Any], specs: list[Any]) -> None:
         """Cast the promoted inputs to their common dtype, visibly in the graph."""
@@ -482,6 +503,11 @@ class Trace:
                     self._add_grad(x, gx)
 
     def _add_grad(self, x: Tensor, gx: Any) -> None:
+        if isinstance(x, Symbol) and x.outside:
+            refuse(
+                "backward() into a tensor that was computed outside the function",
+                "compute it inside, or return the loss and call backward() outside",
+            )
         known = self.get_grad(x)
         token = INTERPRETER.set(self.with_grad(False))
         try:
@@ -540,6 +566,7 @@ def trace(
             name = names[i] if i < len(names) else f"input {i}"
             symbol = interpreter.symbol(builder.input(x.spec, name, "input", Argument(i)))
             symbol.requires_grad, symbol.name = x.requires_grad, x.name
+            symbol.outside = x.node is not None
             symbols.append(symbol)
         new_args, new_kwargs = rebuild_args(symbols)
         result = function(*new_args, **new_kwargs)
@@ -578,9 +605,14 @@ def finish(
         targets.append(Number(owner, name))
     cleared = []
     known = {id(x): x for x in builder.keep}
+    places = {id(x): i for i, x in enumerate(symbols)}
     for key, grad in builder.grads.items():
         x = known[key]
         if isinstance(x, Symbol):
+            if key in places and isinstance(grad, Symbol):
+                name = f"{names[places[key]]}.grad"
+                updates.append((Var(-1, grad.var.spec, name, "state"), grad.var))
+                targets.append(ArgumentGrad(places[key]))
             continue
         if grad is None:
             cleared.append(x)

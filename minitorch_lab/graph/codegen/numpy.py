@@ -17,7 +17,7 @@ import numpy as np
 from ...device import Device, namespace_for
 from ..ir import Equation, Graph, Var
 from ..plan import Lifetimes, Pool, elementwise, lifetimes, same_layout
-from ..trace import Argument, Captured, Grad, Number, Traced
+from ..trace import Argument, ArgumentGrad, Captured, Grad, Number, Traced
 
 # Numbers (a learning rate, a step count) stay Python numbers: these are their operators.
 NUMBER_CODE = {
@@ -158,7 +158,7 @@ class _Writer:
         fresh |= {
             value.id
             for (_, value), target in zip(graph.updates, self.traced.targets, strict=True)
-            if isinstance(target, Grad)
+            if isinstance(target, (Grad, ArgumentGrad))
         }
         for i, e in enumerate(graph.equations):
             self.equation(i, e, fresh)
@@ -183,7 +183,7 @@ class _Writer:
         return [
             value
             for (_, value), target in zip(self.graph.updates, self.traced.targets, strict=True)
-            if isinstance(target, Grad)
+            if isinstance(target, (Grad, ArgumentGrad))
         ]
 
     def direct_targets(self) -> None:
