@@ -10,8 +10,11 @@ import time
 import numpy as np
 import pytest
 
+from double import DeviceArray, make_cupy
+
 import minitorch_lab as lab
 from minitorch_lab import nn, optim
+from minitorch_lab.device import CUDA, register, unregister
 from minitorch_lab.nn import functional as F
 from minitorch_lab.utils.data import DataLoader, TensorDataset
 from minitorch_lab.widgets.training import History, Meter, Training
@@ -651,3 +654,32 @@ def test_a_meter_counts_its_own_time():
     for _ in range(16):
         meter.add(0.1)
     assert meter.rate == pytest.approx(10)
+
+
+# The device ----------------------------------------------------------------------------------
+
+
+def test_a_run_moves_to_another_device_and_back_with_the_same_numbers():
+    """On the test double for CuPy, which refuses every silent way to the host's memory."""
+    data = moons()
+    expected, mine = network(), network()
+    losses = by_hand(expected, data, epochs=4, seed=7)
+    register(DeviceArray, make_cupy(), CUDA)
+    try:
+        training = Training(mine, data, epochs=4, seed=7, lr=0.01, valid=data)
+        for count, name in enumerate(["cpu", "cuda", "cuda", "cpu", "cuda"], start=1):
+            training.set_device(name)
+            training.step()
+            until(lambda count=count: training.step_count == count or training.state == "failed")
+            assert training.error is None, training.message
+        training.set_device("cpu")
+        training.start()
+        summary = training.wait(WAIT)
+    finally:
+        unregister(DeviceArray)
+    assert summary.error is None, summary.message
+    kinds = [(mark.step, mark.new) for mark in training.history.marks]
+    assert kinds == [(1, "cuda"), (3, "cpu"), (4, "cuda"), (5, "cpu")]
+    losses_here = training.history.loss
+    # the validation loader draws a seed, as in PyTorch: the first epoch's steps are the same
+    np.testing.assert_allclose(losses_here[:3], losses[:3], rtol=1e-5)

@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import random
-from ..device import device_of, why_no_cuda
+from ..device import device_of, namespace_of, to_host, why_no_cuda
 from ..errors import ArgumentError, DeviceError, KindError, NonFiniteError
 from ..errors import describe as describe_value
 from ..graph import compile, mode
@@ -591,9 +591,9 @@ class Training:
         hits = output.array.argmax(1) == y.array
         if isinstance(hits, np.ndarray):
             return float(loss.item()), np.count_nonzero(hits) / max(hits.size, 1)
-        pair = hits.mean(keepdims=True).repeat(2).astype("float64")
-        pair[0] = loss.array
-        value, accuracy = pair.tolist()
+        pair = namespace_of(hits).empty(2, dtype="float64")
+        pair[0], pair[1] = loss.array, hits.mean()
+        value, accuracy = to_host(pair).tolist()
         return value, accuracy
 
     def _validate(self, batches: DataLoader) -> bool:
