@@ -9,7 +9,6 @@ import time
 
 import numpy as np
 import pytest
-
 from double import DeviceArray, make_cupy
 
 import minitorch_lab as lab
