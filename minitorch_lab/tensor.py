@@ -729,30 +729,37 @@ class Record:
 
     def update(self, op: Op, target: Tensor, inputs: tuple[Any, ...], attrs: Attrs) -> Tensor:
         """The in-place form of ``op``: ``target`` takes the result."""
-        inputs = _numbers(op, inputs, attrs)
-        wants = target.requires_grad or any(
-            isinstance(x, Tensor) and x.requires_grad for x in inputs
-        )
+        arrays = []
+        wants = False
+        for x in inputs:
+            if isinstance(x, Tensor):
+                arrays.append(x.array)
+                wants = wants or x.requires_grad
+            elif x.__class__ in NUMBERS:
+                arrays.append(x)
+            else:
+                return self.update(op, target, _numbers(op, inputs, attrs), attrs)
+        old = None
         if wants and self.recording:
             check_in_place(op, target)
-        old = _twin(target) if wants and self.recording else None
+            old = _twin(target)
         try:
-            arrays = [x.array if isinstance(x, Tensor) else x for x in inputs]
-            xp = NAMESPACES[type(target.array)]
-            if op.inplace is not None:
-                op.inplace(xp, target.array, *arrays[1:], **attrs)
-            elif op.ufunc is not None:
-                getattr(xp, op.ufunc)(*arrays, out=target.array, casting="same_kind")
+            kind = type(target.array)
+            if op.ufunc is not None:
+                ufunc = getattr(np if kind is ndarray else NAMESPACES[kind], op.ufunc)
+                ufunc(*arrays, out=target.array)
+            elif op.inplace is not None:
+                op.inplace(NAMESPACES[kind], target.array, *arrays[1:], **attrs)
             else:
                 specs = [x.spec if isinstance(x, Tensor) else x for x in inputs]
                 check_result(op, target.spec, infer(op, specs, attrs))
-                target.array[...] = op.forward(xp, *arrays, **attrs)
+                target.array[...] = op.forward(NAMESPACES[kind], *arrays, **attrs)
         except Exception as error:  # noqa: BLE001  retold in the learner's words
             raise explain(op, inputs, attrs, error, target) from (
                 None if isinstance(error, (Mismatch, LabError)) else error
             )
         target.version[0] = tick()
-        if wants and self.recording:
+        if old is not None:
             target.node = record(op, (old, *inputs[1:]), attrs, target.array)
             target.version[0] = target.node.id
             target.requires_grad = True

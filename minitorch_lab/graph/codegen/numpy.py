@@ -215,6 +215,29 @@ class _Writer:
                 and (array.shape, array.dtype) == (e.out.spec.shape, e.out.spec.dtype)
             ):
                 self.written[value.id] = array
+                self.written_before(e, index, entry, made)
+
+    def written_before(self, e: Equation, index: int, entry: Var, made: dict[int, int]) -> None:
+        """Let the steps on the way to new state use its memory too: ``m.mul_(b).add_(g)``.
+
+        A step may if nothing else reads it and the old state was read for the last time.
+        """
+        viewed = set(self.life.root.values())
+        for x in e.inputs:
+            if not isinstance(x, Var) or x.id not in made or not same_layout(x, e):
+                continue
+            before = made[x.id]
+            step = self.graph.equations[before]
+            if (
+                elementwise(step)
+                and self.life.last_use[x.id] == index
+                and self.life.last_use.get(entry.id, -1) <= before
+                and x.id not in viewed
+                and x.id not in self.written
+            ):
+                self.written[x.id] = self.written[e.out.id]
+                self.written_before(step, before, entry, made)
+                return
 
     def equation(self, index: int, e: Equation, fresh: set[int]) -> None:
         """The line for one equation."""
