@@ -141,6 +141,18 @@ def test_a_view_keeps_the_values_that_were_there():
     assert view.node(1).value.tolist() == [1, 2]
 
 
+def test_in_place_ops_do_not_bend_the_history():
+    x = lab.tensor([1.0, 2.0], requires_grad=True)
+    h: Any = x + 0
+    z = h.sum()
+    h.mul_(z)  # h moves on; what z was computed from does not
+    view = from_tensors(h.sum(), names={id(z): "z"})
+    assert [node.op for node in view.nodes if node.op] == ["add", "sum", "mul", "sum"]
+    z_node = next(node for node in view.nodes if node.name == "z")
+    assert view.node(z_node.inputs[0]).op == "add"
+    assert all(i < node.id for node in view.nodes for i in node.inputs)
+
+
 def test_grad_of_an_earlier_backward_is_told_apart():
     x = lab.tensor(1.0, requires_grad=True)
     (x * 5).backward()
@@ -331,6 +343,30 @@ def test_a_gradient_runs_beside_its_forward_edge():
     assert abs(back.tip[1] - (x.y + x.height)) < 3  # type: ignore[index]
 
 
+def test_a_tangle_of_modules_is_laid_out_too(capfd):
+    """Graphviz fails to draw some of these with a straight main path; nobody needs to know."""
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        b = Builder()
+        ids = [b.leaf("input", "x")]
+        for i in range(60):
+            scope = ".".join(rng.choice(["a", "b", "c"], rng.integers(0, 3)))
+            if rng.random() < 0.25:
+                ids.append(b.leaf("param", f"w{i}", scope=scope))
+                continue
+            inputs = [int(rng.choice(ids)) for _ in range(rng.integers(1, 4))]
+            ids.append(b.op("op", inputs, scope=scope))
+            for index, tail in enumerate(inputs):
+                b.gradient(tail, ids[-1], index)
+        view = b.build("f", [ids[-1]])
+        for closed in ((), {"a"}, {"a", "b.c"}):
+            drawing = draw(view, closed)
+            places = layout(drawing)
+            assert set(places.boxes) == {box.key for box in drawing.boxes}
+            assert set(places.routes) == set(range(len(drawing.links)))
+    assert capfd.readouterr().err == ""
+
+
 def test_layout_is_fast():
     drawing = draw(samples.tower(9), closed=())
     layout(drawing)
@@ -362,6 +398,23 @@ def test_without_graphviz_the_words_remain(monkeypatch):
     with pytest.raises(LayoutError, match="pip install pygraphviz"):
         layout(draw(samples.polynomial()))
     assert transcript(samples.polynomial()).startswith("graph of y")
+
+
+def test_a_dot_program_does_where_pygraphviz_is_missing(monkeypatch, tmp_path):
+    stub = tmp_path / "dot"
+    stub.write_text(
+        f"#!{sys.executable}\nimport sys, pygraphviz\n"
+        "assert sys.argv[1:] == ['-Kdot', '-Tjson0'], sys.argv\n"
+        "graph = pygraphviz.AGraph(string=sys.stdin.read())\n"
+        "sys.stdout.buffer.write(graph.draw(format='json0', prog='dot'))\n"
+    )
+    stub.chmod(0o755)
+    drawing = draw(samples.polynomial())
+    expected = layout(drawing)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert layout_module.engine() == "dot"
+    assert layout(drawing).boxes == expected.boxes
 
 
 # SVG ---------------------------------------------------------------------------------------

@@ -13,7 +13,17 @@ from ..graph.compiler import Compiled
 from ..graph.ir import Graph
 from ..nn.module import Module, Parameter
 from ..op import INTERPRETER, Op, Spec
-from ..tape import NUMBERS, Freed, Node, Settings, locate, location, no_graph_message, steps
+from ..tape import (
+    NUMBERS,
+    Freed,
+    Node,
+    Settings,
+    at_time,
+    locate,
+    location,
+    no_graph_message,
+    steps,
+)
 from ..tensor import Record, Tensor
 from .measure import shorten
 from .view import Builder, GraphView, Kind, Source, Work
@@ -61,6 +71,7 @@ class _Tape:
         self.build = Builder()
         self.numbers: dict[int, int] = {}  # id of a node or leaf -> its number
         self.kept: list[Any] = []  # so that no id is used twice
+        self.known: dict[Any, dict[str, Any]] = {}  # op_facts by op and specs
         self.homes: dict[int, str] = {}  # id of a parameter -> the module it belongs to
         self.places: dict[tuple[CodeType, int], Source] = {}
 
@@ -72,7 +83,7 @@ class _Tape:
         self.homes = self._homes({node.scope for node in nodes})
         of_node = {id(root.node): root for root in roots}
         for node in nodes:
-            for x in node.inputs:
+            for x in _inputs(node):
                 self._leaf(x, node, owner, gradients, alive)
             self._op(node, of_node.get(id(node)), owner, gradients, alive)
         self._edges(nodes, flows, alive)
@@ -179,7 +190,7 @@ class _Tape:
         gradients: dict[int, Any],
         alive: bool,
     ) -> None:
-        inputs = [self._number_of(x, node) for x in node.inputs]
+        inputs = [self._number_of(x, node) for x in _inputs(node)]
         spec = node.spec
         value = None if isinstance(node.y, Spec) else node.y
         holder = root if root is not None else owner.get(id(node))
@@ -205,8 +216,20 @@ class _Tape:
             gradient_note=why,
             scope=node.scope,
             source=self._source(node),
-            **op_facts(node.op, node.attrs, spec, [_spec(x) for x in node.inputs]),
+            **self._facts(node.op, node.attrs, spec, tuple(_spec(x) for x in _inputs(node))),
         )
+
+    def _facts(
+        self, op: Op, attrs: Mapping[str, Any], out: Spec, inputs: tuple[Spec, ...]
+    ) -> dict[str, Any]:
+        """``op_facts``, once for calls that are alike."""
+        if attrs:
+            return op_facts(op, attrs, out, inputs)
+        key = (op.name, out, inputs)
+        facts = self.known.get(key)
+        if facts is None:
+            facts = self.known[key] = op_facts(op, attrs, out, inputs)
+        return facts
 
     def _number_of(self, x: Any, user: Node) -> int:
         if isinstance(x, (Tensor, Freed)):
@@ -233,7 +256,7 @@ class _Tape:
                     self.build.gradient(tail, self.numbers[id(node)], index, g)
             return
         for node in nodes:
-            for index, x in enumerate(node.inputs):
+            for index, x in enumerate(_inputs(node)):
                 if x.__class__ in NUMBERS or not x.requires_grad or node.op.rule(index) is None:
                     continue
                 tail = self.numbers[id(x.node) if x.node is not None else id(x)]
@@ -245,7 +268,7 @@ def _reachable(roots: Sequence[Node]) -> list[Node]:
     seen = {id(node): node for node in roots}
     todo = list(seen.values())
     while todo:
-        for x in todo.pop().inputs:
+        for x in _inputs(todo.pop()):
             if x.__class__ not in NUMBERS:
                 node = x.node
                 if node is not None and id(node) not in seen:
@@ -254,11 +277,20 @@ def _reachable(roots: Sequence[Node]) -> list[Node]:
     return sorted(seen.values(), key=lambda node: node.id)
 
 
+def _inputs(node: Node) -> tuple[Any, ...]:
+    """The inputs as they were when the node ran: a tensor changed in place has moved on since."""
+    time = node.id
+    return tuple(
+        at_time(x, time) if x.__class__ not in NUMBERS and x.version[0] > time else x
+        for x in node.inputs
+    )
+
+
 def _owners(nodes: Sequence[Node]) -> dict[int, Any]:
     """For each node the tensor that holds its output, as its users know it."""
     owner = {}
     for node in nodes:
-        for x in node.inputs:
+        for x in _inputs(node):
             if x.__class__ not in NUMBERS and x.node is not None:
                 owner[id(x.node)] = x
     return owner
@@ -403,7 +435,8 @@ def from_graph(
     for target, value in graph.updates:
         name = target.name or "state"
         if target.id in numbers:  # the same name in two layers: say which
-            layer = build.nodes[numbers[target.id] - 1].scope.rpartition(".")[2]
+            scope = build.rows[numbers[target.id] - 1].get("scope", "")
+            layer = scope.rpartition(".")[2]
             name = f"{layer}.{name}" if layer else name
         ends.append(
             build.add(

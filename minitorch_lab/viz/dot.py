@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import graphviz
@@ -50,12 +50,16 @@ def dot(drawing: Drawing) -> str:
     return str(graph.source)
 
 
-def skeleton(drawing: Drawing, labels: Mapping[int, tuple[float, float]] | None = None) -> str:
+def skeleton(
+    drawing: Drawing,
+    straight: Collection[str] = (),
+    labels: Mapping[int, tuple[float, float]] | None = None,
+) -> str:
     """DOT text for the layout alone: boxes of our measured sizes and not a letter of text.
 
     Without text Graphviz needs no fonts: places are the same on every machine, and no Fontconfig
-    warning reaches a notebook. Links are known by their position as ``id``; ``labels`` gives the
-    size of a text on a link.
+    warning reaches a notebook. The boxes with the keys ``straight`` are put in one line. Links are
+    known by their position as ``id``; ``labels`` gives the size of a text on a link.
     """
     graph = graphviz.Digraph(
         graph_attr={"nodesep": "0.26", "ranksep": "0.42", "splines": "true", "newrank": "true"},
@@ -63,7 +67,6 @@ def skeleton(drawing: Drawing, labels: Mapping[int, tuple[float, float]] | None 
         edge_attr={"arrowsize": "0.6"},
     )
     names = box_names(drawing)
-    spine = main_path(drawing)
 
     def put(into: graphviz.Digraph, box: Box) -> None:
         width, height = box_size(box)
@@ -71,7 +74,7 @@ def skeleton(drawing: Drawing, labels: Mapping[int, tuple[float, float]] | None 
             names[box.key],
             width=f"{width / 72:.3f}",
             height=f"{height / 72:.3f}",
-            group="main" if box.key in spine else "",
+            group="main" if box.key in straight else "",
         )
 
     for cluster, scope in _nest(graph, drawing, put):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import shutil
+import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import graphviz
 
 from ..errors import LabError
-from .dot import box_names, skeleton
+from .dot import box_names, main_path, skeleton
 from .fold import Drawing
 
 Point = tuple[float, float]
@@ -72,10 +75,14 @@ def layout(drawing: Drawing, labels: Mapping[int, tuple[float, float]] | None = 
     ``labels`` gives the size of the text on a link, by the link's position. Raises LayoutError
     where this machine has no Graphviz.
     """
-    return _read(drawing, _run(skeleton(drawing, labels)))
+    raw, complaints = _run(skeleton(drawing, main_path(drawing), labels))
+    if "Error" in complaints:  # a straight main path and the modules do not always go together
+        raw, _ = _run(skeleton(drawing, (), labels))
+    return _read(drawing, raw)
 
 
-def _run(source: str) -> dict[str, Any]:
+def _run(source: str) -> tuple[dict[str, Any], str]:
+    """What Graphviz says of a graph: its places, and its complaints."""
     found = engine()
     if found is None:
         raise LayoutError(
@@ -83,15 +90,38 @@ def _run(source: str) -> dict[str, Any]:
             "  expected the Python package pygraphviz, or a program dot\n"
             "  install it with: python -m pip install pygraphviz"
         )
-    with _LOCK:
+    with _LOCK, _heard() as complaints:
         if found == "pygraphviz":
             import pygraphviz  # only where a picture is drawn: it loads a library of 10 MB
 
             raw = pygraphviz.AGraph(string=source).draw(format="json0", prog="dot")
         else:
             raw = graphviz.Source(source).pipe(format="json0", engine="dot", quiet=True)
-    result: dict[str, Any] = json.loads(raw)
-    return result
+    places: dict[str, Any] = json.loads(raw)
+    return places, "".join(complaints)
+
+
+@contextmanager
+def _heard() -> Iterator[list[str]]:
+    """Catch what C code writes to file descriptor 2, so that it does not end up in a notebook.
+
+    Python's own messages do not go this way there: ipykernel sends them over its own channel.
+    """
+    complaints: list[str] = []
+    try:
+        kept = os.dup(2)
+    except OSError:  # a program without a standard error
+        yield complaints
+        return
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield complaints
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            file.seek(0)
+            complaints.append(file.read().decode(errors="replace"))
 
 
 def _read(drawing: Drawing, raw: dict[str, Any]) -> Layout:

@@ -7,7 +7,7 @@ from a traced graph or from a call; a test makes one by hand with ``Builder``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 Kind = Literal["input", "param", "const", "op", "output"]
@@ -194,13 +194,14 @@ def scope_tree(nodes: Iterable[NodeView], labels: Mapping[str, str] | None = Non
 class Builder:
     """Collects nodes in topological order and numbers them."""
 
-    nodes: list[NodeView] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
     edges: list[Edge] = field(default_factory=list)
 
     def add(self, kind: Kind, label: str, inputs: Sequence[int] = (), **facts: Any) -> int:
         """Append a node; the facts are the fields of ``NodeView``. Returns its number."""
-        number = len(self.nodes) + 1
-        self.nodes.append(NodeView(number, kind, label, inputs=tuple(inputs), **facts))
+        number = len(self.rows) + 1
+        facts.update(id=number, kind=kind, label=label, inputs=tuple(inputs))
+        self.rows.append(facts)
         for index, tail in enumerate(inputs):
             self.edges.append(Edge(tail, number, index))
         return number
@@ -232,20 +233,15 @@ class Builder:
         labels: Mapping[str, str] | None = None,
     ) -> GraphView:
         """The finished view; ``outputs`` are drawn as outputs."""
-        users: list[list[int]] = [[] for _ in self.nodes]
-        for node in self.nodes:
-            for tail in dict.fromkeys(node.inputs):
-                users[tail - 1].append(node.id)
-        ends = set(outputs)
+        users: list[dict[int, None]] = [{} for _ in self.rows]
+        for row in self.rows:
+            for tail in row["inputs"]:
+                users[tail - 1][row["id"]] = None
+        for end in outputs:
+            if self.rows[end - 1]["kind"] == "op":
+                self.rows[end - 1]["kind"] = "output"
         nodes = tuple(
-            replace(
-                node,
-                users=tuple(users[node.id - 1]),
-                kind="output" if node.id in ends and node.kind == "op" else node.kind,
-            )
-            if users[node.id - 1] or node.id in ends
-            else node
-            for node in self.nodes
+            NodeView(users=tuple(ids), **row) for ids, row in zip(users, self.rows, strict=True)
         )
         tree = scope_tree(nodes, labels)
         return GraphView(title, nodes, tuple(self.edges), tuple(outputs), tree, note)
