@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -54,10 +56,9 @@ def _standing(lesson: Lesson) -> str:
 
 
 def _short_tracebacks() -> None:
-    """In a notebook, end the traceback of a LabError at the learner's line.
+    """In a notebook, show of a LabError's traceback the learner's own lines only.
 
-    Its message says what is wrong; the engine's own lines below that would hide it. Other errors
-    keep all their lines.
+    Its message says what is wrong; the engine's lines would hide it. Other errors keep all lines.
     """
     try:
         from IPython.core.getipython import get_ipython
@@ -75,14 +76,31 @@ def _show_short(
     trace: TracebackType | None,
     tb_offset: int | None = None,
 ) -> None:
-    step, last = trace, None
-    while step is not None:
-        if not step.tb_frame.f_code.co_filename.startswith(PACKAGE):
-            last = step
-        step = step.tb_next
-    if last is not None:
-        last.tb_next = None
-    shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
+    steps = []
+    while trace is not None:
+        steps.append((trace, trace.tb_next))
+        trace = trace.tb_next
+    own = [t for t, _ in steps if not t.tb_frame.f_code.co_filename.startswith(PACKAGE)]
+    for here, below in zip(own, [*own[1:], None], strict=True):
+        here.tb_next = below
+    cause, error.__cause__ = error.__cause__, None  # NumPy's words for the same thing
+    quiet, error.__suppress_context__ = error.__suppress_context__, True
+    try:
+        shell.showtraceback((kind, error, own[0] if own else None), tb_offset=tb_offset)
+    finally:  # a debugger finds everything as it was
+        error.__cause__, error.__suppress_context__ = cause, quiet
+        for here, following in steps:
+            here.tb_next = following
+
+
+def _one_thread() -> None:
+    """Let NumPy's matrix products run on one thread, where that can be set.
+
+    A lesson's arrays are small. On two cores with a browser beside, threads that wait for each
+    other made a training of two seconds last for half a minute.
+    """
+    with suppress(ImportError):  # it comes with scikit-learn
+        import_module("threadpoolctl").threadpool_limits(1)
 
 
 def start(number: str) -> Started:
@@ -100,6 +118,7 @@ def start(number: str) -> Started:
     for kind in (DeprecationWarning, PendingDeprecationWarning, FutureWarning):
         warnings.simplefilter("ignore", kind)
     _short_tracebacks()
+    _one_thread()
     mode("eager")
     manual_seed(lesson.seed)
     memory.begin(lesson.number)
