@@ -1,6 +1,7 @@
 """What every kind of test here shares: unit tests, doctests and the lessons under nbval."""
 
 import os
+import tempfile
 
 # Before NumPy loads, and inherited by the kernels that run the lessons: one thread for each of
 # them, so that results do not hang on the number of cores and two processes do not fight.
@@ -11,11 +12,15 @@ os.environ["MINITORCH_LAB_PROGRESS"] = "off"
 # Matplotlib draws into memory; Jupyter finds this environment's kernel and widgets before a user's.
 os.environ.setdefault("MPLBACKEND", "agg")
 os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")
+# No start-up file of a user's IPython runs in a lesson, and no cell goes into a user's history.
+_ipython = tempfile.TemporaryDirectory(prefix="ipython-", ignore_cleanup_errors=True)
+os.environ["IPYTHONDIR"] = _ipython.name
 
 from pathlib import Path
 
 import numpy as np
 import pytest
+from nbval.kernel import RunningKernel
 
 import minitorch_lab as lab
 
@@ -39,6 +44,17 @@ def pytest_collectstart(collector: pytest.Collector) -> None:
     """
     if collector.path.suffix == ".ipynb" and hasattr(collector, "skip_compare"):
         collector.skip_compare = (*collector.skip_compare, "image/svg+xml", "text/html")
+
+
+def _execute_as_a_notebook_does(self: RunningKernel, cell: str, allow_stdin: bool = False) -> str:
+    """Run a cell with its number counted up.
+
+    nbval leaves that out, and then every line that a lesson names stands in "cell 1".
+    """
+    return self.kc.execute(cell, store_history=True, allow_stdin=allow_stdin, stop_on_error=False)
+
+
+RunningKernel.execute_cell_input = _execute_as_a_notebook_does
 
 
 @pytest.fixture(autouse=True)
