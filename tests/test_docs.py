@@ -95,7 +95,8 @@ def test_the_pages_hold_the_lessons_the_ops_and_their_formulas(site):
 )
 def test_links_between_the_texts_hold(file):
     file = ROOT / file
-    links = re.findall(r"\]\(([^)\s]+)\)", file.read_text())
+    text = file.read_text()
+    links = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'src(?:set)?="([^"]+)"', text)
     missing = [
         link
         for link in links

@@ -1,6 +1,6 @@
 """Pictures of the widgets as they look in JupyterLab, in both themes and at any width.
 
-    python tests/browser/shots.py notebooks/02*.ipynb docs/images/explorer --widget .lab.explorer
+    python tests/browser/shots.py notebooks/07*.ipynb docs/images/explorer --widget .lab.explorer
 
 writes explorer-light.png and explorer-dark.png. What has to happen before the picture is said with
 --click and --wait, in the order in which they stand.
