@@ -62,7 +62,7 @@ def skeleton(
     known by their position as ``id``; ``labels`` gives the size of a text on a link.
     """
     graph = graphviz.Digraph(
-        graph_attr={"nodesep": "0.26", "ranksep": "0.42", "splines": "true", "newrank": "true"},
+        graph_attr={"nodesep": "0.26", "ranksep": "0.52", "splines": "true", "newrank": "true"},
         node_attr={"shape": "box", "fixedsize": "true", "label": ""},
         edge_attr={"arrowsize": "0.6"},
     )
