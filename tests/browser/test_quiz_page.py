@@ -64,6 +64,7 @@ def test_a_wrong_choice_is_explained_and_can_be_mended(show: Open, page: Page) -
     expect(card.locator(".badge")).to_have_count(0)  # nothing is judged before it is asked
     card.get_by_role("button", name="check my answer").click()
     expect(card.locator(".badge")).to_have_text("right")
+    expect(card.get_by_text("skip")).to_be_hidden()  # one way on, not two
     assert saved(page, "answers") == [[0, 1], [], []]
 
 
