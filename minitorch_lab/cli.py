@@ -98,19 +98,30 @@ def describe(copied: Copied, target: Path) -> str:
     return "\n".join(lines)
 
 
-def lessons_folder(wish: Path | None) -> tuple[Path, str]:
-    """The folder to open and what there is to say about it.
+def lessons_folder(wish: Path | None) -> tuple[Path, list[Path], str]:
+    """The folder to open, the lessons in it that are ours, and what there is to say about it.
 
     A folder that the learner names is filled with copies; a checkout is opened where it lies;
     an installed package copies to ``./minitorch-lab-lessons``.
     """
     source = shipped_lessons()
-    if wish is None and checkout_lessons() is not None:
-        return source, f"Lessons in {source}"
     target = (wish or Path(COPY)).resolve()
-    if target == source.resolve():
-        return source, f"Lessons in {source}"
-    return target, describe(copy_lessons(source, target), target)
+    if (wish is None and checkout_lessons() is not None) or target == source.resolve():
+        return source, sorted(source.glob("*.ipynb")), f"Lessons in {source}"
+    copied = copy_lessons(source, target)
+    ours = [target / name for name in (*copied.added, *copied.same) if name.endswith(".ipynb")]
+    return target, ours, describe(copied, target)
+
+
+def trust(notebooks: Sequence[Path]) -> None:
+    """Tell Jupyter that these notebooks' outputs are ours, as ``jupyter trust`` does.
+
+    Jupyter shows no picture of a notebook that comes from elsewhere until its cells have run.
+    """
+    nbformat = importlib.import_module("nbformat")
+    notary = importlib.import_module("nbformat.sign").NotebookNotary()
+    for path in notebooks:
+        notary.sign(nbformat.read(path, as_version=4))
 
 
 def open_lab(lessons: Path | None, port: int | None, browser: bool) -> int:
@@ -130,7 +141,7 @@ def open_lab(lessons: Path | None, port: int | None, browser: bool) -> int:
         )
         return 1
     try:
-        folder, message = lessons_folder(lessons)
+        folder, ours, message = lessons_folder(lessons)
     except OSError as error:
         print(
             f"The lessons cannot be copied: {error}\n"
@@ -142,6 +153,7 @@ def open_lab(lessons: Path | None, port: int | None, browser: bool) -> int:
 
     # This interpreter's kernel before one of the same name in the user's home, which may lack us.
     os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")
+    trust(ours)
     arguments = [f"--ServerApp.root_dir={folder}"]
     first = next(iter(sorted(folder.glob("00*.ipynb"))), None)
     if first is not None:

@@ -150,8 +150,9 @@ def test_a_folder_of_that_name_is_kept_too(shelf, tmp_path):
 
 
 def test_a_checkout_is_opened_where_it_lies():
-    folder, words = cli.lessons_folder(None)
+    folder, ours, words = cli.lessons_folder(None)
     assert folder == ROOT / "notebooks"
+    assert ours == sorted(folder.glob("*.ipynb"))
     assert str(folder) in words
 
 
@@ -161,6 +162,25 @@ def test_a_folder_that_cannot_be_written_is_said_so(tmp_path):
     assert done.returncode == 1
     assert "The lessons cannot be copied" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_our_lessons_are_trusted_and_a_learners_notebook_is_left_to_jupyter(tmp_path, monkeypatch):
+    import nbformat
+    from nbformat.sign import NotebookNotary
+
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    first, second, *_ = sorted(file.name for file in (ROOT / "notebooks").glob("*.ipynb"))
+    (mine / first).write_text(json.dumps(EMPTY))
+    _, ours, _ = cli.lessons_folder(mine)
+    cli.trust(ours)
+
+    def trusted(name: str) -> bool:
+        return NotebookNotary().check_signature(nbformat.read(mine / name, as_version=4))
+
+    assert trusted(second)
+    assert not trusted(first)
 
 
 # -- the real thing -------------------------------------------------------------------------------

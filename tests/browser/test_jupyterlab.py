@@ -9,6 +9,8 @@ import pytest
 from lab_server import Notebook, Server, number, serve
 from playwright.sync_api import Page, expect
 
+from minitorch_lab import cli
+
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 LESSONS = Path(__file__).parents[2] / "notebooks"
@@ -16,11 +18,14 @@ LESSONS = Path(__file__).parents[2] / "notebooks"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """JupyterLab on a copy of the lessons."""
-    root = tmp_path_factory.mktemp("lessons")
+    """JupyterLab on a copy of the lessons, trusted as `minitorch-lab` does it."""
+    root, home = tmp_path_factory.mktemp("lessons"), tmp_path_factory.mktemp("home")
     for lesson in LESSONS.glob("*.ipynb"):
         shutil.copy(lesson, root)
-    with serve(root, tmp_path_factory.mktemp("home")) as running:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JUPYTER_DATA_DIR", str(home / "data"))
+        cli.trust(sorted(root.glob("*.ipynb")))
+    with serve(root, home) as running:
         yield running
 
 
@@ -57,6 +62,28 @@ def test_lesson_02_a_click_on_a_node_shows_its_gradient(open_lesson):
     expect(explorer.locator("[data-field=value]")).to_contain_text("6")
     expect(explorer.locator("[data-field=source]")).to_contain_text("p = a * b")
     expect(explorer.locator("[data-field=formula] math").first).to_be_visible()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_reopened_lesson_shows_its_pictures_before_anything_has_run(open_lesson, theme):
+    notebook = open_lesson("02")
+    notebook.theme(theme)
+    bodies = notebook.page.locator(".jp-OutputArea svg.graph .body")
+    expect(bodies.first).to_be_visible()
+    # A node has the colour of the page and its text the other one, whatever else is on the page.
+    fills = bodies.evaluate_all("nodes => nodes.map(node => getComputedStyle(node).fill)")
+    texts = notebook.page.locator(".jp-OutputArea svg.graph .node text:not(.shape)").evaluate_all(
+        "texts => texts.map(text => getComputedStyle(text).fill)"
+    )
+    assert len(fills) >= 8
+
+    def lightness(colour: str) -> float:
+        return sum(map(int, re.findall(r"\d+", colour)[:3])) / (3 * 255)
+
+    for fill, text in zip(fills, texts, strict=False):
+        page_is_light = theme == "light"
+        assert (lightness(fill) > 0.8) == page_is_light, fill
+        assert (lightness(text) < 0.4) == page_is_light, text
 
 
 def test_lesson_14_training_is_steered_while_it_runs(open_lesson):
