@@ -336,7 +336,7 @@ def test_shapes() -> None:
     g = seeded()
     assert g.uniform(()).shape == ()
     assert g.normal([2, 0, 3]).shape == (2, 0, 3)
-    assert g.randint(0, 2, (3, 4), dtypes.bool).dtype == np.bool_
+    assert g.randint(0, 2, (3, 4), dtypes.bool_).dtype == np.bool_
     assert g.randperm(0).tolist() == []
     assert g.randperm(1).tolist() == [0]
     assert g.multinomial(np.ones((3, 5)), 2).shape == (3, 2)

@@ -7,6 +7,7 @@ const ROW = 6;
 const MOST = 20000; // rows kept: above it, neighbours are merged
 const CALM = 250; // milliseconds between two changes of a number on the page
 const SPOKEN = 4000; // and of the line that is read aloud
+const HOLD = 600; // how long a choice on the page waits for the kernel's answer
 
 const ICONS = {
   start: "M2 1l9 5-9 5z",
@@ -362,7 +363,17 @@ function render({ model, el }) {
   const epoch = h("span", {});
   const progress = h("progress", { max: 1, value: 0, "aria-label": "Training" });
   const percent = h("span", { class: "muted percent" });
-  const choice = (name, value, ...rest) => h("label", {}, h("input", { type: "radio", name, value, onchange: () => send({ type: name, value }) }), value, ...rest);
+  // What was chosen on the page stands until the kernel has answered, or for HOLD at the most.
+  const held = { lr: 0, mode: 0, device: 0 };
+  const hold = (name) => { held[name] = now() + HOLD; };
+  const group = Math.random().toString(36).slice(2); // radio buttons of two panels are two groups
+  const choose = (name, value) => { hold(name); send({ type: name, value }); };
+  const choice = (name, value, ...rest) => h("label", {}, h("input", { type: "radio", name: `${name}-${group}`, value, onchange: () => choose(name, value) }), value, ...rest);
+  const showChoice = (name, fieldset, value) => {
+    const input = fieldset.querySelector(`[value=${value}]`);
+    if (input.checked) held[name] = 0;
+    else if (now() > held[name]) input.checked = true;
+  };
   const rates = Object.fromEntries(["eager", "graph"].map((name) => [name, field(`speed-${name}`, "span", { class: "rate" })]));
   const modes = h("fieldset", { class: "segment" }, h("legend", { class: "hidden" }, "Mode, with steps per second"), ...["eager", "graph"].map((name) => choice("mode", name, rates[name])));
   const devices = h("fieldset", { class: "segment" }, h("legend", { class: "hidden" }, "Device"), choice("device", "cpu"), choice("device", "cuda"));
@@ -498,9 +509,9 @@ function render({ model, el }) {
     main.classList.add("primary");
     stop.setAttribute("aria-disabled", String(!alive || state.state === "stopping"));
     step.setAttribute("aria-disabled", String(state.state === "stopping"));
-    modes.querySelector(`[value=${state.mode}]`).checked = true;
-    devices.querySelector(`[value=${state.device}]`).checked = true;
-    if (now() > held) showRate(state.lr);
+    showChoice("mode", modes, state.mode);
+    showChoice("device", devices, state.device);
+    if (now() > held.lr) showRate(state.lr);
 
     ready.hidden = data.rows > 0 || state.state === "failed";
     curves.hidden = data.rows === 0;
@@ -536,7 +547,7 @@ function render({ model, el }) {
   };
 
   // The learning rate: sent while the thumb moves, but not more than 8 times a second.
-  let [held, waiting] = [0, 0];
+  let waiting = 0;
   const showRate = (value) => {
     rate.value = Math.log10(Math.max(value, 1e-9));
     rate.style.setProperty("--at", `${(100 * (rate.value - rate.min)) / (rate.max - rate.min)}%`);
@@ -550,7 +561,7 @@ function render({ model, el }) {
     send({ type: "lr", value: chosen() });
   };
   rate.addEventListener("input", () => {
-    held = now() + 600; // until the kernel has answered, the page's value stands
+    hold("lr");
     showRate(chosen());
     waiting ||= setTimeout(sendRate, 125);
   });
