@@ -83,6 +83,12 @@ def test_settings_flags_shapes_and_globals_are_guarded() -> None:
         optimizer.param_groups[0]["weight_decay"] = 0.1
         step(x, y)
         assert step.traces == 4
+    assert step.reasons == [
+        "the first call",
+        "new arguments: float32 (5, 8), int64 (5,)",
+        "; ".join(f"{m}.training was True and is False" for m in ("Sequential", 0, 1, 2, 3)),
+        "weight_decay was 0 and is 0.1",
+    ]
 
 
 FACTOR = 2.0

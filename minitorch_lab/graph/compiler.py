@@ -77,15 +77,15 @@ class Entry:
 class Compiled:
     """A function that runs as a graph. Call it as the function itself.
 
-    ``graph(*args)`` shows the optimised graph for these arguments, ``traces`` counts how often
-    it was traced.
+    ``graph(*args)`` shows the optimised graph for these arguments, ``code(*args)`` what was
+    generated from it; ``reasons`` says of each trace why it was needed.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
         need_function(function)
         self.function = function
         self.entries: dict[Any, list[Entry]] = {}
-        self.traces = 0
+        self.reasons: list[str] = []
         self._lock = threading.RLock()
         update_wrapper(self, function)
 
@@ -106,6 +106,20 @@ class Compiled:
                 entry = self._trace(key, args, kwargs, interpreter.recording)
         return self._run(entry, leaves, args, kwargs, interpreter.recording)
 
+    @property
+    def traces(self) -> int:
+        """How often the function was traced."""
+        return len(self.reasons)
+
+    def _reason(self, key: Any) -> str:
+        """Why no known graph fits a call."""
+        if not self.entries:
+            return "the first call"
+        known = self.entries.get(key)
+        if known:
+            return "; ".join(guard.change() for guard in known[0].guards if not guard.holds())
+        return f"new arguments: {_key_text(key)}"
+
     def _trace(self, key: Any, args: Any, kwargs: Any, recording: bool) -> Entry:
         with self._lock:
             entry = self._new_entry(args, kwargs, recording, key)
@@ -117,8 +131,9 @@ class Compiled:
             return entry
 
     def _new_entry(self, args: Any, kwargs: Any, recording: bool, key: Any) -> Entry:
-        self.traces += 1
+        reason = self._reason(key) if key is not None else "an argument that no guard can describe"
         traced = trace(self.function, args, kwargs, recording)
+        self.reasons.append(reason)
         return Entry(traced, _names_guard(self.function), key)
 
     def _run(self, entry: Entry, leaves: list[Any], args: Any, kwargs: Any, recording: bool) -> Any:
@@ -224,6 +239,17 @@ def signature(args: Any, kwargs: Any, leaves: list[Any], recording: bool) -> Any
             if not _other(x, key, leaves):
                 return None
     return tuple(key)
+
+
+def _key_text(key: Any) -> str:
+    """A signature in words: "float32 (5, 8), int64 (5,)"."""
+    parts = []
+    for part in key[1:]:
+        if isinstance(part, tuple) and len(part) == 4 and isinstance(part[0], tuple):
+            parts.append(f"{part[1]} {part[0]}" + (" with gradient" if part[3] else ""))
+        elif isinstance(part, tuple) and part[0] not in (list, tuple, dict):
+            parts.append(repr(part[1]))
+    return ", ".join(parts) + ("" if key[0] else " (without gradients)")
 
 
 def _other(x: Any, key: list[Any], leaves: list[Any]) -> bool:

@@ -184,6 +184,13 @@ class Guard:
         now = self.owner.get(self.key)
         return now is self.value or (type(now) in _PLAIN and bool(now == self.value))
 
+    def change(self) -> str:
+        """What changed, in words."""
+        now = self.owner.get(self.key)
+        if type(now) in _PLAIN and type(self.value) in _PLAIN:
+            return f"{self.words} was {self.value!r} and is {now!r}"
+        return f"{self.words} is another object"
+
 
 _PLAIN = (int, float, bool, str, tuple)
 
@@ -203,6 +210,10 @@ class GradIsNone:
     def holds(self) -> bool:
         """Whether nothing changed."""
         return self.tensor._grad is self.value
+
+    def change(self) -> str:
+        """What changed, in words."""
+        return f"{self.words} is another one" if self.value is not None else f"{self.words} is set"
 
 
 @dataclass(eq=False)
