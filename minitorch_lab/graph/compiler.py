@@ -115,9 +115,12 @@ class Compiled:
         """Why no known graph fits a call."""
         if not self.entries:
             return "the first call"
-        known = self.entries.get(key)
-        if known:
-            return "; ".join(guard.change() for guard in known[0].guards if not guard.holds())
+        changes = [
+            [guard.change() for guard in entry.guards if not guard.holds()]
+            for entry in self.entries.get(key, ())
+        ]
+        if changes:
+            return "; ".join(min(changes, key=len))  # against the graph that fits best
         return f"new arguments: {_key_text(key)}"
 
     def _trace(self, key: Any, args: Any, kwargs: Any, recording: bool) -> Entry:
