@@ -115,7 +115,7 @@ class Compiled:
         """Why no known graph fits a call."""
         if not self.entries:
             return "the first call"
-        changes = [
+        changes: list[list[str]] = [
             [guard.change() for guard in entry.guards if not guard.holds()]
             for entry in self.entries.get(key, ())
         ]
