@@ -120,7 +120,8 @@ class Compiled:
             for entry in self.entries.get(key, ())
         ]
         if changes:
-            return "; ".join(min(changes, key=lambda c: len(c)))  # against the graph that fits best
+            fewest = min(changes, key=len)  # against the graph that fits best
+            return "; ".join(fewest)
         return f"new arguments: {_key_text(key)}"
 
     def _trace(self, key: Any, args: Any, kwargs: Any, recording: bool) -> Entry:
