@@ -34,7 +34,7 @@ from .creation import (
     zeros_like,
 )
 from .device import Device as device
-from .device import cuda
+from .device import cuda, get_num_threads, set_num_threads
 from .dtypes import (
     DType as dtype,
 )
@@ -131,6 +131,7 @@ __all__ = [
     "function",
     "get_default_device",
     "get_default_dtype",
+    "get_num_threads",
     "get_rng_state",
     "half",
     "initial_seed",
@@ -164,6 +165,7 @@ __all__ = [
     "seed",
     "set_default_dtype",
     "set_grad_enabled",
+    "set_num_threads",
     "set_rng_state",
     "short",
     "tensor",

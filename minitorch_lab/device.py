@@ -161,6 +161,36 @@ def synchronize() -> None:
         _cuda.cuda.get_current_stream().synchronize()
 
 
+# Threads of NumPy's matrix products -----------------------------------------------------------
+
+_threads: int | None = None  # what the learner chose
+
+
+def set_num_threads(n: int) -> None:
+    """How many threads a matrix product on the CPU may use, for the whole process."""
+    global _threads
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise ArgumentError(f"set_num_threads(n): expected an int of 1 or more, got {n!r}")
+    _threads = n
+    importlib.import_module("threadpoolctl").threadpool_limits(n)
+
+
+def get_num_threads() -> int:
+    """How many threads a matrix product on the CPU may use."""
+    pools = importlib.import_module("threadpoolctl").threadpool_info()
+    return max((pool["num_threads"] for pool in pools if pool["user_api"] == "blas"), default=1)
+
+
+def prefer_one_thread() -> None:
+    """One thread, unless the learner has chosen: called where training or a lesson begins.
+
+    The arrays of a lesson are small. On two cores with a browser beside, threads that wait for
+    each other made a training of two seconds last for half a minute.
+    """
+    if _threads is None:
+        importlib.import_module("threadpoolctl").threadpool_limits(1)
+
+
 class _Cuda(ModuleType):
     """``lab.cuda``: what PyTorch's ``torch.cuda`` answers."""
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import warnings
-from contextlib import suppress
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ..device import prefer_one_thread
 from ..errors import LabError
 from ..graph import mode
 from ..random import manual_seed
@@ -93,16 +92,6 @@ def _show_short(
             here.tb_next = following
 
 
-def _one_thread() -> None:
-    """Let NumPy's matrix products run on one thread, where that can be set.
-
-    A lesson's arrays are small. On two cores with a browser beside, threads that wait for each
-    other made a training of two seconds last for half a minute.
-    """
-    with suppress(ImportError):  # it comes with scikit-learn
-        import_module("threadpoolctl").threadpool_limits(1)
-
-
 def start(number: str) -> Started:
     """Begin a lesson, such as ``lab.start("03")``: eager mode, the CPU, the lesson's seed.
 
@@ -118,7 +107,7 @@ def start(number: str) -> Started:
     for kind in (DeprecationWarning, PendingDeprecationWarning, FutureWarning):
         warnings.simplefilter("ignore", kind)
     _short_tracebacks()
-    _one_thread()
+    prefer_one_thread()
     mode("eager")
     manual_seed(lesson.seed)
     memory.begin(lesson.number)

@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import random
-from ..device import device_of, namespace_of, to_host, why_no_cuda
+from ..device import device_of, namespace_of, prefer_one_thread, to_host, why_no_cuda
 from ..errors import ArgumentError, DeviceError, KindError, NonFiniteError
 from ..errors import describe as describe_value
 from ..graph import compile, mode
@@ -498,6 +498,7 @@ class Training:
         thread = threading.Thread(
             target=self._work, args=[self._finished], name=f"train {self.name}", daemon=True
         )
+        prefer_one_thread()
         end_on_interrupt(self)
         thread.start()
 
