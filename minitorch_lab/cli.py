@@ -120,8 +120,11 @@ def trust(notebooks: Sequence[Path]) -> None:
     """
     nbformat = importlib.import_module("nbformat")
     notary = importlib.import_module("nbformat.sign").NotebookNotary()
-    for path in notebooks:
-        notary.sign(nbformat.read(path, as_version=4))
+    try:
+        for path in notebooks:
+            notary.sign(nbformat.read(path, as_version=4))
+    finally:
+        notary.store.close()
 
 
 def open_lab(lessons: Path | None, port: int | None, browser: bool) -> int:

@@ -177,7 +177,11 @@ def test_our_lessons_are_trusted_and_a_learners_notebook_is_left_to_jupyter(tmp_
     cli.trust(ours)
 
     def trusted(name: str) -> bool:
-        return NotebookNotary().check_signature(nbformat.read(mine / name, as_version=4))
+        notary = NotebookNotary()
+        try:
+            return notary.check_signature(nbformat.read(mine / name, as_version=4))
+        finally:
+            notary.store.close()
 
     assert trusted(second)
     assert not trusted(first)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
+from traitlets.config import Config
 
 import minitorch_lab as lab
 from minitorch_lab.errors import ArgumentError
@@ -362,7 +363,8 @@ class Shell(InteractiveShell):
 
 def run(number: str, *, solved: bool) -> list[Checked]:
     """Run a lesson's cells in this process; the checks, in order. An error in a cell fails."""
-    shell = Shell.instance()
+    # without a history, which would keep a database open
+    shell = Shell.instance(config=Config({"HistoryManager": {"enabled": False}}))
     shell.reset(new_session=True)
     checks = []
     for cell in code(number):
