@@ -78,7 +78,7 @@ function render({ model, el }) {
     h("label", { class: "field" }, gradients, " gradients"), menu);
   const note = h("p", { class: "note", hidden: true });
   const view = h("div", { class: "view" });
-  const side = h("aside", { class: "side", "aria-label": "Selected node" });
+  const side = h("aside", { class: "side", "aria-label": `Selected node of ${model.get("title")}` });
   const status = h("span", { "aria-live": "polite", "data-field": "status" });
   root.append(bar, note, h("div", { class: "body" }, view, side), h("footer", { class: "status" }, status, h("span", { class: "hint" }, HINT)));
   const eye = camera(view, (scale) => { percent.textContent = `${Math.round(100 * scale)} %`; });
