@@ -157,7 +157,12 @@ def open_lab(lessons: Path | None, port: int | None, browser: bool) -> int:
     # This interpreter's kernel before one of the same name in the user's home, which may lack us.
     os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")
     trust(ours)
-    arguments = [f"--ServerApp.root_dir={folder}"]
+    arguments = [
+        f"--ServerApp.root_dir={folder}",
+        # No question about news and no look for updates: a lesson needs no network.
+        "--LabApp.news_url=None",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    ]
     first = next(iter(sorted(folder.glob("00*.ipynb"))), None)
     if first is not None:
         arguments.append(f"--LabApp.default_url=/lab/tree/{first.name}")
