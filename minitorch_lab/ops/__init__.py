@@ -7,41 +7,16 @@ from typing import Any
 
 from . import elementwise, indexing, linalg, movement, nn, random, reduce
 
+FAMILIES: tuple[Any, ...] = (elementwise, reduce, movement, indexing, linalg)
+
 # What ``lab.NAME(...)`` and ``x.NAME(...)`` are; an op's row knows everything else.
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **{
-        name: getattr(elementwise, name)
-        for name in (
-            "add sub mul div pow neg abs sign square exp log sqrt sin cos tanh sigmoid relu "
-            "maximum minimum where clamp eq ne lt le gt ge logical_and logical_or logical_not "
-            "isnan isinf isfinite clone"
-        ).split()
-    },
-    **{
-        name: getattr(reduce, name)
-        for name in (
-            "sum mean amax amin argmax argmin all any var std softmax log_softmax logsumexp"
-        ).split()
-    },
-    **{
-        name: getattr(movement, name)
-        for name in (
-            "reshape flatten squeeze unsqueeze permute transpose t expand cat stack narrow"
-        ).split()
-    },
-    "gather": indexing.gather,
-    "matmul": linalg.matmul,
-    "mm": linalg.mm,
-    "dot": linalg.dot,
-}
-
-# Functions of several equal tensors, which are no methods of one.
-NOT_METHODS = frozenset(("cat", "stack", "where"))
-
+FUNCTIONS: dict[str, Callable[..., Any]] = {}
+for _family in FAMILIES:
+    FUNCTIONS |= _family.FUNCTIONS
+# Functions that are no methods of a tensor, such as those of several equal tensors.
+NOT_METHODS = frozenset(n for f in FAMILIES for n in getattr(f, "NOT_METHODS", ()))
 # Ops with an in-place form, such as ``x.add_(y)``.
-IN_PLACE = tuple(
-    "add sub mul div pow neg abs exp sqrt tanh sigmoid relu clamp square maximum minimum".split()
-)
+IN_PLACE = tuple(n for f in FAMILIES for n in getattr(f, "IN_PLACE", ()))
 
 __all__ = [
     "FUNCTIONS",

@@ -502,3 +502,19 @@ copy: Op = op(
     cost=per_entry(0),
     samples=[sample(normal(3, 4), normal(4))],
 )
+
+
+# What a learner calls by these names, as a function and as a method.
+FUNCTIONS = {
+    name: globals()[name]
+    for name in (
+        "add sub mul div pow neg abs sign square exp log sqrt sin cos tanh sigmoid relu "
+        "maximum minimum where clamp eq ne lt le gt ge logical_and logical_or logical_not "
+        "isnan isinf isfinite clone"
+    ).split()
+}
+NOT_METHODS = ("where",)
+# With an in-place form, such as ``x.add_(y)``.
+IN_PLACE = tuple(
+    "add sub mul div pow neg abs exp sqrt tanh sigmoid relu clamp square maximum minimum".split()
+)

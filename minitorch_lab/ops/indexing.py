@@ -256,6 +256,8 @@ put: Op = op(
     ],
 )
 
+FUNCTIONS = {"gather": gather}
+
 __all__ = [
     "PLACE",
     "check_range",

@@ -167,3 +167,6 @@ def mm(input: Any, mat2: Any) -> Any:
 def dot(input: Any, other: Any) -> Any:
     """Sum of the products of two vectors."""
     return sum(input * other)
+
+
+FUNCTIONS = {"matmul": matmul, "mm": mm, "dot": dot}

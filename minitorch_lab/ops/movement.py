@@ -324,3 +324,12 @@ unslice: Op = op(
     cost=per_entry(0),
     samples=[sample(normal(2), index=(slice(1, None), 2), shape=(3, 4))],
 )
+
+
+FUNCTIONS = {
+    name: globals()[name]
+    for name in (
+        "reshape flatten squeeze unsqueeze permute transpose t expand cat stack narrow"
+    ).split()
+}
+NOT_METHODS = ("cat", "stack")

@@ -283,3 +283,11 @@ def logsumexp(input: Any, dim: Dims, keepdim: bool = False) -> Any:
     top = amax(input, dims or None, True)
     out = e.log(sum(e.exp(input - top), dims or None, True)) + top
     return out if keepdim else reshape(out, reduced(tuple(input.shape), dims, False))
+
+
+FUNCTIONS = {
+    name: globals()[name]
+    for name in (
+        "sum mean amax amin argmax argmin all any var std softmax log_softmax logsumexp"
+    ).split()
+}
