@@ -62,6 +62,7 @@ from .errors import (
     ComputeError,
     DeviceError,
     DTypeError,
+    FileError,
     GradError,
     IndexingError,
     KindError,
@@ -97,6 +98,7 @@ __all__ = [
     "ComputeError",
     "DTypeError",
     "DeviceError",
+    "FileError",
     "Generator",
     "GradError",
     "Graph",
@@ -199,6 +201,8 @@ def get_default_device() -> device:
 
 # What needs Jupyter, Graphviz or Matplotlib is imported when it is first used.
 _LATER = {
+    "save": "saving:save",
+    "load": "saving:load",
     "explore": "widgets.explorer:explore",
     "train": "widgets.live:train",
     "start": "lessons:start",

@@ -207,6 +207,7 @@ PACKAGES = (
     ("numpy", "arrays", "", True),
     ("graphviz", "the text of a picture", "", True),
     ("latex2mathml", "formulas in the pictures", "", True),
+    ("safetensors", "files of tensors", "", True),
     ("threadpoolctl", "one thread for small products", "", True),
     ("jupyterlab", "the lessons open in it", "lab", True),
     ("ipykernel", "runs the cells", "lab", True),

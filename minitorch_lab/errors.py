@@ -48,6 +48,10 @@ class KindError(LabError, TypeError):
     """An argument of a wrong Python type, such as a NumPy array given to a layer."""
 
 
+class FileError(LabError, RuntimeError):
+    """A file that is not what it should be."""
+
+
 class IndexingError(LabError, IndexError):
     """An index that the tensor does not have."""
 
