@@ -203,6 +203,7 @@ def get_default_device() -> device:
 _LATER = {
     "save": "saving:save",
     "load": "saving:load",
+    "vision": "vision:",
     "explore": "widgets.explorer:explore",
     "train": "widgets.live:train",
     "start": "lessons:start",
