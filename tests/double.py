@@ -171,11 +171,14 @@ class Ufunc:
 UFUNCS = (
     "add subtract multiply true_divide power square negative absolute sign exp log sqrt sin cos "
     "tanh maximum minimum equal not_equal less less_equal greater greater_equal logical_and "
-    "logical_or logical_not isnan isinf isfinite"
+    "logical_or logical_not isnan isinf isfinite expm1 log1p "
+    "logical_xor tan arctan reciprocal log2 log10 floor ceil rint trunc remainder floor_divide"
 ).split()
 FUNCTIONS = (
     "where clip concatenate stack broadcast_to zeros ones full empty zeros_like ones_like dot "
-    "matmul argmax argmin all any take_along_axis nonzero arange eye linspace"
+    "matmul argmax argmin all any take_along_axis nonzero arange eye linspace tile triu tril take "
+    "may_share_memory ascontiguousarray "
+    "cumsum cumprod argsort sort unique"
 ).split()
 
 

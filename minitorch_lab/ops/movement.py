@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import prod
 from typing import Any
 
-from ..errors import ArgumentError, IndexingError, KindError, describe
-from ..op import Attrs, Mismatch, Op, Spec, normal, op, sample
+from ..device import namespace_of
+from ..errors import ArgumentError, IndexingError, KindError, ShapeError, describe
+from ..op import OPS, Attrs, Mismatch, Op, Spec, current, normal, op, sample
+from .elementwise import clone
 from .rules import broadcast_shapes, check_cat, free, one_dim, per_entry, shape_of_args
 
 Bound = tuple[tuple[Any, ...], Attrs]
@@ -326,10 +328,504 @@ unslice: Op = op(
 )
 
 
+# The same memory ---------------------------------------------------------------------------
+
+
+def view(input: Any, *shape: Any) -> Any:
+    """The same entries in another shape, in the same memory.
+
+    Where the memory has another order than the entries, as after a transpose, there is no such
+    view: ``reshape`` copies then. Graph mode knows no memory order and takes any tensor.
+    """
+    out = reshape(input, *shape)
+    if not current().tracing and input.array.size and not input.array.flags.c_contiguous:
+        xp = namespace_of(input.array)
+        if not xp.may_share_memory(input.array, out.array):
+            raise ShapeError(
+                "view(input, shape): the entries do not lie in memory in this order\n"
+                f"  input  {input.spec}, not contiguous\n"
+                f"  expected a tensor whose memory can be read as {tuple(out.shape)}\n"
+                "  use .reshape(...), which copies where it must, or .contiguous() first"
+            )
+    return out
+
+
+def view_as(input: Any, other: Any) -> Any:
+    """A view in the shape of ``other``."""
+    return view(input, tuple(other.shape))
+
+
+def reshape_as(input: Any, other: Any) -> Any:
+    """The same entries in the shape of ``other``."""
+    return reshape(input, tuple(other.shape))
+
+
+def is_contiguous(input: Any) -> bool:
+    """Whether the entries lie in memory row by row, without gaps."""
+    return bool(current().tracing or input.array.flags.c_contiguous)
+
+
+def contiguous(input: Any) -> Any:
+    """The tensor itself where its memory is in order, row by row, else a copy that is."""
+    return input if is_contiguous(input) else clone(input)
+
+
+def ravel(input: Any) -> Any:
+    """All entries in one dimension: ``(N, M)`` becomes ``(N * M,)``."""
+    return reshape(input, -1) if input.ndim != 1 else input
+
+
+def unflatten(input: Any, dim: int, sizes: Sequence[int]) -> Any:
+    """One dimension as several: ``(N, C * H)`` with ``dim=1, sizes=(C, H)`` is ``(N, C, H)``."""
+    dim = one_dim(dim, input.ndim)
+    shape = tuple(input.shape)
+    inner = shape_of_args((sizes,), "sizes")
+    known = prod(n for n in inner if n != -1)
+    if inner.count(-1) == 1 and known and shape[dim] % known == 0:
+        inner = tuple(shape[dim] // known if n == -1 else n for n in inner)
+    if prod(inner) != shape[dim] or -1 in inner:
+        raise ShapeError(
+            f"unflatten(input, dim, sizes): {inner} is not {shape[dim]} entries\n"
+            f"  input  {input.spec}\n"
+            f"  expected sizes whose product is input.shape[{dim}] == {shape[dim]}"
+        )
+    return reshape(input, (*shape[:dim], *inner, *shape[dim + 1 :]))
+
+
+# Dimensions in another place ---------------------------------------------------------------
+
+
+def movedim(input: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Any:
+    """Move dimensions: ``(N, H, W, C)`` with ``-1, 1`` becomes ``(N, C, H, W)``."""
+    pairs = []
+    for name, given in (("source", source), ("destination", destination)):
+        dims = given if isinstance(given, (tuple, list)) else (given,)
+        places = [one_dim(d, input.ndim, name) for d in dims]
+        if len(set(places)) != len(places):
+            raise ShapeError(f"movedim: {name}={tuple(dims)} names a dimension twice")
+        pairs.append(places)
+    if len(pairs[0]) != len(pairs[1]):
+        raise ShapeError(
+            f"movedim: {len(pairs[0])} dimensions for {len(pairs[1])} places\n"
+            "  expected as many in source as in destination"
+        )
+    moved = dict(zip(pairs[1], pairs[0], strict=True))
+    rest = iter([d for d in range(input.ndim) if d not in pairs[0]])
+    return permute(input, [moved[i] if i in moved else next(rest) for i in range(input.ndim)])
+
+
+def atleast_1d(*tensors: Any) -> Any:
+    """A number as ``(1,)``, anything else as it is; several tensors give a tuple."""
+    return _each(lambda x: reshape(x, 1) if x.ndim == 0 else x, tensors)
+
+
+def atleast_2d(*tensors: Any) -> Any:
+    """``()`` as ``(1, 1)`` and ``(N,)`` as ``(1, N)``; several tensors give a tuple."""
+    return _each(lambda x: reshape(x, 1, -1) if x.ndim < 2 else x, tensors)
+
+
+def atleast_3d(*tensors: Any) -> Any:
+    """Three dimensions: ``(N,)`` as ``(1, N, 1)``, ``(N, M)`` as ``(N, M, 1)``."""
+    return _each(
+        lambda x: unsqueeze(atleast_2d(x), -1) if x.ndim < 3 else x,
+        tensors,
+    )
+
+
+def _each(function: Callable[[Any], Any], tensors: tuple[Any, ...]) -> Any:
+    if len(tensors) == 1 and not isinstance(tensors[0], (tuple, list)):
+        return function(tensors[0])
+    several = tensors[0] if len(tensors) == 1 else tensors
+    return tuple(function(x) for x in several)
+
+
+# Taking apart and joining ------------------------------------------------------------------
+
+
+def split(tensor: Any, split_size_or_sections: int | Sequence[int], dim: int = 0) -> Any:
+    """Parts along ``dim``: of one size (the last may be smaller), or of the sizes in a list.
+
+    Shapes: ``(N, 3 * C)`` with size ``C`` and ``dim=1`` gives three of ``(N, C)``.
+    """
+    dim = one_dim(dim, tensor.ndim)
+    n = _length(tensor, dim, "split")
+    if isinstance(split_size_or_sections, (tuple, list)):
+        sizes = list(shape_of_args((split_size_or_sections,), "split_size_or_sections"))
+        if sum(sizes) != n or any(size < 0 for size in sizes):
+            raise ShapeError(
+                f"split(tensor, sizes): the sizes {sizes} add up to {sum(sizes)}\n"
+                f"  tensor  {tensor.spec}\n"
+                f"  expected sizes of 0 or more that add up to tensor.shape[{dim}] == {n}"
+            )
+    else:
+        (size,) = shape_of_args((split_size_or_sections,), "split_size_or_sections")
+        if size < 0 or (size == 0 and n):
+            raise ShapeError(
+                f"split(tensor, size): the parts cannot have size {size}\n"
+                f"  tensor  {tensor.spec}\n"
+                "  expected a size of 1 or more; chunk(tensor, count) takes the number of parts"
+            )
+        sizes = [min(size, n - start) for start in range(0, n, size)] if n else [0]
+    starts = [sum(sizes[:i]) for i in range(len(sizes))]
+    return tuple(narrow(tensor, dim, a, size) for a, size in zip(starts, sizes, strict=True))
+
+
+def chunk(input: Any, chunks: int, dim: int = 0) -> Any:
+    """At most ``chunks`` parts along ``dim``, of equal size except the last."""
+    (count,) = shape_of_args((chunks,), "chunks")
+    if count < 1:
+        raise ShapeError(f"chunk(input, chunks): expected 1 chunk or more, got {count}")
+    n = _length(input, one_dim(dim, input.ndim), "chunk")
+    return split(input, -(-n // count), dim) if n else split(input, [0] * count, dim)
+
+
+def unbind(input: Any, dim: int = 0) -> Any:
+    """The parts along ``dim`` without that dimension: the rows of a matrix."""
+    dim = one_dim(dim, input.ndim)
+    return tuple(select(input, dim, i) for i in range(_length(input, dim, "unbind")))
+
+
+def _length(x: Any, dim: int, name: str) -> int:
+    if not x.ndim:
+        raise ShapeError(f"{name}: a 0-d tensor cannot be taken apart; it has no dimension")
+    return int(x.shape[dim])
+
+
+def _list_of(name: str, tensors: Any) -> list[Any]:
+    if not isinstance(tensors, (tuple, list)):
+        raise KindError(
+            f"{name}(tensors): expected a list or tuple of tensors, got {describe(tensors)}"
+        )
+    if not tensors:
+        raise ShapeError(f"{name}(tensors): expected one tensor or more, got none")
+    return list(tensors)
+
+
+def hstack(tensors: Sequence[Any]) -> Any:
+    """Join side by side: vectors end to end, matrices along their columns."""
+    parts = [atleast_1d(x) for x in _list_of("hstack", tensors)]
+    return cat(parts, 0 if parts[0].ndim == 1 else 1)
+
+
+def vstack(tensors: Sequence[Any]) -> Any:
+    """Join one below the other: a vector counts as a row."""
+    return cat([atleast_2d(x) for x in _list_of("vstack", tensors)], 0)
+
+
+def dstack(tensors: Sequence[Any]) -> Any:
+    """Join along the third dimension."""
+    return cat([atleast_3d(x) for x in _list_of("dstack", tensors)], 2)
+
+
+def column_stack(tensors: Sequence[Any]) -> Any:
+    """Join along the columns: a vector counts as a column."""
+    return cat(
+        [reshape(x, -1, 1) if x.ndim < 2 else x for x in _list_of("column_stack", tensors)], 1
+    )
+
+
+def meshgrid(*tensors: Any, indexing: str = "ij") -> Any:
+    """Vectors repeated to one grid: ``(N,)`` and ``(M,)`` give two of ``(N, M)``.
+
+    ``indexing="xy"`` swaps the first two dimensions: ``(M, N)``, as x and y of a picture.
+    """
+    several = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)) else tensors
+    parts = [atleast_1d(x) for x in _list_of("meshgrid", several)]
+    if indexing not in ("ij", "xy"):
+        raise ShapeError(f"meshgrid: expected indexing 'ij' or 'xy', got {indexing!r}")
+    for i, x in enumerate(parts):
+        if x.ndim != 1:
+            raise ShapeError(
+                f"meshgrid: tensors[{i}] is no vector\n  tensors[{i}]  {x.spec}\n"
+                "  expected shape (N,) or ()"
+            )
+    order = list(range(len(parts)))
+    if indexing == "xy" and len(parts) > 1:
+        order[:2] = [1, 0]
+    shape = tuple(int(parts[i].shape[0]) for i in order)
+    rows = [
+        reshape(x, tuple(-1 if order[k] == i else 1 for k in range(len(parts))))
+        for i, x in enumerate(parts)
+    ]
+    return tuple(expand(x, shape) for x in rows)
+
+
+# Repeating ---------------------------------------------------------------------------------
+
+
+def _repeat_bind(input: Any, *repeats: Any) -> Bound:
+    if not repeats:
+        raise KindError("repeat(input, *repeats): expected how often to repeat, got nothing")
+    counts = shape_of_args(repeats, "repeats")
+    if len(counts) < input.ndim or any(n < 0 for n in counts):
+        raise ShapeError(
+            f"repeat(input, {counts}): these are no repeats for {input.ndim} dimensions\n"
+            f"  input  {input.spec}\n"
+            f"  expected {input.ndim} counts of 0 or more at least; tile() takes fewer"
+        )
+    return (input,), {"repeats": counts}
+
+
+def _repeat_grad(g: Any, y: Any, x: Any, repeats: tuple[int, ...]) -> Any:
+    lead = (1,) * (len(repeats) - x.ndim)
+    pairs = [m for pair in zip(repeats, (*lead, *x.shape), strict=True) for m in pair]
+    parts = reshape(g, tuple(int(m) for m in pairs))
+    return reshape(OPS["sum"](parts, tuple(range(0, len(pairs), 2))), tuple(x.shape))
+
+
+repeat: Op = op(
+    "repeat",
+    "Copies of the tensor side by side, so many along each dimension.",
+    forward=lambda xp, input, repeats: xp.tile(input, repeats),
+    bind=_repeat_bind,
+    vjp=_repeat_grad,
+    shape=lambda x, repeats: replace(
+        x,
+        shape=tuple(
+            n * m for n, m in zip(repeats, (*(1,) * (len(repeats) - x.ndim), *x.shape), strict=True)
+        ),
+    ),
+    formula=(r"y_{kn+i} = x_i", r"\bar x_i = \sum_k \bar y_{kn+i}"),
+    cost=per_entry(0),
+    onnx="Tile",
+    samples=[
+        sample(normal(2, 3), repeats=(2, 1, 3)),
+        sample(normal(2), repeats=(3,)),
+        sample(normal(), repeats=(2, 2)),
+    ],
+)
+
+
+def tile(input: Any, *dims: Any) -> Any:
+    """Copies side by side; fewer counts than dimensions repeat the last dimensions only."""
+    if not dims:
+        raise KindError("tile(input, *dims): expected how often to repeat, got nothing")
+    counts = shape_of_args(dims, "dims")
+    return repeat(input, (*(1,) * (input.ndim - len(counts)), *counts))
+
+
+# Turning and shifting ----------------------------------------------------------------------
+
+
+def _flip_bind(input: Any, *dims: Any) -> Bound:
+    places = tuple(one_dim(d, input.ndim) for d in shape_of_args(dims, "dims"))
+    if len(set(places)) != len(places):
+        raise ShapeError(f"flip: dims={places} names a dimension twice")
+    return (input,), {"dims": places}
+
+
+def _flip_forward(xp: Any, input: Any, dims: tuple[int, ...]) -> Any:
+    back = slice(None, None, -1)
+    return input[tuple(back if i in dims else slice(None) for i in range(input.ndim))].copy()
+
+
+flip: Op = op(
+    "flip",
+    "The entries in reverse order along dims.",
+    forward=_flip_forward,
+    bind=_flip_bind,
+    vjp=lambda g, y, x, dims: flip(g, dims),
+    shape=lambda x, dims: x,
+    formula=(r"y_i = x_{n-1-i}", r"\bar x_i = \bar y_{n-1-i}"),
+    cost=per_entry(0),
+    samples=[sample(normal(3, 4), dims=(1,)), sample(normal(2, 3), dims=(0, 1))],
+)
+
+
+def fliplr(input: Any) -> Any:
+    """Columns in reverse order."""
+    return flip(input, 1)
+
+
+def flipud(input: Any) -> Any:
+    """Rows in reverse order."""
+    return flip(input, 0)
+
+
+def roll(input: Any, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None) -> Any:
+    """Shift entries along ``dims``; what leaves at the end comes in at the start.
+
+    Without ``dims`` the tensor is shifted as one long row.
+    """
+    steps = shape_of_args((shifts,), "shifts")
+    places = () if dims is None else shape_of_args((dims,), "dims")
+    if not places and len(steps) == 1:
+        return reshape(_rolled(ravel(input), steps[0], 0), tuple(input.shape))
+    if len(steps) != len(places):
+        raise ShapeError(
+            f"roll: {len(steps)} shifts for {len(places)} dims\n  expected as many of both"
+        )
+    for step, dim in zip(steps, places, strict=True):
+        input = _rolled(input, step, one_dim(dim, input.ndim))
+    return input
+
+
+def _rolled(x: Any, shift: int, dim: int) -> Any:
+    n = int(x.shape[dim]) if x.ndim else 0
+    cut = (n - shift) % n if n else 0
+    if not cut:
+        return clone(x)
+    return cat([narrow(x, dim, cut, n - cut), narrow(x, dim, 0, cut)], dim)
+
+
+# Diagonals and triangles -------------------------------------------------------------------
+
+
+def select(input: Any, dim: int, index: int) -> Any:
+    """One slice along ``dim``, without that dimension: row 2 is ``select(0, 2)``."""
+    if not input.ndim:
+        raise IndexingError("select: a 0-d tensor has no dimension to select from")
+    dim = one_dim(dim, input.ndim)
+    return slice_(input, index=(*(slice(None),) * dim, int(index)))
+
+
+def _places(n: int, m: int, offset: int) -> slice:
+    """Where the diagonal of an (n, m) matrix lies in its n * m entries."""
+    count = max(min(n, m - offset) if offset >= 0 else min(n + offset, m), 0)
+    start = offset if offset >= 0 else -offset * m
+    return slice(start, start + (count - 1) * (m + 1) + 1, m + 1) if count else slice(0, 0)
+
+
+def _two_dims(name: str, dim1: int, dim2: int, ndim: int) -> tuple[int, int]:
+    a, b = one_dim(dim1, ndim, "dim1"), one_dim(dim2, ndim, "dim2")
+    if a == b:
+        raise ShapeError(f"{name}: dim1={dim1} and dim2={dim2} are the same dimension")
+    return a, b
+
+
+def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
+    """The diagonal of the matrices in two dimensions, as the last dimension of the result.
+
+    Shapes: ``(N, N)`` gives ``(N,)``; ``(B, N, N)`` with ``dim1=1, dim2=2`` gives ``(B, N)``.
+    ``offset`` above 0 takes a diagonal further up, below 0 one further down.
+    """
+    if input.ndim < 2:
+        raise IndexingError(f"diagonal: expected 2 dimensions or more, got {input.ndim}")
+    a, b = _two_dims("diagonal", dim1, dim2, input.ndim)
+    rest = [d for d in range(input.ndim) if d not in (a, b)]
+    x = permute(input, [*rest, a, b])
+    n, m = (int(v) for v in x.shape[-2:])
+    flat = reshape(x, (*(int(v) for v in x.shape[:-2]), n * m))
+    return slice_(flat, index=(*(slice(None),) * len(rest), _places(n, m, int(offset))))
+
+
+def diag_embed(input: Any, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:
+    """Matrices with the last dimension of the input on a diagonal, zeros elsewhere.
+
+    Shapes: ``(B, N)`` gives ``(B, N, N)``, one larger for each step of ``offset``.
+    """
+    if not input.ndim:
+        raise ShapeError("diag_embed: expected 1 dimension or more, got 0")
+    batch = tuple(int(v) for v in input.shape[:-1])
+    a, b = _two_dims("diag_embed", dim1, dim2, input.ndim + 1)
+    n = int(input.shape[-1]) + abs(int(offset))
+    where = (*(slice(None),) * len(batch), _places(n, n, int(offset)))
+    flat = unslice(input, index=where, shape=(*batch, n * n))
+    full = reshape(flat, (*batch, n, n))
+    order = [*range(len(batch))]
+    for place, source in sorted(((a, len(batch)), (b, len(batch) + 1))):
+        order.insert(place, source)
+    return full if order == [*range(full.ndim)] else permute(full, order)
+
+
+def diag(input: Any, diagonal: int = 0) -> Any:
+    """The diagonal of a matrix, or a matrix with a vector on its diagonal.
+
+    Shapes: ``(N, N)`` gives ``(N,)``, and ``(N,)`` gives ``(N, N)``.
+    """
+    if input.ndim not in (1, 2):
+        raise ShapeError(
+            f"diag(input): expected a vector or a matrix\n  input  {input.spec}\n"
+            "  diagonal() takes the diagonals of a batch, diag_embed() makes them"
+        )
+    return diag_embed(input, diagonal) if input.ndim == 1 else _diagonal(input, diagonal)
+
+
+_diagonal = diagonal  # diag has an argument of this name
+
+
+def diagflat(input: Any, offset: int = 0) -> Any:
+    """A matrix with all entries of the input on its diagonal."""
+    return diag_embed(ravel(input), offset)
+
+
+def _triangle(name: str) -> Callable[..., Bound]:
+    def bind(input: Any, diagonal: int = 0) -> Bound:
+        if input.ndim < 2:
+            raise ShapeError(
+                f"{name}(input): expected a matrix or a batch of matrices\n  input  {input.spec}"
+            )
+        return (input,), {"diagonal": int(diagonal)}
+
+    return bind
+
+
+triu: Op = op(
+    "triu",
+    "The upper triangle of a matrix, zeros below: entries from the diagonal on.",
+    forward=lambda xp, input, diagonal: xp.triu(input, diagonal),
+    bind=_triangle("triu"),
+    vjp=lambda g, y, x, diagonal: triu(g, diagonal),
+    shape=lambda x, diagonal: x,
+    formula=(r"y_{ij} = x_{ij}\,[j - i \ge k]", r"\bar x_{ij} = \bar y_{ij}\,[j - i \ge k]"),
+    cost=per_entry(0),
+    onnx="Trilu",
+    samples=[sample(normal(3, 4), diagonal=0), sample(normal(2, 3, 3), diagonal=1)],
+)
+tril: Op = op(
+    "tril",
+    "The lower triangle of a matrix, zeros above: entries up to the diagonal.",
+    forward=lambda xp, input, diagonal: xp.tril(input, diagonal),
+    bind=_triangle("tril"),
+    vjp=lambda g, y, x, diagonal: tril(g, diagonal),
+    shape=lambda x, diagonal: x,
+    formula=(r"y_{ij} = x_{ij}\,[j - i \le k]", r"\bar x_{ij} = \bar y_{ij}\,[j - i \le k]"),
+    cost=per_entry(0),
+    onnx="Trilu",
+    samples=[sample(normal(3, 4), diagonal=0), sample(normal(2, 3, 3), diagonal=-1)],
+)
+
+
+def expand_as(input: Any, other: Any) -> Any:
+    """Repeated to the shape of ``other``, without copying."""
+    return expand(input, tuple(other.shape))
+
+
+def broadcast_to(input: Any, size: Sequence[int]) -> Any:
+    """Repeated to shape ``size``, without copying: dimensions of size 1 are repeated."""
+    return expand(input, size)
+
+
+def broadcast_tensors(*tensors: Any) -> Any:
+    """The tensors, each repeated to their common shape."""
+    try:
+        shape = broadcast_shapes(*(tuple(x.shape) for x in tensors))
+    except Mismatch as mismatch:
+        raise ShapeError(
+            f"broadcast_tensors: {mismatch.problem}\n  {mismatch.expected}\n  {mismatch.hint}"
+        ) from None
+    return tuple(expand(x, shape) for x in tensors)
+
+
 FUNCTIONS = {
     name: globals()[name]
     for name in (
-        "reshape flatten squeeze unsqueeze permute transpose t expand cat stack narrow"
+        "reshape view reshape_as view_as is_contiguous contiguous flatten ravel unflatten squeeze "
+        "unsqueeze permute transpose t movedim atleast_1d atleast_2d atleast_3d expand expand_as "
+        "broadcast_to broadcast_tensors cat stack hstack vstack dstack column_stack meshgrid "
+        "narrow select split chunk unbind repeat tile flip fliplr flipud roll diagonal diag "
+        "diag_embed diagflat triu tril"
     ).split()
 }
-NOT_METHODS = ("cat", "stack")
+FUNCTIONS |= {
+    "concat": cat,
+    "concatenate": cat,
+    "moveaxis": movedim,
+    "swapaxes": transpose,
+    "swapdims": transpose,
+}
+NOT_METHODS = tuple(
+    "cat concat concatenate stack hstack vstack dstack column_stack meshgrid atleast_1d "
+    "atleast_2d atleast_3d broadcast_tensors".split()
+)
+IN_PLACE = ("triu", "tril")
