@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import builtins
 from dataclasses import replace
+from math import log as ln
+from math import pi
 from typing import Any
 
 import numpy as np
 
-from ..dtypes import DType, dtype_of
-from ..op import Attrs, Op, Spec, apart, mask, normal, op, sample, uniform
-from .rules import broadcast, compare, per_entry, same_shape
+from ..dtypes import DType, dtype_of, get_default_dtype
+from ..errors import ComputeError, KindError
+from ..op import Attrs, Mismatch, Op, Spec, apart, mask, normal, op, sample, uniform
+from .rules import BOOL, broadcast, compare, per_entry, same_shape
 
 TWO = ("input", "other")
 
@@ -145,10 +149,19 @@ abs: Op = op(
     onnx="Abs",
     samples=[apart(3, 4)],
 )
+
+
+def _sign_forward(xp: Any, input: Any) -> Any:
+    if input.dtype.kind == "b":
+        return input.copy()
+    kind = input.dtype  # xp.sign would keep NaN, which PyTorch makes 0
+    return (input > 0).astype(kind) - (input < 0).astype(kind)
+
+
 sign: Op = op(
     "sign",
     "-1, 0 or 1 for each entry.",
-    ufunc="sign",
+    forward=_sign_forward,
     vjp=lambda g, y, x: g * 0.0,
     shape=same_shape,
     formula=(r"y = \operatorname{sign} x", r"\bar x = 0"),
@@ -168,6 +181,58 @@ square: Op = op(
     cost=per_entry(),
     kernel="x * x",
     samples=[normal(3, 4)],
+)
+
+
+def _whole_division(ufunc: str) -> Any:
+    def forward(xp: Any, input: Any, other: Any) -> Any:
+        # floats divided by 0 are inf or nan; integers have neither
+        if not isinstance(other, float) and getattr(input, "dtype", other).kind in "iu":
+            zero = other == 0 if isinstance(other, int) else bool((other == 0).any())
+            if zero:
+                raise Mismatch(
+                    "an integer is divided by 0",
+                    "expected no 0 in other",
+                    "with .float() the result is inf or nan",
+                    ComputeError,
+                )
+        return getattr(xp, ufunc)(input, other)
+
+    return forward
+
+
+remainder: Op = op(
+    "remainder",
+    "What is left of input after whole steps of other, with the sign of other.",
+    forward=_whole_division("remainder"),
+    arguments=TWO,
+    vjp=(lambda g, z, x, y: g, lambda g, z, x, y: -g * floor(x / y)),
+    saved="input other",
+    promotes="*",
+    shape=broadcast,
+    formula=(
+        r"z = x - y \lfloor x / y \rfloor",
+        r"\bar x = \bar z,\quad \bar y = -\bar z \lfloor x / y \rfloor",
+    ),
+    cost=per_entry(4),
+    kernel="x - y * floor(x / y)",
+    onnx="Mod",
+    samples=[
+        sample(apart(3, 4), uniform(0.331, 0.332, 3, 4)),
+        sample(apart(4), uniform(0.331, 0.332, 3, 1)),
+    ],
+)
+floor_divide: Op = op(
+    "floor_divide",
+    "How many whole steps of other fit into input: the quotient, rounded down.",
+    forward=_whole_division("floor_divide"),
+    arguments=TWO,
+    promotes="*",
+    shape=broadcast,
+    formula=(r"z = \lfloor x / y \rfloor", r"\text{none}"),
+    cost=per_entry(2),
+    kernel="floor(x / y)",
+    samples=[sample(normal(3, 4), uniform(0.5, 2, 4))],
 )
 
 
@@ -280,6 +345,267 @@ sigmoid: Op = op(
     composition=lambda x: tanh(x * 0.5) * 0.5 + 0.5,
     samples=[normal(3, 4), normal()],
 )
+
+
+# erf by two polynomials, least worst fits (Remez) worked out for this project to 60 digits:
+# below 1, erf(x) / x in x^2; above, exp(x^2) erfc(x) in t = (x - 3) / (x + 3). Together they are
+# off by less than 1e-17, so what is left is rounding.
+_ERF_BELOW_1 = (
+    -7.795898827002142e-10,
+    1.3720064546777686e-08,
+    -1.6208483801871705e-07,
+    1.6447424703317362e-06,
+    -1.492473690741966e-05,
+    0.00012055294904839707,
+    -0.0008548325975389692,
+    0.0052239776071164225,
+    -0.02686617064323777,
+    0.11283791670945006,
+    -0.37612638903183543,
+    1.1283791670955126,
+)
+_ERF_ABOVE_1 = (
+    3.381355142042904e-09,
+    1.2755818949624478e-06,
+    2.0135111426447427e-06,
+    -8.00978093907608e-06,
+    -1.2845780030775907e-05,
+    6.406279226046039e-05,
+    4.525434558991009e-05,
+    -0.0005970624964924544,
+    0.0007077464666941425,
+    0.004269136356961225,
+    -0.024392499318915004,
+    0.07166583719747308,
+    -0.15011593650077898,
+    0.24560380171233487,
+    -0.3262335600430372,
+    0.17900115118138996,
+)
+
+
+def _polynomial(coefficients: tuple[float, ...], x: Any) -> Any:
+    """Horner's scheme, highest power first, in one array."""
+    out = x * coefficients[0] + coefficients[1]
+    for c in coefficients[2:]:
+        out *= x
+        out += c
+    return out
+
+
+def _erf_forward(xp: Any, input: Any) -> Any:
+    x = input.astype("float32") if input.dtype.itemsize < 4 else input
+    size = xp.minimum(xp.absolute(x), 6.0)  # 1 - erf(6) is 2e-17
+    near = xp.minimum(size, 1.0)
+    below = near * _polynomial(_ERF_BELOW_1, near * near)
+    tail = xp.exp(-size * size) * _polynomial(_ERF_ABOVE_1, (size - 3.0) / (size + 3.0))
+    out = xp.where(size < 1.0, below, 1.0 - tail)
+    return xp.where(x < 0, -out, out).astype(input.dtype, copy=False)
+
+
+erf: Op = op(
+    "erf",
+    "Error function: how much of a normal curve lies within x, scaled to go from -1 to 1.",
+    forward=_erf_forward,
+    vjp=lambda g, y, x: g * (2 / pi**0.5 * exp(-x * x)),
+    saved="input",
+    promotes="*",
+    floats=True,
+    shape=same_shape,
+    formula=(
+        r"y = \frac{2}{\sqrt\pi} \int_0^x e^{-t^2}\,dt",
+        r"\bar x = \bar y\,\frac{2}{\sqrt\pi} e^{-x^2}",
+    ),
+    cost=per_entry(60),
+    kernel="erf(x)",
+    onnx="Erf",
+    samples=[normal(3, 4), uniform(-3, 3, 5), normal()],
+)
+
+
+def _curve(
+    name: str,
+    doc: str,
+    ufunc: str,
+    vjp: Any,
+    saved: str,
+    formula: tuple[str, str],
+    kernel: str,
+    onnx: str | None = None,
+    low: float = -1.0,
+    high: float = 1.0,
+) -> Op:
+    return op(
+        name,
+        doc,
+        ufunc=ufunc,
+        vjp=vjp,
+        saved=saved,
+        promotes="*",
+        floats=True,
+        shape=same_shape,
+        formula=formula,
+        cost=per_entry(8),
+        kernel=kernel,
+        onnx=onnx,
+        samples=[uniform(low, high, 3, 4), uniform(low, high)],
+    )
+
+
+tan: Op = _curve(
+    "tan",
+    "Tangent of each entry, in radians.",
+    "tan",
+    lambda g, y, x: g * (1 + y * y),
+    "y",
+    (r"y = \tan x", r"\bar x = \bar y\,(1 + y^2)"),
+    "tan(x)",
+    "Tan",
+)
+atan: Op = _curve(
+    "atan",
+    "The angle, in radians, whose tangent is the entry.",
+    "arctan",
+    lambda g, y, x: g / (1 + x * x),
+    "input",
+    (r"y = \arctan x", r"\bar x = \bar y / (1 + x^2)"),
+    "atan(x)",
+    "Atan",
+)
+reciprocal: Op = _curve(
+    "reciprocal",
+    "One divided by each entry.",
+    "reciprocal",
+    lambda g, y, x: -g * (y * y),
+    "y",
+    (r"y = 1 / x", r"\bar x = -\bar y\,y^2"),
+    "1 / x",
+    "Reciprocal",
+    0.5,
+    2.0,
+)
+log2: Op = _curve(
+    "log2",
+    "Logarithm to base 2 of each entry.",
+    "log2",
+    lambda g, y, x: g / (x * ln(2)),
+    "input",
+    (r"y = \log_2 x", r"\bar x = \bar y / (x \ln 2)"),
+    "log2(x)",
+    low=0.5,
+    high=3.0,
+)
+log10: Op = _curve(
+    "log10",
+    "Logarithm to base 10 of each entry.",
+    "log10",
+    lambda g, y, x: g / (x * ln(10)),
+    "input",
+    (r"y = \log_{10} x", r"\bar x = \bar y / (x \ln 10)"),
+    "log10(x)",
+    low=0.5,
+    high=3.0,
+)
+log1p: Op = _curve(
+    "log1p",
+    "Natural logarithm of 1 + x, exact also for a tiny x.",
+    "log1p",
+    lambda g, y, x: g / (1 + x),
+    "input",
+    (r"y = \ln(1 + x)", r"\bar x = \bar y / (1 + x)"),
+    "log1p(x)",
+    low=-0.5,
+    high=3.0,
+)
+expm1: Op = _curve(
+    "expm1",
+    "Exponential minus 1, exact also for a tiny x.",
+    "expm1",
+    lambda g, y, x: g * (y + 1),
+    "y",
+    (r"y = e^x - 1", r"\bar x = \bar y\,(y + 1)"),
+    "expm1(x)",
+)
+rsqrt: Op = op(
+    "rsqrt",
+    "One divided by the square root of each entry.",
+    forward=lambda xp, input: 1 / xp.sqrt(input),
+    vjp=lambda g, y, x: g * (-0.5 * (y * y * y)),
+    saved="y",
+    promotes="*",
+    floats=True,
+    shape=same_shape,
+    formula=(r"y = 1 / \sqrt x", r"\bar x = -\tfrac{1}{2}\,\bar y\,y^3"),
+    cost=per_entry(5),
+    kernel="1 / sqrt(x)",
+    composition=lambda x: 1 / sqrt(x),
+    samples=[uniform(0.5, 3, 3, 4), uniform(0.5, 3)],
+)
+
+
+# Rounding: flat between the steps, so no gradient passes ------------------------------------
+
+
+def _rounding(name: str, ufunc: str, formula: str, onnx: str | None, doc: str) -> Op:
+    return op(
+        name,
+        doc,
+        # integers are whole already, and older NumPy would make them floats
+        forward=lambda xp, input: (
+            getattr(xp, ufunc)(input) if input.dtype.kind == "f" else input.copy()
+        ),
+        vjp=lambda g, y, x: g * 0.0,
+        shape=same_shape,
+        formula=(formula, r"\bar x = 0"),
+        cost=per_entry(),
+        kernel=f"{ufunc}(x)",
+        onnx=onnx,
+        samples=[apart(3, 4), apart()],
+    )
+
+
+floor: Op = _rounding(
+    "floor", "floor", r"y = \lfloor x \rfloor", "Floor", "Each entry rounded down."
+)
+ceil: Op = _rounding("ceil", "ceil", r"y = \lceil x \rceil", "Ceil", "Each entry rounded up.")
+trunc: Op = _rounding(
+    "trunc",
+    "trunc",
+    r"y = \operatorname{sign}(x) \lfloor |x| \rfloor",
+    None,
+    "Each entry without what follows the point.",
+)
+
+
+def _round_bind(input: Any, *, decimals: int = 0) -> tuple[tuple[Any, ...], Attrs]:
+    return (input,), {"decimals": decimals}
+
+
+def _round_forward(xp: Any, input: Any, decimals: int = 0) -> Any:
+    if input.dtype.kind != "f":
+        return input.copy()
+    if not decimals:
+        return xp.rint(input)
+    step = 10.0 ** builtins.abs(decimals)
+    return xp.rint(input * step) / step if decimals > 0 else xp.rint(input / step) * step
+
+
+round: Op = op(
+    "round",
+    "Each entry rounded to a whole number, or to some decimals; a half goes to the even one.",
+    forward=_round_forward,
+    bind=_round_bind,
+    vjp=lambda g, y, x, decimals=0: g * 0.0,
+    shape=same_shape,
+    formula=(r"y = \operatorname{round} x", r"\bar x = 0"),
+    cost=per_entry(),
+    onnx="Round",
+    samples=[sample(apart(3, 4), decimals=0), sample(apart(3, 4), decimals=1)],
+)
+
+
+# The positive part --------------------------------------------------------------------------
+
 relu: Op = op(
     "relu",
     "Each entry, or 0 where it is negative.",
@@ -363,7 +689,23 @@ where: Op = op(
 
 
 def _clamp_bind(input: Any, min: Any = None, max: Any = None) -> tuple[tuple[Any, ...], Attrs]:
+    if min is None and max is None:
+        raise ComputeError("clamp(input, min, max): expected min, max or both, got neither")
+    for name, bound in (("min", min), ("max", max)):
+        if not (bound is None or isinstance(bound, (int, float))):
+            raise KindError(
+                f"clamp(input, min, max): {name} is not a number\n"
+                f"  expected a Python number, got {type(bound).__name__}\n"
+                "  for a tensor of bounds use clamp_min(input, min) and clamp_max(input, max)"
+            )
+    if isinstance(min, float) or isinstance(max, float):
+        input = _as_float(input)
     return (input,), {"min": min, "max": max}
+
+
+def _as_float(x: Any) -> Any:
+    """Integers as the default float; what an integer tensor becomes next to a float number."""
+    return x if np.dtype(x.dtype.name).kind == "f" else to_dtype(x, get_default_dtype())
 
 
 def _clamp_grad(g: Any, y: Any, x: Any, min: Any, max: Any) -> Any:
@@ -385,6 +727,76 @@ clamp: Op = op(
     cost=per_entry(2),
     onnx="Clip",
     samples=[sample(apart(3, 4), min=-0.33, max=0.41), sample(apart(3, 4), min=None, max=0.2)],
+)
+
+
+def clamp_min(input: Any, min: Any) -> Any:
+    """Each entry, or ``min`` where it is smaller; ``min`` is a number or a tensor.
+
+    >>> import minitorch_lab as lab
+    >>> lab.clamp_min(lab.tensor([-1.0, 2.0]), 0)
+    tensor([0., 2.])
+    """
+    if isinstance(min, (int, float)):
+        return clamp(input, min=min)
+    return where(logical_or(ge(input, min), isnan(input)), input, min)
+
+
+def clamp_max(input: Any, max: Any) -> Any:
+    """Each entry, or ``max`` where it is larger; ``max`` is a number or a tensor.
+
+    >>> import minitorch_lab as lab
+    >>> lab.clamp_max(lab.tensor([-1.0, 2.0]), 0)
+    tensor([-1.,  0.])
+    """
+    if isinstance(max, (int, float)):
+        return clamp(input, max=max)
+    return where(logical_or(le(input, max), isnan(input)), input, max)
+
+
+def _fill_check(input: Spec, mask: Spec, value: Spec) -> Spec:
+    if mask.dtype != BOOL:
+        raise Mismatch(
+            "mask must be bool",
+            f"expected a bool tensor, got {mask.dtype}",
+            "convert with .bool(), or compare: mask != 0",
+            ComputeError,
+        )
+    if value.ndim:
+        raise Mismatch(
+            "value must be one number",
+            f"expected a number or a 0-d tensor, got shape {value.shape}",
+            "where(mask, value, input) takes a tensor of values",
+        )
+    return replace(broadcast(input, mask), dtype=input.dtype)
+
+
+def _fill_forward(xp: Any, input: Any, mask: Any, value: Any) -> Any:
+    if mask.dtype.kind != "b" or getattr(value, "ndim", 0):
+        raise KindError("masked_fill")  # the shape rule writes the message
+    return xp.where(mask, xp.asarray(value, input.dtype), input)
+
+
+masked_fill: Op = op(
+    "masked_fill",
+    "The value where mask holds, else the entry of input.",
+    forward=_fill_forward,
+    vjp=(
+        lambda g, y, x, m, v: where(m, 0.0, g),
+        None,
+        lambda g, y, x, m, v: where(m, g, 0.0),
+    ),
+    saved="mask",
+    shape=_fill_check,
+    formula=(
+        r"y = m\;?\;v : x",
+        r"\bar x = [\lnot m]\,\bar y,\quad \bar v = \sum [m]\,\bar y",
+    ),
+    cost=per_entry(),
+    samples=[
+        sample(normal(3, 4), mask(3, 4), normal()),
+        sample(normal(3, 4), mask(4), normal()),
+    ],
 )
 
 
@@ -414,6 +826,9 @@ gt: Op = _comparison("gt", "greater", ">", ">", "Whether input is greater than o
 ge: Op = _comparison("ge", "greater_equal", r"\ge", ">=", "Whether input is at least other.")
 logical_and: Op = _comparison("logical_and", "logical_and", r"\land", "&&", "Whether both hold.")
 logical_or: Op = _comparison("logical_or", "logical_or", r"\lor", "||", "Whether one holds.")
+logical_xor: Op = _comparison(
+    "logical_xor", "logical_xor", r"\oplus", "!=", "Whether exactly one holds."
+)
 
 
 def _question(name: str, ufunc: str, formula: str, c: str, doc: str) -> Op:
@@ -441,6 +856,21 @@ isinf: Op = _question(
 isfinite: Op = _question(
     "isfinite", "isfinite", r"y = [|x| < \infty]", "isfinite(x)", "Whether the entry is a number."
 )
+
+
+def isclose(
+    input: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> Any:
+    """Whether the entries are equal up to ``atol + rtol * abs(other)``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.isclose(lab.tensor([1.0, 2.0]), lab.tensor([1.000001, 2.1]))
+    tensor([ True, False])
+    """
+    gap = abs(sub(input, other))
+    near = logical_and(le(gap, add(mul(abs(other), rtol), atol)), isfinite(gap))
+    same = logical_or(eq(input, other), near)
+    return logical_or(same, logical_and(isnan(input), isnan(other))) if equal_nan else same
 
 
 # Dtype -------------------------------------------------------------------------------------
@@ -510,11 +940,17 @@ FUNCTIONS = {
     for name in (
         "add sub mul div pow neg abs sign square exp log sqrt sin cos tanh sigmoid relu "
         "maximum minimum where clamp eq ne lt le gt ge logical_and logical_or logical_not "
-        "isnan isinf isfinite clone"
+        "isnan isinf isfinite clone "
+        "remainder floor_divide erf tan atan reciprocal rsqrt log2 log10 log1p expm1 "
+        "floor ceil trunc round clamp_min clamp_max masked_fill logical_xor isclose"
     ).split()
 }
 NOT_METHODS = ("where",)
 # With an in-place form, such as ``x.add_(y)``.
 IN_PLACE = tuple(
-    "add sub mul div pow neg abs exp sqrt tanh sigmoid relu clamp square maximum minimum".split()
+    (
+        "add sub mul div pow neg abs exp sqrt tanh sigmoid relu clamp square maximum minimum "
+        "log sin cos sign remainder floor_divide erf tan atan reciprocal rsqrt log2 log10 log1p "
+        "expm1 floor ceil trunc round masked_fill"
+    ).split()
 )
