@@ -179,37 +179,13 @@ class Flatten(Module):
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
 
 
-class ReLU(Module):
-    """max(0, x) for each entry."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Apply it."""
-        return F.relu(input)
-
-
-class Tanh(Module):
-    """The hyperbolic tangent of each entry."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Apply it."""
-        return F.tanh(input)
-
-
-class Sigmoid(Module):
-    """The logistic function of each entry."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Apply it."""
-        return F.sigmoid(input)
-
-
 class Dropout(Module):
     """Zero each entry with probability ``p`` while training; nothing in evaluation."""
 
-    def __init__(self, p: float = 0.5) -> None:
+    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__()
         F.check_probability(p)
-        self.p = p
+        self.p, self.inplace = p, inplace
 
     def forward(self, input: Tensor) -> Tensor:
         """Apply it."""
@@ -217,7 +193,7 @@ class Dropout(Module):
 
     def extra_repr(self) -> str:
         """The settings."""
-        return f"p={self.p}, inplace=False"
+        return f"p={self.p}, inplace={self.inplace}"
 
 
 class Identity(Module):
@@ -231,10 +207,10 @@ class Identity(Module):
 class Sequential(Module):
     """Modules one after the other.
 
-    >>> Sequential(Flatten(), ReLU())
+    >>> Sequential(Flatten(), Identity())
     Sequential(
       (0): Flatten(start_dim=1, end_dim=-1)
-      (1): ReLU()
+      (1): Identity()
     )
     """
 
@@ -272,27 +248,3 @@ class Sequential(Module):
         """Add a module at the end."""
         self.add_module(str(len(self)), module)
         return self
-
-
-class MSELoss(Module):
-    """Mean squared error. Shapes: input and target alike."""
-
-    def __init__(self, reduction: str = "mean") -> None:
-        super().__init__()
-        self.reduction = reduction
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """The loss."""
-        return F.mse_loss(input, target, self.reduction)
-
-
-class CrossEntropyLoss(Module):
-    """Cross entropy of raw scores ``(N, classes)`` and int64 classes ``(N,)``."""
-
-    def __init__(self, reduction: str = "mean") -> None:
-        super().__init__()
-        self.reduction = reduction
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """The loss."""
-        return F.cross_entropy(input, target, self.reduction)

@@ -1,4 +1,4 @@
-"""Convolution, pooling and losses: primitives of networks."""
+"""Activations, convolution, pooling and losses: primitives of networks."""
 
 from __future__ import annotations
 
@@ -18,16 +18,108 @@ from ..op import (
     normal,
     op,
     sample,
+    uniform,
 )
 from . import elementwise as e
 from .indexing import check_range, gather
 from .linalg import product
 from .movement import reshape, transpose, unsqueeze
 from .reduce import log_softmax, mean, softmax, sum
-from .rules import need_float, pair, per_entry, per_input
+from .rules import broadcast, need_float, pair, per_entry, per_input
 
 Bound = tuple[tuple[Any, ...], Attrs]
 Pair = tuple[int, int]
+
+
+# Activations -------------------------------------------------------------------------------
+
+
+def _float_shape(x: Spec, **attrs: Any) -> Spec:
+    need_float(x, "input")
+    return x
+
+
+leaky_relu: Op = op(
+    "leaky_relu",
+    "Each entry, made small by negative_slope where it is negative.",
+    forward=lambda xp, input, negative_slope: xp.where(input > 0, input, input * negative_slope),
+    vjp=lambda g, y, x, negative_slope: e.where(e.gt(x, 0), g, g * negative_slope),
+    saved="input",
+    shape=_float_shape,
+    formula=(
+        r"y = \begin{cases} x & x > 0 \\ a x & x \le 0 \end{cases}",
+        r"\bar x = \bar y \cdot \begin{cases} 1 & x > 0 \\ a & x \le 0 \end{cases}",
+    ),
+    cost=per_entry(2),
+    onnx="LeakyRelu",
+    samples=[sample(apart(3, 4), negative_slope=0.1)],
+)
+elu: Op = op(
+    "elu",
+    "Each entry, or alpha (exp(x) - 1) where it is negative.",
+    forward=lambda xp, input, alpha: xp.where(
+        input > 0, input, xp.expm1(xp.minimum(input, 0)) * alpha
+    ),
+    vjp=lambda g, y, x, alpha: e.where(e.gt(x, 0), g, g * (y + alpha)),
+    saved="input y",
+    shape=_float_shape,
+    formula=(
+        r"y = \begin{cases} x & x > 0 \\ a (e^x - 1) & x \le 0 \end{cases}",
+        r"\bar x = \bar y \cdot \begin{cases} 1 & x > 0 \\ y + a & x \le 0 \end{cases}",
+    ),
+    cost=per_entry(10),
+    onnx="Elu",
+    samples=[sample(apart(3, 4), alpha=0.7)],
+)
+
+
+def _silu_grad(g: Any, y: Any, x: Any) -> Any:
+    s = e.sigmoid(x)
+    return g * (s * (x * (1 - s) + 1))
+
+
+silu: Op = op(
+    "silu",
+    "Each entry times its sigmoid; also called swish.",
+    forward=lambda xp, input: input * (xp.tanh(input * 0.5) * 0.5 + 0.5),
+    vjp=_silu_grad,
+    saved="input",
+    shape=_float_shape,
+    formula=(
+        r"y = x\,\sigma(x)",
+        r"\bar x = \bar y\,\sigma(x)\,(1 + x\,(1 - \sigma(x)))",
+    ),
+    cost=per_entry(11),
+    kernel="x * (0.5 * tanh(0.5 * x) + 0.5)",
+    composition=lambda x: x * e.sigmoid(x),
+    samples=[normal(3, 4), normal()],
+)
+
+
+def _softplus_forward(xp: Any, input: Any, beta: float, threshold: float) -> Any:
+    x = input * beta
+    # exp of a negative number does not overflow
+    soft = (xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.absolute(x)))) / beta
+    return xp.where(x > threshold, input, soft)
+
+
+softplus: Op = op(
+    "softplus",
+    "A smooth relu: log(1 + exp(beta x)) / beta, and x itself where beta x is above threshold.",
+    forward=_softplus_forward,
+    vjp=lambda g, y, x, beta, threshold: (
+        g * e.where(e.gt(x * beta, threshold), 1.0, e.sigmoid(x * beta))
+    ),
+    saved="input",
+    shape=_float_shape,
+    formula=(r"y = \tfrac{1}{b} \ln(1 + e^{b x})", r"\bar x = \bar y\,\sigma(b x)"),
+    cost=per_entry(20),
+    onnx="Softplus",
+    samples=[
+        sample(normal(3, 4), beta=1, threshold=20),
+        sample(apart(3, 4), beta=2.0, threshold=0.7),
+    ],
+)
 
 
 # Windows -----------------------------------------------------------------------------------
@@ -581,13 +673,54 @@ cross_entropy_op: Op = op(
     samples=[sample(normal(5, 4), integers(4, 5))],
 )
 
+
+def _bce_shape(input: Spec, target: Spec) -> Spec:
+    need_float(input, "input")
+    check_same_dtype(input, target, names=("input", "target"))
+    return broadcast(input, target)
+
+
+def _bce_forward(xp: Any, input: Any, target: Any) -> Any:
+    # each logarithm is at least -100, and log(0), which warns, is not asked for
+    right = xp.maximum(xp.log(xp.maximum(input, 1e-45)), -100)
+    below = input < 1
+    wrong = xp.where(below, xp.maximum(xp.log1p(xp.where(below, -input, -0.5)), -100), -100)
+    return (target - 1) * wrong - target * right
+
+
+binary_cross_entropy: Op = op(
+    "binary_cross_entropy",
+    "Minus the log of the probability that input gives to target, 0 or 1 or between, each place.",
+    forward=_bce_forward,
+    vjp=(
+        lambda g, y, x, t: g * ((x - t) / e.clamp((1 - x) * x, 1e-12)),
+        lambda g, y, x, t: g * (e.log(1 - x) - e.log(x)),
+    ),
+    saved="input target",
+    promotes="*",
+    floats=True,
+    shape=_bce_shape,
+    formula=(
+        r"y = -(t \ln x + (1 - t) \ln(1 - x))",
+        r"\bar x = \bar y\,\frac{x - t}{x (1 - x)},\quad "
+        r"\bar t = \bar y\,(\ln(1 - x) - \ln x)",
+    ),
+    cost=per_entry(20),
+    samples=[sample(uniform(0.1, 0.9, 3, 4), uniform(0, 1, 3, 4))],
+)
+
 __all__ = [
     "IndexingError",
+    "binary_cross_entropy",
     "conv2d",
     "cross_entropy_op",
+    "elu",
     "fold",
+    "leaky_relu",
     "max_pool2d",
     "mse_loss",
     "one_hot_like",
+    "silu",
+    "softplus",
     "unfold",
 ]

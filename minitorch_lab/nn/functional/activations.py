@@ -1,0 +1,94 @@
+"""Activations. Where PyTorch has ``inplace``, it is accepted: the result is the same, and the
+input keeps its entries all the same.
+"""
+
+from __future__ import annotations
+
+import math
+
+from ...errors import ArgumentError, ShapeError
+from ...ops import elementwise as e
+from ...ops import movement, nn
+from ...ops.rules import one_dim
+from ...tensor import Tensor
+
+
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    """Each entry, times ``negative_slope`` where it is negative.
+
+    >>> from minitorch_lab.tensor import tensor
+    >>> leaky_relu(tensor([-2.0, 3.0]), 0.5)
+    tensor([-1.,  3.])
+    """
+    return nn.leaky_relu(input, negative_slope=negative_slope)
+
+
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    r"""Each entry, or :math:`\alpha (e^x - 1)` where it is negative."""
+    return nn.elu(input, alpha=alpha)
+
+
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    r"""Each entry times the chance that a standard normal number is below it, :math:`x\,\Phi(x)`.
+
+    With ``approximate="tanh"``, :math:`\Phi` is approximated by a hyperbolic tangent.
+
+    >>> from minitorch_lab.tensor import tensor
+    >>> gelu(tensor([-1.0, 0.0, 1.0]), approximate="tanh")
+    tensor([-0.1588,  0.0000,  0.8412])
+    """
+    if approximate == "none":
+        return input * (e.erf(input * math.sqrt(0.5)) * 0.5 + 0.5)
+    if approximate == "tanh":
+        inner = (e.square(input) * 0.044715 + 1) * input * math.sqrt(2 / math.pi)
+        return input * (e.tanh(inner) * 0.5 + 0.5)
+    raise ArgumentError(f"gelu: approximate={approximate!r}\n  expected 'none' or 'tanh'")
+
+
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """Each entry times its sigmoid; also called swish."""
+    return nn.silu(input)
+
+
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    r"""A smooth relu, :math:`\tfrac{1}{\beta} \ln(1 + e^{\beta x})`.
+
+    Where ``beta * x`` is above ``threshold``, the entry itself.
+    """
+    return nn.softplus(input, beta=beta, threshold=threshold)
+
+
+def logsigmoid(input: Tensor) -> Tensor:
+    """Logarithm of the sigmoid, without overflow."""
+    return -nn.softplus(-input, beta=1, threshold=math.inf)
+
+
+def glu(input: Tensor, dim: int = -1) -> Tensor:
+    """The first half along ``dim`` times the sigmoid of the second half.
+
+    Shapes: ``(..., 2 n, ...)`` to ``(..., n, ...)``.
+    """
+    axis = one_dim(dim, input.ndim)
+    size = input.shape[axis] if input.ndim else 1
+    if size % 2:
+        raise ShapeError(
+            f"glu(input, dim={dim}): the dimension cannot be halved\n  input  {input.spec}\n"
+            f"  expected an even size in dimension {dim}, got {size}"
+        )
+    half = size // 2
+    first, second = movement.narrow(input, axis, 0, half), movement.narrow(input, axis, half, half)
+    return first * e.sigmoid(second)
+
+
+def hardtanh(
+    input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
+) -> Tensor:
+    """Each entry, moved into the range from ``min_val`` to ``max_val``."""
+    if min_val > max_val:
+        raise ArgumentError(f"hardtanh: min_val={min_val} is larger than max_val={max_val}")
+    return e.clamp(input, min_val, max_val)
+
+
+def relu6(input: Tensor, inplace: bool = False) -> Tensor:
+    """Each entry, moved into the range from 0 to 6."""
+    return hardtanh(input, 0.0, 6.0)

@@ -1,0 +1,356 @@
+"""Losses: how far a prediction is from what it should have been.
+
+``size_average`` and ``reduce`` are PyTorch's old words for ``reduction``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...errors import ArgumentError, DTypeError, IndexingError, ShapeError
+from ...op import current
+from ...ops import elementwise as e
+from ...ops import indexing, movement, nn
+from ...ops import reduce as over
+from ...tensor import Tensor
+
+REDUCTIONS = ("mean", "sum", "none")
+
+
+def _word(name: str, size_average: bool | None, reduce: bool | None, reduction: str) -> str:
+    """The reduction, also where it is said in the old words."""
+    if size_average is not None or reduce is not None:
+        reduction = "none" if reduce is False else "sum" if size_average is False else "mean"
+    if reduction not in REDUCTIONS:
+        raise ArgumentError(f"{name}: reduction={reduction!r}\n  expected 'mean', 'sum' or 'none'")
+    return reduction
+
+
+def _reduced(loss: Any, reduction: str) -> Any:
+    if reduction == "mean":
+        return over.mean(loss)
+    return over.sum(loss) if reduction == "sum" else loss
+
+
+class _SizesDiffer(ShapeError, ValueError):
+    """Shapes that differ, where PyTorch raises ValueError."""
+
+
+def _same_shape(
+    name: str, input: Tensor, target: Tensor, error: type[ShapeError] = ShapeError
+) -> None:
+    """ShapeError unless both have one shape: broadcasting would compare every pair."""
+    if tuple(input.shape) != tuple(target.shape):
+        hint = (
+            f"broadcasting would compare every pair: reshape the target to {tuple(input.shape)}"
+            if target.numel() == input.numel()
+            else "each prediction needs one target"
+        )
+        raise error(
+            f"{name}(input, target): input and target differ in shape\n"
+            f"  input   {input.spec}\n  target  {target.spec}\n"
+            f"  expected one shape, got {tuple(input.shape)} and {tuple(target.shape)}\n  {hint}"
+        )
+
+
+# Distances -----------------------------------------------------------------------------------
+
+
+def mse_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    r"""Mean squared error, :math:`\frac{1}{n}\sum_i (x_i - t_i)^2`.
+
+    Shapes: ``input`` and ``target`` alike. Unlike PyTorch, shapes that only broadcast are an
+    error: (N, 1) against (N,) would compare every pair.
+
+    >>> from minitorch_lab.tensor import tensor
+    >>> mse_loss(tensor([1.0, 2.0]), tensor([1.0, 4.0]))
+    tensor(2.)
+    """
+    how = _word("mse_loss", size_average, reduce, reduction)
+    if how == "mean":
+        return nn.mse_loss(input, target)
+    _same_shape("mse_loss", input, target)
+    return _reduced(e.square(input - target), how)
+
+
+def l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    r"""Mean absolute error, :math:`\frac{1}{n}\sum_i |x_i - t_i|`. Shapes: both alike."""
+    how = _word("l1_loss", size_average, reduce, reduction)
+    _same_shape("l1_loss", input, target)
+    return _reduced(e.abs(input - target), how)
+
+
+def huber_loss(
+    input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0
+) -> Tensor:
+    r"""Half the squared difference up to ``delta``, and linear beyond: outliers weigh less.
+
+    :math:`\tfrac12 d^2` where :math:`|d| \le \delta`, else :math:`\delta(|d| - \tfrac12\delta)`.
+    Shapes: both alike.
+    """
+    how = _word("huber_loss", None, None, reduction)
+    _same_shape("huber_loss", input, target)
+    if delta <= 0:
+        raise ArgumentError(f"huber_loss: delta={delta}\n  expected a number above 0")
+    away = input - target
+    near = e.clamp(away, -delta, delta)  # d near 0, else delta with the sign of d
+    return _reduced(near * (away - near * 0.5), how)
+
+
+def smooth_l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    beta: float = 1.0,
+) -> Tensor:
+    r"""The absolute difference, made smooth within ``beta`` of 0. Shapes: both alike.
+
+    :math:`\tfrac{1}{2\beta} d^2` where :math:`|d| < \beta`, else :math:`|d| - \tfrac12\beta`.
+    """
+    how = _word("smooth_l1_loss", size_average, reduce, reduction)
+    if beta < 0:
+        raise ArgumentError(f"smooth_l1_loss: beta={beta}\n  expected 0 or more")
+    if beta == 0:
+        return l1_loss(input, target, reduction=how)
+    _same_shape("smooth_l1_loss", input, target)
+    return huber_loss(input, target, how, beta) / beta
+
+
+# Classes -------------------------------------------------------------------------------------
+
+
+def _need_classes(name: str, input: Tensor, target: Tensor) -> None:
+    """The class numbers fit the scores: ``(N, C, d1, ...)`` and ``(N, d1, ...)``."""
+    shape = tuple(input.shape)
+    expected = shape[:1] + shape[2:] if input.ndim > 1 else ()
+    lines = f"  input   {input.spec}\n  target  {target.spec}\n"
+    if target.dtype.np.kind not in "iu":
+        raise DTypeError(
+            f"{name}(input, target): target must be class numbers\n{lines}"
+            f"  expected int64 {expected}, got {target.dtype} {tuple(target.shape)}\n"
+            "  convert with .long()"
+        )
+    if not input.ndim or tuple(target.shape) != expected:
+        raise ShapeError(
+            f"{name}(input, target): input and target do not fit\n{lines}"
+            f"  expected input (N, C, ...) and target (N, ...), got {shape} and "
+            f"{tuple(target.shape)}"
+        )
+
+
+def _need_weight(name: str, weight: Tensor | None, classes: int) -> None:
+    if weight is not None and tuple(weight.shape) != (classes,):
+        raise ShapeError(
+            f"{name}: weight does not fit\n  weight  {weight.spec}\n"
+            f"  expected one number for each of the {classes} classes, ({classes},)"
+        )
+
+
+def nll_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """Minus the logarithm of probability that ``input`` gives to each right class.
+
+    Shapes: ``input`` ``(N, C)``, ``(N, C, d1, ...)`` or ``(C,)`` log-probabilities, ``target``
+    ``(N,)``, ``(N, d1, ...)`` or ``()`` int64, ``weight`` ``(C,)``. Targets equal to
+    ``ignore_index`` do not count; the mean is over the weights of those that do.
+    """
+    how = _word("nll_loss", size_average, reduce, reduction)
+    _need_classes("nll_loss", input, target)
+    classes = 0 if input.ndim == 1 else 1
+    _need_weight("nll_loss", weight, input.shape[classes])
+    each, weights = _picked(input, target, weight, ignore_index, classes)
+    if how == "mean":
+        return over.sum(each) / over.sum(weights)
+    return _reduced(each, how)
+
+
+def _picked(
+    logs: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, axis: int
+) -> tuple[Any, Any]:
+    """For each target: its weight times minus its log-probability, and the weight."""
+    keep = e.ne(target, ignore_index)
+    safe = e.where(keep, target, 0)
+    places = movement.unsqueeze(safe, axis)
+    found = movement.squeeze(indexing.gather(logs, axis, places), axis)
+    weights = keep.to(logs.dtype)
+    if weight is not None:
+        weights = weights * indexing.take(weight, safe, template=(indexing.PLACE,))
+    return e.where(keep, -found, 0.0) * weights, weights
+
+
+def cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    r"""Mean of :math:`-\ln \operatorname{softmax}(x_i)_{t_i}`.
+
+    Shapes: ``input`` raw scores (no softmax before it) ``(N, C)``, ``(N, C, d1, ...)`` or
+    ``(C,)``; ``target`` int64 class numbers ``(N,)``, ``(N, d1, ...)`` or ``()``, or float class
+    probabilities in the shape of ``input``; ``weight`` ``(C,)``. Class numbers equal to
+    ``ignore_index`` do not count; in graph mode give one that is not -100. ``label_smoothing``
+    takes that share of the probability from the right class and spreads it over all.
+
+    >>> from minitorch_lab.tensor import tensor
+    >>> cross_entropy(tensor([[0.0, 0.0], [0.0, 0.0]]), tensor([0, 1]))
+    tensor(0.6931)
+    """
+    how = _word("cross_entropy", size_average, reduce, reduction)
+    if not 0 <= label_smoothing <= 1:
+        raise ArgumentError(
+            f"cross_entropy: label_smoothing={label_smoothing}\n  expected a number from 0 to 1"
+        )
+    shape = tuple(input.shape)
+    probable = len(shape) > 0 and tuple(target.shape) == shape and target.dtype.is_floating_point
+    plain = weight is None and how == "mean" and not label_smoothing and not probable
+    if plain and (len(shape) == 2 or not shape) and ignore_index == -100:
+        try:
+            return nn.cross_entropy_op(input, target)
+        except IndexingError:
+            if current().tracing or not over.any(e.eq(target, ignore_index)):
+                raise
+    axis = 0 if len(shape) == 1 else 1
+    if not probable:
+        _need_classes("cross_entropy", input, target)
+    _need_weight("cross_entropy", weight, shape[axis])
+    logs = over.log_softmax(input, axis)
+    along = tuple(-1 if k == axis else 1 for k in range(len(shape)))
+    if probable:
+        if label_smoothing:
+            target = target * (1 - label_smoothing) + label_smoothing / shape[axis]
+        each = logs * target
+        if weight is not None:
+            each = each * movement.reshape(weight, along)
+        each = -over.sum(each, axis)
+        if how == "mean":
+            return over.sum(each) / max(_places(shape, axis), 1)
+        return _reduced(each, how)
+    each, weights = _picked(logs, target, weight, ignore_index, axis)
+    if label_smoothing:
+        spread = logs if weight is None else logs * movement.reshape(weight, along)
+        keep = e.ne(target, ignore_index)
+        smooth = e.where(keep, -over.sum(spread, axis), 0.0)
+        each = each * (1 - label_smoothing) + smooth * (label_smoothing / shape[axis])
+    if how == "mean":
+        return over.sum(each) / over.sum(weights)
+    return _reduced(each, how)
+
+
+def _places(shape: tuple[int, ...], axis: int) -> int:
+    count = 1
+    for k, n in enumerate(shape):
+        count *= 1 if k == axis else n
+    return count
+
+
+# Probabilities -------------------------------------------------------------------------------
+
+
+def binary_cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    r"""Mean of :math:`-(t \ln x + (1 - t) \ln(1 - x))`, each logarithm at least -100.
+
+    Shapes: ``input`` probabilities from 0 to 1, ``target`` alike, ``weight`` broadcasts to them.
+    """
+    how = _word("binary_cross_entropy", size_average, reduce, reduction)
+    _same_shape("binary_cross_entropy", input, target, _SizesDiffer)
+    if not current().tracing and input.numel():
+        low, high = float(input.detach().min()), float(input.detach().max())
+        if low < 0 or high > 1:
+            raise _NotProbable(
+                "binary_cross_entropy(input, target): input must be probabilities\n"
+                f"  input   {input.spec}\n  target  {target.spec}\n"
+                f"  expected entries from 0 to 1, got {low:g} to {high:g}\n"
+                "  apply sigmoid first, or use binary_cross_entropy_with_logits for raw scores"
+            )
+    each = nn.binary_cross_entropy(input, target)
+    return _reduced(each if weight is None else each * weight, how)
+
+
+class _NotProbable(ArgumentError, RuntimeError):
+    """Numbers outside 0 to 1 where probabilities are needed."""
+
+
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:
+    r"""Binary cross entropy of ``sigmoid(input)``, without overflow.
+
+    :math:`-(p\,t \ln \sigma(x) + (1 - t) \ln(1 - \sigma(x)))`. Shapes: ``input`` raw scores,
+    ``target`` alike; ``weight`` and ``pos_weight`` (:math:`p`) broadcast to them.
+
+    >>> from minitorch_lab.tensor import tensor
+    >>> binary_cross_entropy_with_logits(tensor([0.0]), tensor([1.0]))
+    tensor(0.6931)
+    """
+    how = _word("binary_cross_entropy_with_logits", size_average, reduce, reduction)
+    _same_shape("binary_cross_entropy_with_logits", input, target, _SizesDiffer)
+    miss = nn.softplus(-input, beta=1, threshold=float("inf"))  # -ln sigmoid(x)
+    if pos_weight is None:
+        each = (1 - target) * input + miss
+    else:
+        each = (1 - target) * input + (target * (pos_weight - 1) + 1) * miss
+    return _reduced(each if weight is None else each * weight, how)
+
+
+def kl_div(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    log_target: bool = False,
+) -> Tensor:
+    r"""How much the distribution ``input`` differs from ``target``: :math:`t (\ln t - x)`.
+
+    ``input`` holds log-probabilities; ``target`` probabilities, or their logarithms with
+    ``log_target``. ``reduction="batchmean"``, the sum over the size of the first dimension, is
+    the mathematical value; "mean" is over all entries. Shapes: both broadcast.
+    """
+    batchmean = reduction == "batchmean" and size_average is None and reduce is None
+    how = _word("kl_div", size_average, reduce, "sum" if batchmean else reduction)
+    if log_target:
+        each = e.exp(target) * (target - input)
+    else:
+        positive = e.gt(target, 0)
+        each = target * (e.log(e.where(positive, target, 1.0)) - input)
+    out = _reduced(each, how)
+    return out / input.shape[0] if batchmean and input.ndim else out

@@ -1,0 +1,307 @@
+"""Layers, losses and functions of networks, against PyTorch and against numbers worked by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minitorch_lab as lab
+from minitorch_lab import nn
+from minitorch_lab.autograd import gradcheck, gradgradcheck
+
+F = nn.functional
+
+
+@pytest.fixture
+def torch() -> Any:
+    return pytest.importorskip("torch", reason="PyTorch is the oracle here")
+
+
+def draw(*shape: int, seed: int = 0, dtype: str = "float64") -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape).astype(dtype)
+
+
+def both(torch: Any, call: Any, arrays: list[np.ndarray], dtype: str) -> None:
+    """Value and gradients of ``call(library, *tensors)`` are equal in both libraries."""
+    results = []
+    for t in (lab, torch):
+        xs = [t.tensor(a.astype(dtype) if a.dtype.kind == "f" else a) for a in arrays]
+        for x, a in zip(xs, arrays, strict=True):
+            x.requires_grad_(a.dtype.kind == "f")
+        y = call(t, *xs)
+        weight = np.cos(np.arange(int(np.prod(y.shape)))).reshape(tuple(y.shape)).astype(dtype)
+        (y * t.tensor(weight)).sum().backward()
+        grads = [None if x.grad is None else x.grad.numpy() for x in xs]
+        results.append((tuple(y.shape), str(y.dtype).split(".")[-1], y.detach().numpy(), grads))
+    ours, theirs = results
+    assert ours[:2] == theirs[:2]
+    rtol = 1e-5 if dtype == "float32" else 1e-9
+    np.testing.assert_allclose(ours[2], theirs[2], rtol=rtol, atol=rtol)
+    for a, b in zip(ours[3], theirs[3], strict=True):
+        if b is not None:
+            np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * max(1, float(np.abs(b).max())))
+
+
+def second(call: Any, *arrays: np.ndarray) -> None:
+    """First and second gradients agree with differences, and graph mode with eager mode."""
+    xs = [lab.tensor(a) for a in arrays]
+    for x, a in zip(xs, arrays, strict=True):
+        x.requires_grad_(a.dtype.kind == "f")
+    assert gradcheck(call, xs)
+    assert gradgradcheck(call, xs)
+    plain = [x.detach() for x in xs]
+    np.testing.assert_allclose(
+        lab.compile(call)(*plain).numpy(), call(*plain).numpy(), rtol=1e-9, atol=1e-12
+    )
+
+
+# Activations ---------------------------------------------------------------------------------
+
+ACTIVATIONS: dict[str, Any] = {
+    "leaky_relu": lambda t, x: t.nn.functional.leaky_relu(x, 0.2),
+    "elu": lambda t, x: t.nn.functional.elu(x, 0.5) + t.nn.ELU()(x),
+    "gelu": lambda t, x: t.nn.functional.gelu(x) + t.nn.GELU()(x),
+    "gelu tanh": lambda t, x: t.nn.functional.gelu(x, approximate="tanh"),
+    "silu": lambda t, x: t.nn.functional.silu(x) * t.nn.SiLU()(x),
+    "softplus": lambda t, x: t.nn.functional.softplus(x, beta=2, threshold=3),
+    "softplus large": lambda t, x: t.nn.Softplus()(x * 100),
+    "logsigmoid": lambda t, x: t.nn.functional.logsigmoid(x * 50),
+    "glu": lambda t, x: t.nn.functional.glu(x, 1) + t.nn.GLU()(x),
+    "hardtanh": lambda t, x: t.nn.functional.hardtanh(x, -0.5, 0.7) + t.nn.Hardtanh()(x),
+    "relu6": lambda t, x: t.nn.ReLU6()(x * 5),
+    "softmax": lambda t, x: t.nn.Softmax(dim=1)(x) + t.nn.LogSoftmax(-1)(x),
+    "leaky module": lambda t, x: t.nn.LeakyReLU(0.3, inplace=False)(x),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activation_is_pytorchs(torch: Any, name: str, dtype: str) -> None:
+    both(torch, ACTIVATIONS[name], [draw(3, 4)], dtype)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activation_second_gradient(name: str) -> None:
+    second(lambda x: ACTIVATIONS[name](lab, x), draw(3, 4, seed=5) * 0.3 + 0.02)
+
+
+def test_activations_by_hand() -> None:
+    x = lab.tensor([-2.0, 0.0, 3.0])
+    assert F.leaky_relu(x, 0.25).tolist() == [-0.5, 0, 3]
+    assert F.hardtanh(x).tolist() == [-1, 0, 1]
+    assert F.relu6(x * 3).tolist() == [0, 0, 6]
+    np.testing.assert_allclose(F.elu(x).numpy(), [np.exp(-2) - 1, 0, 3], rtol=1e-6)
+    np.testing.assert_allclose(F.softplus(x).numpy(), np.log1p(np.exp([-2.0, 0, 3])), rtol=1e-6)
+    far = lab.tensor([-200.0, 200.0], requires_grad=True)
+    F.logsigmoid(far).sum().backward()
+    assert F.logsigmoid(far).tolist() == [-200, 0]
+    assert far.grad.tolist() == [1, 0]
+
+
+def test_activation_errors() -> None:
+    with pytest.raises(lab.ShapeError, match=r"expected an even size in dimension -1, got 3"):
+        F.glu(lab.ones(2, 3))
+    with pytest.raises(ValueError, match="expected 'none' or 'tanh'"):
+        F.gelu(lab.ones(2), "fast")
+    with pytest.raises(ValueError, match="larger than max_val"):
+        F.hardtanh(lab.ones(2), 1, 0)
+
+
+def test_activation_modules_print_as_pytorchs(torch: Any) -> None:
+    for make in (
+        lambda n: n.ReLU(inplace=True),
+        lambda n: n.LeakyReLU(0.2, True),
+        lambda n: n.ELU(),
+        lambda n: n.GELU(),
+        lambda n: n.SiLU(),
+        lambda n: n.Softplus(),
+        lambda n: n.GLU(),
+        lambda n: n.Hardtanh(),
+        lambda n: n.ReLU6(),
+        lambda n: n.Softmax(dim=1),
+        lambda n: n.LogSoftmax(dim=1),
+        lambda n: n.LogSigmoid(),
+    ):
+        assert repr(make(nn)) == repr(make(torch.nn))
+
+
+# Losses --------------------------------------------------------------------------------------
+
+X, T = draw(4, 3), draw(4, 3, seed=1)
+PROBABILITIES = 1 / (1 + np.exp(-X))
+SHARES = np.exp(T) / np.exp(T).sum(1, keepdims=True)
+LOSSES: dict[str, tuple[Any, list[np.ndarray]]] = {
+    "mse": (lambda f, x, t, **k: f.mse_loss(x, t, **k), [X, T]),
+    "l1": (lambda f, x, t, **k: f.l1_loss(x, t, **k), [X, T]),
+    "smooth l1": (lambda f, x, t, **k: f.smooth_l1_loss(x, t, beta=0.4, **k), [X, T]),
+    "smooth l1 0": (lambda f, x, t, **k: f.smooth_l1_loss(x, t, beta=0.0, **k), [X, T]),
+    "huber": (lambda f, x, t, **k: f.huber_loss(x, t, delta=0.7, **k), [X, T]),
+    "bce": (lambda f, x, t, **k: f.binary_cross_entropy(x, t, **k), [PROBABILITIES, SHARES]),
+    "bce weight": (
+        lambda f, x, t, w, **k: f.binary_cross_entropy(x, t, w.detach(), **k),
+        [PROBABILITIES, (T > 0).astype("float64"), np.array([1.0, 2, 3])],
+    ),
+    "bce logits": (
+        lambda f, x, t, **k: f.binary_cross_entropy_with_logits(x * 30, t, **k),
+        [X, SHARES],
+    ),
+    "bce logits weights": (
+        lambda f, x, t, w, p, **k: f.binary_cross_entropy_with_logits(
+            x, t, w.detach(), pos_weight=p.detach(), **k
+        ),
+        [X, SHARES, np.array([1.0, 2, 3]), np.array([0.5, 1, 4])],
+    ),
+    "kl": (lambda f, x, t, **k: f.kl_div(x.log_softmax(1), t, **k), [X, SHARES]),
+    "kl log": (
+        lambda f, x, t, **k: f.kl_div(x.log_softmax(1), t, log_target=True, **k),
+        [X, np.log(SHARES)],
+    ),
+}
+CLASSES = np.array([2, 0, 1, 2])
+DEEP, DEEP_CLASSES = draw(2, 3, 4, 2), np.array([0, 1, 2, -100] * 4).reshape(2, 4, 2)
+W = np.array([0.5, 2.0, 1.0])
+for _name in ("cross_entropy", "nll_loss"):
+
+    def _make(name: str) -> dict[str, tuple[Any, list[np.ndarray]]]:
+        def call(f: Any, x: Any, *rest: Any, **k: Any) -> Any:
+            logs = x.log_softmax(-1 if x.ndim == 1 else 1)
+            return getattr(f, name)(logs if name == "nll_loss" else x, *rest, **k)
+
+        return {
+            name: (call, [X, CLASSES]),
+            f"{name} ignored": (call, [X, np.array([2, -100, 1, -100])]),
+            f"{name} ignore 1": (
+                lambda f, x, t, **k: call(f, x, t, ignore_index=1, **k),
+                [X, CLASSES],
+            ),
+            f"{name} weight": (
+                lambda f, x, t, **k: call(f, x, t, x.detach()[0].abs() + 0.5, **k),
+                [X, CLASSES],
+            ),
+            f"{name} deep": (call, [DEEP, DEEP_CLASSES]),
+            f"{name} single": (call, [X[0], np.array(1)]),
+        }
+
+    LOSSES |= _make(_name)
+LOSSES |= {
+    "smoothing": (
+        lambda f, x, t, **k: f.cross_entropy(x, t, label_smoothing=0.1, **k),
+        [X, CLASSES],
+    ),
+    "smoothing weight ignored": (
+        lambda f, x, t, **k: f.cross_entropy(
+            x, t, x.detach()[0, :, 0, 0].abs(), label_smoothing=0.3, **k
+        ),
+        [DEEP, DEEP_CLASSES],
+    ),
+    "probabilities": (lambda f, x, t, **k: f.cross_entropy(x, t, **k), [X, SHARES]),
+    "probabilities weight smoothing": (
+        lambda f, x, t, **k: f.cross_entropy(x, t, x.detach()[0].abs(), label_smoothing=0.2, **k),
+        [X, SHARES],
+    ),
+    "probabilities deep": (
+        lambda f, x, t, **k: f.cross_entropy(x, t.softmax(1), **k),
+        [DEEP, draw(2, 3, 4, 2, seed=4)],
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:reduction:UserWarning")  # PyTorch's, about kl_div
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("name", LOSSES)
+def test_loss_is_pytorchs(torch: Any, name: str, reduction: str) -> None:
+    call, arrays = LOSSES[name]
+    for dtype in ("float32", "float64"):
+        both(torch, lambda t, *xs: call(t.nn.functional, *xs, reduction=reduction), arrays, dtype)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_loss_second_gradient(name: str) -> None:
+    if name == "probabilities weight smoothing" or "weight" in name:
+        pytest.skip("the weight in this sample is a detached copy of the input")
+    call, arrays = LOSSES[name]
+    fixed = {i: a for i, a in enumerate(arrays) if a.dtype.kind != "f"}
+    free = [a for a in arrays if a.dtype.kind == "f"]
+
+    def function(*xs: Any) -> Any:
+        rest = iter(xs)
+        full = [lab.tensor(fixed[i]) if i in fixed else next(rest) for i in range(len(arrays))]
+        return call(F, *full, reduction="sum")
+
+    xs = [lab.tensor(a, requires_grad=True) for a in free]
+    assert gradcheck(function, xs)
+    assert gradgradcheck(function, xs)
+    if name not in ("cross_entropy ignored",):
+        plain = [x.detach() for x in xs]
+        np.testing.assert_allclose(
+            lab.compile(function)(*plain).numpy(), function(*plain).numpy(), rtol=1e-9
+        )
+
+
+def test_losses_by_hand() -> None:
+    x, t = lab.tensor([0.0, 3.0]), lab.tensor([0.5, 0.0])
+    assert F.l1_loss(x, t).item() == 1.75
+    assert F.huber_loss(x, t, "none").tolist() == [0.125, 2.5]
+    assert F.smooth_l1_loss(x, t, reduction="sum").item() == 2.625
+    assert F.nll_loss(lab.tensor([[-1.0, -2.0]]), lab.tensor([1])).item() == 2
+    assert F.binary_cross_entropy(lab.tensor([1.0, 0.0]), lab.tensor([1.0, 1.0])).item() == 50
+    far = F.binary_cross_entropy_with_logits(lab.tensor([-500.0]), lab.tensor([1.0]))
+    assert far.item() == 500
+    half = lab.tensor([[0.5, 0.5]])
+    assert F.kl_div(half.log(), half, reduction="batchmean").item() == 0
+    ignored = F.cross_entropy(lab.zeros(3, 2), lab.tensor([0, -100, 1]))
+    np.testing.assert_allclose(ignored.item(), np.log(2), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda n: n.MSELoss(reduction="sum"),
+        lambda n: n.L1Loss(reduction="none"),
+        lambda n: n.SmoothL1Loss(beta=0.5),
+        lambda n: n.HuberLoss(delta=0.5),
+        lambda n: n.BCEWithLogitsLoss(),
+        lambda n: n.KLDivLoss(reduction="batchmean"),
+    ],
+)
+def test_loss_modules(torch: Any, make: Any) -> None:
+    both(torch, lambda t, x, y: make(t.nn)(x, y), [X, SHARES], "float32")
+    assert repr(make(nn)) == repr(make(torch.nn))
+
+
+def test_class_loss_modules(torch: Any) -> None:
+    def call(t: Any, x: Any, c: Any) -> Any:
+        w = t.tensor([0.5, 2.0, 1.0])
+        one = t.nn.CrossEntropyLoss(weight=w, label_smoothing=0.1, ignore_index=0)
+        assert list(one.state_dict()) == ["weight"]
+        return one(x, c) + t.nn.NLLLoss(w)(x, c) + t.nn.CrossEntropyLoss()(x, c)
+
+    both(torch, call, [X, CLASSES], "float32")
+
+
+def test_old_words_for_the_reduction() -> None:
+    x, t = lab.tensor([1.0, 2.0]), lab.zeros(2)
+    assert F.mse_loss(x, t, False).item() == 5
+    assert F.mse_loss(x, t, reduce=False).tolist() == [1, 4]
+    assert nn.L1Loss(size_average=True)(x, t).item() == 1.5
+
+
+def test_loss_errors() -> None:
+    with pytest.raises(ValueError, match="expected 'mean', 'sum' or 'none'"):
+        F.l1_loss(lab.ones(2), lab.ones(2), reduction="avg")
+    with pytest.raises(RuntimeError, match=r"reshape the target to \(2, 1\)"):
+        F.l1_loss(lab.ones(2, 1), lab.ones(2))
+    with pytest.raises(ValueError, match="input and target differ in shape"):
+        F.binary_cross_entropy(lab.ones(2, 1), lab.ones(2))
+    with pytest.raises(RuntimeError, match="apply sigmoid first"):
+        F.binary_cross_entropy(lab.tensor([1.5]), lab.ones(1))
+    with pytest.raises(RuntimeError, match="one number for each of the 3 classes"):
+        F.cross_entropy(lab.ones(2, 3), lab.tensor([0, 1]), lab.ones(2))
+    with pytest.raises(IndexError, match="expected entries from 0 to 2, got 3"):
+        F.nll_loss(lab.ones(2, 3), lab.tensor([0, 3]))
+    with pytest.raises(IndexError, match="expected entries from 0 to 2, got -1"):
+        F.cross_entropy(lab.ones(2, 3), lab.tensor([0, -1]))
+    with pytest.raises(RuntimeError, match=r"expected input \(N, C, ...\)"):
+        F.nll_loss(lab.ones(2, 3, 4), lab.tensor([0, 1]))
