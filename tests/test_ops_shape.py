@@ -115,6 +115,12 @@ def outcome(t: Any, call: Any, dtype: str) -> tuple[list[Any], list[Any]]:
     return [y.detach() for y in found], [x.grad for x in xs]
 
 
+def close(ours: Any, theirs: Any, tolerance: float) -> None:
+    """Equal up to the tolerance, relative to the largest entry: sums cancel."""
+    scale = max(1.0, float(np.abs(theirs).max(initial=0)))
+    np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance * scale)
+
+
 def check(call: Any, dtype: str) -> None:
     torch = needs_torch()
     values, gradients = outcome(lab, call, dtype)
@@ -124,11 +130,11 @@ def check(call: Any, dtype: str) -> None:
     for y, z in zip(values, theirs, strict=True):
         assert tuple(y.shape) == tuple(z.shape)
         assert f"torch.{y.dtype.name}" == str(z.dtype)
-        np.testing.assert_allclose(y.numpy(), z.numpy(), rtol=tolerance, atol=tolerance)
+        close(y.numpy(), z.numpy(), tolerance)
     for g, h in zip(gradients, their_gradients, strict=True):
         assert (g is None) == (h is None)
         if g is not None:
-            np.testing.assert_allclose(g.numpy(), h.numpy(), rtol=tolerance, atol=tolerance)
+            close(g.numpy(), h.numpy(), tolerance)
 
 
 def check_graph(call: Any) -> None:
@@ -232,3 +238,208 @@ def check_error(call: Any, words: str) -> None:
 @pytest.mark.parametrize("name", MOVE_ERRORS)
 def test_moving_errors(name: str) -> None:
     check_error(*MOVE_ERRORS[name])
+
+
+# Picking and placing: k is [2, 0, 2], m is x > 0 --------------------------------------------
+
+K = [2, 0, 2]
+PICKS: dict[str, Any] = {
+    "index_select": lambda t, x, v, n: t.index_select(x, 0, t.tensor(K)),
+    "index_select last": lambda t, x, v, n: x.index_select(-1, t.tensor([3, 3, 1])),
+    "index_select number": lambda t, x, v, n: x.index_select(dim=1, index=t.tensor(2)),
+    "index_select none": lambda t, x, v, n: x.index_select(0, t.zeros(0, dtype=t.int64)),
+    "gather": lambda t, x, v, n: x.gather(0, t.tensor([[0, 2, 1], [2, 2, 2]])),
+    "scatter": lambda t, x, v, n: t.scatter(x, 1, t.tensor([[0, 2], [3, 1]]), x[:2, :2] * 2),
+    "scatter rows": lambda t, x, v, n: (
+        t.zeros(5, 4).to(x.dtype).scatter(0, t.tensor([[4, 1, 0, 2]]), v[None])
+    ),
+    "scatter number": lambda t, x, v, n: x.scatter(1, t.tensor([[1], [0], [3]]), 2.5),
+    "scatter value": lambda t, x, v, n: x.scatter(0, t.tensor([[1, 0]]), value=-1),
+    "scatter_add": lambda t, x, v, n: t.scatter_add(
+        x, 1, t.tensor([[0, 0, 3], [1, 1, 1]]), (x * x)[1:, 1:]
+    ),
+    "scatter_add rows": lambda t, x, v, n: x.scatter_add(0, t.tensor([[1, 1, 0, 2]] * 3), x),
+    "index_add": lambda t, x, v, n: t.index_add(x, 0, t.tensor(K), x * 2),
+    "index_add alpha": lambda t, x, v, n: x.index_add(-1, t.tensor([1, 1]), x[:, 2:], alpha=-2),
+    "index_put": lambda t, x, v, n: t.index_put(x, (t.tensor([0, 2]),), v),
+    "index_put two": lambda t, x, v, n: x.index_put((t.tensor([0, 2]), t.tensor([1, 1])), n * 2),
+    "index_put added": lambda t, x, v, n: x.index_put((t.tensor(K),), v, accumulate=True),
+    "index_fill": lambda t, x, v, n: t.index_fill(x, 1, t.tensor([0, -1]), 3.0),
+    "index_copy": lambda t, x, v, n: t.index_copy(x, 0, t.tensor([2, 0]), x[1:] * 2),
+    "take": lambda t, x, v, n: t.take(x, t.tensor([[0, 11], [5, -1]])),
+    "take_along_dim": lambda t, x, v, n: t.take_along_dim(x, t.tensor([[0, 3, 3]]), 1),
+    "take_along_dim flat": lambda t, x, v, n: t.take_along_dim(x, t.tensor([[0, 3, 3]])),
+    "repeat_interleave": lambda t, x, v, n: t.repeat_interleave(x, 2),
+    "repeat_interleave dim": lambda t, x, v, n: x.repeat_interleave(3, dim=1),
+    "repeat_interleave once": lambda t, x, v, n: x.repeat_interleave(1, 0),
+    "repeat_interleave number": lambda t, x, v, n: n.repeat_interleave(2),
+    "columns": lambda t, x, v, n: x[:, t.tensor(K)],
+    "outer index": lambda t, x, v, n: x[t.tensor([[0], [2]]), t.tensor([1, 1, 3])],
+    "bool column": lambda t, x, v, n: x[:, None, ..., t.tensor([1, 0])],
+}
+# What these give has a shape that depends on values: graph mode refuses.
+COUNTED: dict[str, Any] = {
+    "masked_select": lambda t, x, v, n: t.masked_select(x, x > 0),
+    "masked_select row": lambda t, x, v, n: x.masked_select(v > 0),
+    "masked_select larger": lambda t, x, v, n: v.masked_select(x > 0),
+    "masked_select none": lambda t, x, v, n: x.masked_select(x > 9) + n,
+    "mask": lambda t, x, v, n: x[x > 0],
+    "mask of rows": lambda t, x, v, n: x[t.tensor([True, False, True]), 1:],
+    "index_put mask": lambda t, x, v, n: x.index_put((x > 0,), n),
+    "repeat_interleave counts": lambda t, x, v, n: t.repeat_interleave(
+        x, t.tensor([2, 0, 1]), dim=0
+    ),
+    "repeat_interleave one count": lambda t, x, v, n: x.repeat_interleave(t.tensor([2]), 1),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", [*PICKS, *COUNTED])
+def test_picking_is_pytorchs(name: str, dtype: str) -> None:
+    check((PICKS | COUNTED)[name], dtype)
+
+
+@pytest.mark.parametrize("name", PICKS)
+def test_picking_in_graph_mode(name: str) -> None:
+    check_graph(PICKS[name])
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_graph_mode_refuses_shapes_that_depend_on_values(name: str) -> None:
+    with pytest.raises(errors.TraceError, match="eager"):
+        lab.compile(lambda *xs: COUNTED[name](lab, *xs))(*inputs(lab, "float32"))
+
+
+def test_picking_by_hand() -> None:
+    x = lab.arange(6).reshape(2, 3)
+    index = lab.tensor([[0, 0, 2], [1, 1, 1]])
+    assert x.index_select(1, lab.tensor([2, 0])).tolist() == [[2, 0], [5, 3]]
+    assert lab.zeros(2, 3, dtype=lab.int64).scatter_add(1, index, x).tolist() == [
+        [1, 0, 2],
+        [0, 12, 0],
+    ]
+    assert x.scatter(0, index[1:], 9).tolist() == [[0, 1, 2], [9, 9, 9]]
+    assert x.index_add(0, lab.tensor([1, 1]), x).tolist() == [[0, 1, 2], [6, 9, 12]]
+    assert x.masked_select(x > 3).tolist() == [4, 5]
+    assert x[0].repeat_interleave(2).tolist() == [0, 0, 1, 1, 2, 2]
+    assert lab.repeat_interleave(lab.tensor([1, 0, 2])).tolist() == [0, 2, 2]
+    assert x.index_put((lab.tensor([0, 0]),), lab.tensor(1), accumulate=True)[0].tolist() == [
+        2,
+        3,
+        4,
+    ]
+
+
+# Changing a part ---------------------------------------------------------------------------
+
+
+def _assign(index: Any, value: Any) -> Any:
+    def change(t: Any, y: Any, v: Any, n: Any) -> None:
+        y[index(t, y)] = value(t, v, n)
+
+    return change
+
+
+def _add(index: Any, value: Any) -> Any:
+    def change(t: Any, y: Any, v: Any, n: Any) -> None:
+        y[index(t, y)] += value(t, v, n)
+
+    return change
+
+
+CHANGES: dict[str, Any] = {
+    "row": _assign(lambda t, y: 1, lambda t, v, n: v),
+    "corner": _assign(lambda t, y: (slice(1, None), slice(2)), lambda t, v, n: n),
+    "steps": _assign(lambda t, y: (..., slice(None, None, 2)), lambda t, v, n: 2.5),
+    "index": _assign(lambda t, y: t.tensor([2, 0]), lambda t, v, n: v * 2),
+    "two indices": _assign(
+        lambda t, y: (t.tensor([2, 0]), t.tensor([1, 1])), lambda t, v, n: v[:2]
+    ),
+    "column index": _assign(lambda t, y: (slice(None), t.tensor([0, 3])), lambda t, v, n: n),
+    "mask": _assign(lambda t, y: y > 0, lambda t, v, n: 0.0),
+    "mask tensor": _assign(lambda t, y: y > 0, lambda t, v, n: n),
+    "mask of rows": _assign(lambda t, y: t.tensor([True, False, True]), lambda t, v, n: v),
+    "add index": _add(lambda t, y: t.tensor([2, 0, 2]), lambda t, v, n: v),
+    "add mask": _add(lambda t, y: y > 0, lambda t, v, n: n),
+    "scatter_": lambda t, y, v, n: y.scatter_(1, t.tensor([[0, 1], [3, 2]]), v.view(2, 2)),
+    "scatter_ number": lambda t, y, v, n: y.scatter_(1, t.tensor([[0, 1], [3, 2]]), 2.0),
+    "scatter_add_": lambda t, y, v, n: y.scatter_add_(0, t.tensor([[1, 1, 0, 2]]), v[None]),
+    "index_add_": lambda t, y, v, n: y.index_add_(0, t.tensor([1, 1]), v.expand(2, 4)),
+    "index_put_": lambda t, y, v, n: y.index_put_((t.tensor([0, 0]),), v, accumulate=True),
+    "index_fill_": lambda t, y, v, n: y.index_fill_(1, t.tensor([0, 2]), 7.0),
+    "index_copy_": lambda t, y, v, n: y.index_copy_(1, t.tensor([3]), v[:3, None] * n),
+    "triu_": lambda t, y, v, n: y.triu_(1),
+}
+
+
+def changed(change: Any) -> Any:
+    def call(t: Any, x: Any, v: Any, n: Any) -> Any:
+        y = x * 1.5
+        change(t, y, v, n)
+        return y * y.sum()
+
+    return call
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", CHANGES)
+def test_changing_a_part_is_pytorchs(name: str, dtype: str) -> None:
+    check(changed(CHANGES[name]), dtype)
+
+
+@pytest.mark.parametrize("name", [name for name in CHANGES if "mask" not in name])
+def test_changing_a_part_in_graph_mode(name: str) -> None:
+    check_graph(changed(CHANGES[name]))
+
+
+PICK_ERRORS: dict[str, tuple[Any, str]] = {
+    "index_select range": (lambda t, x: x.index_select(0, t.tensor([2])), "out of range"),
+    "index_select below": (lambda t, x: x.index_select(0, t.tensor([-1])), "out of range"),
+    "index_select matrix": (lambda t, x: x.index_select(0, t.tensor([[1]])), "vector"),
+    "index_select float": (lambda t, x: x.index_select(0, t.tensor([1.0])), "integers"),
+    "index_select list": (lambda t, x: x.index_select(0, [1]), "tensor"),
+    "gather range": (lambda t, x: x.gather(1, t.tensor([[3]])), "out of range"),
+    "gather float": (lambda t, x: x.gather(1, t.tensor([[1.0]])), "integers"),
+    "gather sizes": (lambda t, x: x.gather(1, t.tensor([1])), "does not fit"),
+    "scatter range": (lambda t, x: x.scatter(0, t.tensor([[2]]), 1.0), "out of range"),
+    "scatter sizes": (lambda t, x: x.scatter(0, t.tensor([0]), 1.0), "does not fit"),
+    "scatter src": (lambda t, x: x.scatter(1, t.tensor([[0, 1]]), x[:, :1]), "cover"),
+    "scatter dtype": (lambda t, x: x.scatter(0, t.tensor([[0]]), x.double()), "dtypes"),
+    "scatter nothing": (lambda t, x: x.scatter(0, t.tensor([[0]])), "src or value"),
+    "index_add sizes": (lambda t, x: x.index_add(0, t.tensor([1]), x), "source"),
+    "index_add dtype": (lambda t, x: x.index_add(0, t.tensor([0, 1]), x.double()), "dtypes"),
+    "index_add range": (lambda t, x: x.index_add(0, t.tensor([0, 2]), x), "out of range"),
+    "index_put range": (lambda t, x: x.index_put((t.tensor([5]),), x[0]), "out of range"),
+    "index_fill range": (lambda t, x: x.index_fill(0, t.tensor([5]), 1.0), "out of range"),
+    "masked_select float": (lambda t, x: x.masked_select(x), "bool"),
+    "masked_select sizes": (lambda t, x: x.masked_select(x.T > 0), "broadcast"),
+    "repeat_interleave": (lambda t, x: x.repeat_interleave(-1), "0 or more"),
+    "repeat_interleave counts": (
+        lambda t, x: x.repeat_interleave(t.tensor([1, 2, 3]), 0),
+        "do not fit",
+    ),
+    "mask": (lambda t, x: x[t.tensor([True])], "bool index"),
+    "index": (lambda t, x: x[t.tensor([3])], "out of range"),
+}
+
+
+@pytest.mark.parametrize("name", PICK_ERRORS)
+def test_picking_errors(name: str) -> None:
+    check_error(*PICK_ERRORS[name])
+
+
+def test_assignment_out_of_range() -> None:
+    x = lab.zeros(2, 3)
+    with pytest.raises(IndexError, match="out of range"):
+        x[lab.tensor([2])] = 1.0
+    with pytest.raises(IndexError, match="out of range"):
+        x[5] = 1.0
+    with pytest.raises(RuntimeError, match=r"does not fit|do not broadcast"):
+        x[lab.tensor([1, 1])] = lab.zeros(2)
+    assert x.tolist() == [[0, 0, 0], [0, 0, 0]]
+
+
+def test_gradient_of_a_source_that_is_larger_than_its_index() -> None:
+    source = lab.ones(2, 3, requires_grad=True)
+    lab.zeros(2, 3).scatter_add(1, lab.tensor([[2, 2]]), source * 2).sum().backward()
+    assert source.grad.tolist() == [[2, 2, 0], [0, 0, 0]]
