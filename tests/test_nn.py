@@ -305,3 +305,157 @@ def test_loss_errors() -> None:
         F.cross_entropy(lab.ones(2, 3), lab.tensor([0, -1]))
     with pytest.raises(RuntimeError, match=r"expected input \(N, C, ...\)"):
         F.nll_loss(lab.ones(2, 3, 4), lab.tensor([0, 1]))
+
+
+# Normalisation -------------------------------------------------------------------------------
+
+PICTURES, FOUR = draw(3, 4, 2, 3), draw(4, seed=2) + 2
+NORMS: dict[str, tuple[Any, list[np.ndarray]]] = {
+    "batch": (lambda f, x, w, b: f.batch_norm(x, None, None, w, b, True), [PICTURES, FOUR, FOUR]),
+    "batch flat": (lambda f, x: f.batch_norm(x, None, None, training=True, eps=0.1), [X]),
+    "batch eval": (
+        lambda f, x, w, b: f.batch_norm(x, b.detach(), w.detach() ** 2, w, b),
+        [PICTURES, FOUR, FOUR],
+    ),
+    "layer": (lambda f, x, w, b: f.layer_norm(x, (3,), w, b), [X, FOUR[:3], FOUR[1:]]),
+    "layer two": (lambda f, x, w: f.layer_norm(x, [2, 3], w, eps=0.1), [PICTURES, T[:2]]),
+    "layer plain": (lambda f, x: f.layer_norm(x, x.shape), [X]),
+    "layer bias": (lambda f, x, b: f.layer_norm(x, [3], None, b), [X, FOUR[:3]]),
+    "group": (lambda f, x, w, b: f.group_norm(x, 2, w, b), [PICTURES, FOUR, FOUR]),
+    "instance": (
+        lambda f, x, w, b: f.instance_norm(x, weight=w, bias=b),
+        [PICTURES, FOUR, FOUR],
+    ),
+    "rms": (lambda f, x, w: f.rms_norm(x, (3,), w), [X, FOUR[:3]]),
+    "rms eps": (lambda f, x: f.rms_norm(x, (2, 3), eps=0.01), [PICTURES]),
+    "normalize": (lambda f, x: f.normalize(x), [X]),
+    "normalize 1": (lambda f, x: f.normalize(x, p=1, dim=0), [X]),
+    "normalize 3": (lambda f, x: f.normalize(x, 3.0, dim=-1), [X]),
+    "normalize inf": (lambda f, x: f.normalize(x, float("inf"), dim=-1), [X]),
+    "normalize zero": (lambda f, x: f.normalize(x * 0), [X]),
+    "cosine": (lambda f, x, y: f.cosine_similarity(x, y), [X, T]),
+    "cosine dim": (lambda f, x, y: f.cosine_similarity(x, y, dim=0, eps=1e-6), [X, T[:1]]),
+}
+
+
+@pytest.mark.parametrize("name", NORMS)
+def test_normalisation_is_pytorchs(torch: Any, name: str) -> None:
+    call, arrays = NORMS[name]
+    for dtype in ("float32", "float64"):
+        both(torch, lambda t, *xs: call(t.nn.functional, *xs), arrays, dtype)
+
+
+@pytest.mark.parametrize("name", [n for n in NORMS if n not in ("batch eval", "normalize zero")])
+def test_normalisation_second_gradient(name: str) -> None:
+    call, arrays = NORMS[name]
+    second(lambda *xs: call(F, *xs), *arrays)
+
+
+def test_normalisation_by_hand() -> None:
+    x = lab.tensor([[1.0, 10.0], [3.0, 30.0]])
+    mean, var = lab.zeros(2), lab.ones(2)
+    out = F.batch_norm(x, mean, var, training=True, momentum=0.5, eps=0.0)
+    assert out.tolist() == [[-1, -1], [1, 1]]
+    assert mean.tolist() == [1, 10]
+    assert var.tolist() == [1.5, 100.5]  # half of 1 and half of the variance over n - 1
+    assert F.rms_norm(lab.tensor([3.0, -3.0]), 2, eps=0.0).tolist() == [1, -1]
+    assert F.cosine_similarity(x[:1], x[:1] * -2).tolist() == [-1]
+
+
+@pytest.mark.parametrize("momentum", [0.1, None])
+@pytest.mark.parametrize("kind", ["BatchNorm1d", "BatchNorm2d"])
+def test_running_statistics(torch: Any, kind: str, momentum: float | None) -> None:
+    shape = (4, 3) if kind == "BatchNorm1d" else (4, 3, 2, 2)
+    modules = [getattr(n, kind)(3, momentum=momentum) for n in (nn, torch.nn)]
+    graph = getattr(nn, kind)(3, momentum=momentum)
+    step = lab.compile(lambda x: graph(x))
+    for k in range(3):
+        data = (draw(*shape, seed=k) * 3 + 1).astype("float32")
+        ours, theirs = modules[0](lab.tensor(data)), modules[1](torch.tensor(data))
+        np.testing.assert_allclose(ours.detach().numpy(), theirs.detach().numpy(), 1e-5, 1e-5)
+        np.testing.assert_allclose(
+            step(lab.tensor(data)).detach().numpy(), theirs.detach().numpy(), 1e-5, 1e-5
+        )
+    for m in (modules[0], graph):
+        assert list(m.state_dict()) == list(modules[1].state_dict())
+        for name, value in modules[1].state_dict().items():
+            np.testing.assert_allclose(m.state_dict()[name].numpy(), value.numpy(), rtol=1e-5)
+            assert str(value.dtype).split(".")[1] == m.state_dict()[name].dtype.name
+    for m in (*modules, graph):
+        m.eval()
+    np.testing.assert_allclose(
+        modules[0](lab.tensor(data)).detach().numpy(),
+        modules[1](torch.tensor(data)).detach().numpy(),
+        1e-5,
+        1e-5,
+    )
+    assert modules[0].num_batches_tracked.item() == 3
+
+
+def test_normalisation_errors() -> None:
+    with pytest.raises(ValueError, match="more than 1 value for each channel"):
+        nn.BatchNorm1d(3)(lab.ones(1, 3))
+    with pytest.raises(ValueError, match=r"expected \(N, C, H, W\)"):
+        nn.BatchNorm2d(3)(lab.ones(2, 3))
+    with pytest.raises(RuntimeError, match="one number for each channel"):
+        nn.BatchNorm1d(4)(lab.ones(2, 3))
+    with pytest.raises(RuntimeError, match="expected the last sizes of the input"):
+        nn.LayerNorm(4)(lab.ones(2, 3))
+    with pytest.raises(RuntimeError, match="expected a divisor of 3"):
+        F.group_norm(lab.ones(2, 3), 2)
+    with pytest.raises(ValueError, match="must divide num_channels"):
+        nn.GroupNorm(2, 3)
+
+
+# First values and state ----------------------------------------------------------------------
+
+MODULES: dict[str, tuple[Any, tuple[int, ...]]] = {
+    "linear": (lambda n: n.Linear(4, 3), (2, 4)),
+    "conv2d": (lambda n: n.Conv2d(2, 4, 3, groups=2), (1, 2, 5, 5)),
+    "batch norm": (lambda n: n.BatchNorm2d(2), (3, 2, 2, 2)),
+    "batch norm plain": (lambda n: n.BatchNorm1d(2, affine=False), (3, 2)),
+    "batch norm untracked": (lambda n: n.BatchNorm1d(2, track_running_stats=False), (3, 2)),
+    "layer norm": (lambda n: n.LayerNorm((2, 3)), (4, 2, 3)),
+    "layer norm no bias": (lambda n: n.LayerNorm(3, bias=False), (4, 3)),
+    "group norm": (lambda n: n.GroupNorm(2, 4), (2, 4, 3)),
+    "rms norm": (lambda n: n.RMSNorm(3), (2, 3)),
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_module_starts_as_pytorchs(torch: Any, name: str) -> None:
+    make, shape = MODULES[name]
+    made = []
+    for t in (lab, torch):
+        t.manual_seed(7)
+        made.append(make(t.nn))
+    ours, theirs = made
+    assert repr(ours) == repr(theirs)
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    for key, value in theirs.state_dict().items():
+        np.testing.assert_array_equal(ours.state_dict()[key].numpy(), value.numpy())
+    data = draw(*shape, dtype="float32")
+    for mode in (True, False):
+        a = ours.train(mode)(lab.tensor(data)).detach().numpy()
+        b = theirs.train(mode)(torch.tensor(data)).detach().numpy()
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+    again = make(nn)
+    again.load_state_dict({k: lab.tensor(v.numpy()) for k, v in theirs.state_dict().items()})
+    for key, value in theirs.state_dict().items():
+        np.testing.assert_array_equal(again.state_dict()[key].numpy(), value.numpy())
+
+
+def test_state_of_shared_and_transient_tensors() -> None:
+    tied = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False))
+    tied[1].weight = tied[0].weight
+    assert list(tied.state_dict()) == ["0.weight", "1.weight"]
+    assert len(list(tied.parameters())) == 1
+    one = nn.Module()
+    one.register_buffer("kept", lab.zeros(2))
+    one.register_buffer("left", lab.zeros(2), persistent=False)
+    assert list(one.state_dict()) == ["kept"]
+    assert [n for n, _ in one.named_buffers()] == ["kept", "left"]
+    one.kept = lab.ones(2)
+    assert one.state_dict()["kept"].tolist() == [1, 1]
+    with pytest.raises(TypeError, match="expected a tensor"):
+        one.register_buffer("bad", 3)

@@ -49,11 +49,13 @@ class Module:
     _parameters: dict[str, Parameter]
     _buffers: dict[str, Tensor]
     _modules: dict[str, Module]
+    _transient: set[str]  # buffers that are not saved
     _label: str | None  # the name under which the parent knows this module
 
     def __init__(self) -> None:
         for name in ("_parameters", "_buffers", "_modules"):
             object.__setattr__(self, name, {})
+        object.__setattr__(self, "_transient", set())
         object.__setattr__(self, "training", True)
         object.__setattr__(self, "_label", None)
 
@@ -85,6 +87,10 @@ class Module:
                 f"{type(self).__name__}: parts are assigned before super().__init__()\n"
                 "  call super().__init__() first in __init__"
             )
+        if name in self._buffers and isinstance(value, Tensor) and not isinstance(value, Parameter):
+            self._buffers[name] = value
+            object.__setattr__(self, name, value)
+            return
         for registry in (self._parameters, self._buffers, parts):
             registry.pop(name, None)
         if isinstance(value, Parameter):
@@ -105,11 +111,14 @@ class Module:
         """Add a parameter under a name."""
         setattr(self, name, param)
 
-    def register_buffer(self, name: str, tensor: Tensor | None) -> None:
-        """Add a tensor that is saved and moved with the module but not learned."""
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
+        """Add a tensor that is moved with the module but not learned; saved if persistent."""
+        if tensor is not None and not isinstance(tensor, Tensor):
+            raise KindError(f"register_buffer({name!r}): expected a tensor, got {describe(tensor)}")
         object.__setattr__(self, name, tensor)
         if tensor is not None:
             self._buffers[name] = tensor
+        (self._transient.discard if persistent else self._transient.add)(name)
 
     def add_module(self, name: str, module: Module) -> None:
         """Add a part under a name."""
@@ -165,9 +174,21 @@ class Module:
     # State ---------------------------------------------------------------------------------
 
     def state_dict(self) -> OrderedDict[str, Tensor]:
-        """Every parameter and buffer by its dotted name, sharing memory."""
-        named = [*self.named_parameters(), *self.named_buffers()]
-        return OrderedDict((name, value.detach()) for name, value in named)
+        """Every parameter and buffer by its dotted name, sharing memory.
+
+        A tensor that two modules share stands under both names.
+        """
+        return OrderedDict((name, value.detach()) for name, value in self._saved(""))
+
+    def _saved(self, prefix: str) -> Iterator[tuple[str, Tensor]]:
+        """What is saved, module by module, in PyTorch's order."""
+        for name, parameter in self._parameters.items():
+            yield prefix + name, parameter
+        for name, buffer in self._buffers.items():
+            if name not in self._transient:
+                yield prefix + name, buffer
+        for name, module in self._modules.items():
+            yield from module._saved(f"{prefix}{name}.")
 
     def load_state_dict(self, state_dict: Mapping[str, Tensor], strict: bool = True) -> None:
         """Copy values in by name; all or none.
@@ -175,7 +196,7 @@ class Module:
         Raises ArgumentError for names that are missing or unknown (unless not ``strict``), and
         ShapeError where a shape differs.
         """
-        own = dict([*self.named_parameters(), *self.named_buffers()])
+        own = dict(self._saved(""))
         missing = [name for name in own if name not in state_dict]
         unknown = [name for name in state_dict if name not in own]
         if strict and (missing or unknown):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...errors import ArgumentError, DTypeError, IndexingError, ShapeError
-from ...op import current
+from ...op import Mismatch, current
 from ...ops import elementwise as e
 from ...ops import indexing, movement, nn
 from ...ops import reduce as over
@@ -179,18 +179,26 @@ def nll_loss(
     _need_classes("nll_loss", input, target)
     classes = 0 if input.ndim == 1 else 1
     _need_weight("nll_loss", weight, input.shape[classes])
-    each, weights = _picked(input, target, weight, ignore_index, classes)
+    each, weights = _picked("nll_loss", input, target, weight, ignore_index, classes)
     if how == "mean":
         return over.sum(each) / over.sum(weights)
     return _reduced(each, how)
 
 
 def _picked(
-    logs: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, axis: int
+    name: str, logs: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, axis: int
 ) -> tuple[Any, Any]:
     """For each target: its weight times minus its log-probability, and the weight."""
     keep = e.ne(target, ignore_index)
     safe = e.where(keep, target, 0)
+    if not current().tracing:
+        try:
+            indexing.check_range(safe.array, logs.shape[axis], "target")
+        except Mismatch as wrong:
+            raise IndexingError(
+                f"{name}(input, target): {wrong.problem}\n  input   {logs.spec}\n"
+                f"  target  {target.spec}\n  {wrong.expected}"
+            ) from None
     places = movement.unsqueeze(safe, axis)
     found = movement.squeeze(indexing.gather(logs, axis, places), axis)
     weights = keep.to(logs.dtype)
@@ -251,7 +259,7 @@ def cross_entropy(
         if how == "mean":
             return over.sum(each) / max(_places(shape, axis), 1)
         return _reduced(each, how)
-    each, weights = _picked(logs, target, weight, ignore_index, axis)
+    each, weights = _picked("cross_entropy", logs, target, weight, ignore_index, axis)
     if label_smoothing:
         spread = logs if weight is None else logs * movement.reshape(weight, along)
         keep = e.ne(target, ignore_index)
