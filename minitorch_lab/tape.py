@@ -18,8 +18,10 @@ from pathlib import Path
 from types import CodeType
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from .errors import GradError
-from .op import COMPUTE, INTERPRETER, OPS, Op, Spec
+from .op import COMPUTE, INTERPRETER, OPS, Op, Spec, current
 
 NUMBERS = frozenset((int, float, bool))
 
@@ -45,6 +47,14 @@ class Settings:
     """
 
     sources: bool = _shell() is not None
+    # What looks at each step of a backward walk, and may raise: autograd.detect_anomaly.
+    watch: Callable[[Iterator[Step]], Iterator[Step]] | None = None
+
+
+# How often hooks of leaves were added or removed, and whether anomaly mode is on. A traced
+# backward pass holds for one such state only.
+WATCHED = "gradient hooks and detect_anomaly"
+WATCH: dict[str, tuple[int, bool]] = {WATCHED: (0, False)}
 
 
 def caller(depth: int = 2) -> tuple[CodeType, int] | None:
@@ -93,7 +103,8 @@ class Node:
     ``y`` is the value of the output until backward() frees it, after that its Spec.
     """
 
-    __slots__ = ("__weakref__", "attrs", "id", "inputs", "op", "scope", "source", "y")
+    __slots__ = ("__weakref__", "attrs", "hooks", "id", "inputs", "op", "scope", "source", "y")
+    hooked = False
 
     id: int
     op: Op
@@ -102,6 +113,7 @@ class Node:
     scope: str
     source: tuple[CodeType, int] | None
     y: Any
+    hooks: dict[Any, Callable[[Any], Any]]  # of a HookedNode: gradient -> gradient
 
     @property
     def freed(self) -> bool:
@@ -126,6 +138,45 @@ class Node:
 
     def __repr__(self) -> str:
         return f"<{self.op.name} {self.spec}>"
+
+
+class HookedNode(Node):
+    """A node with hooks: the gradient of its output goes through them first.
+
+    A node takes this class when it gets its first hook, so that the others pay nothing.
+    """
+
+    __slots__ = ()
+    hooked = True
+
+
+class RemovableHandle:
+    """What registering a hook gives back: ``remove()`` takes the hook away.
+
+    As a ``with`` block it removes the hook at the end of the block.
+    """
+
+    def __init__(self, hooks: dict[Any, Any], on_leaf: bool) -> None:
+        self.id = tick()
+        self._hooks = hooks
+        self._on_leaf = on_leaf
+
+    def remove(self) -> None:
+        """Take the hook away; doing so twice is no error."""
+        if self._hooks.pop(self.id, None) is not None and self._on_leaf:
+            leaf_hooks_changed()
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.remove()
+
+
+def leaf_hooks_changed() -> None:
+    """A hook of a leaf came or went: walks look for them from now on."""
+    changes, anomaly = WATCH[WATCHED]
+    WATCH[WATCHED] = (changes + 1, anomaly)
 
 
 class Location(NamedTuple):
@@ -204,21 +255,86 @@ def walk(
     value_of: Callable[[Any], Any],
     output_of: Callable[[Node], Any],
     free: bool,
+    since: int = 0,
 ) -> Iterator[Step]:
     """Go backward from ``root`` and yield each step.
 
     ``value_of`` and ``output_of`` say what the rules get: plain arrays in an ordinary backward
-    pass, tensors where the gradients shall be differentiated or traced.
+    pass, tensors where the gradients shall be differentiated or traced. With ``since`` it is a
+    part of another walk, which stops at nodes from before that time and leaves hooks to it.
     """
+    if since:
+        return _walk(root, gradient, value_of, output_of, free, since)
+    current().fixed(WATCH, WATCHED)  # a graph with other hooks is another graph
+    return _watched(_walk(root, gradient, value_of, output_of, free))
+
+
+def _watched(steps: Iterator[Step]) -> Iterator[Step]:
+    changes, anomaly = WATCH[WATCHED]
+    if anomaly and Settings.watch is not None:
+        steps = Settings.watch(steps)
+    return _hook_leaves(steps) if changes else steps
+
+
+def _hook_leaves(steps: Iterator[Step]) -> Iterator[Step]:
+    """The steps, with what goes to leaves that have hooks gathered in the last one."""
+    totals: dict[int, Any] = {}
+    leaves: dict[int, tuple[int, Any]] = {}
+    last: Step | None = None
+    for step in steps:
+        if last is not None:
+            yield last
+        last = step
+        rest = []
+        for i, x, gx in step.contributions:
+            if x.node is None and getattr(x, "_hooks", None):
+                totals[id(x)] = totals[id(x)] + gx if id(x) in totals else gx
+                leaves[id(x)] = (i, x)
+            else:
+                rest.append((i, x, gx))
+        step.contributions[:] = rest
+    if last is None:
+        return
+    for key, (i, x) in leaves.items():
+        last.contributions.append((i, x, run_hooks(x._hooks, totals[key])))
+    yield last
+
+
+def run_hooks(hooks: dict[Any, Callable[[Any], Any]], g: Any) -> Any:
+    """A gradient after all hooks."""
+    for hook in tuple(hooks.values()):
+        g = hook(g)
+    return g
+
+
+_STOP = Node()  # it looks freed, so that the walk needs no check of its own for it
+_STOP.y = Spec((), np.dtype(bool))
+
+
+def _walk(
+    root: Any,
+    gradient: Any,
+    value_of: Callable[[Any], Any],
+    output_of: Callable[[Node], Any],
+    free: bool,
+    since: int = 0,
+) -> Iterator[Step]:
     reduce_sum, reshape, to = OPS["sum"], OPS["reshape"], OPS["to"]
     node = root.node
     pending: dict[int, tuple[Node, Any]] = {node.id: (node, gradient)}
     heap = [-node.id]
+    if since:
+        pending[since] = (_STOP, None)
+        heappush(heap, -since)
     while heap:
         time = -heappop(heap)
         node, g = pending.pop(time)
         if node.y.__class__ is Spec:
+            if node is _STOP:
+                return
             raise GradError(freed_message(node))
+        if node.hooked:
+            g = run_hooks(node.hooks, g)
         op, attrs = node.op, node.attrs
         inputs = node.inputs
         values = [x if x.__class__ in NUMBERS else value_of(x) for x in inputs]
@@ -237,6 +353,8 @@ def walk(
             if rule is None:
                 continue
             gx = rule(g, y, *values, **attrs)
+            if gx is None:  # a Function whose backward gives None
+                continue
             value: Any = values[i]
             if gx.shape != value.shape:
                 gx = undo_broadcast(gx, value.shape, reduce_sum, reshape)
@@ -266,11 +384,13 @@ def _output(node: Node) -> Any:
     return node.y
 
 
-def walk_arrays(root: Any, gradient: Any, free: bool) -> list[Step]:
+def walk_arrays(root: Any, gradient: Any, free: bool, since: int = 0) -> list[Step]:
     """The ordinary backward walk: rules run on plain arrays."""
     token = INTERPRETER.set(COMPUTE)
     try:
-        return list(walk(root, gradient, _array, _output, free))
+        if since:
+            return list(_walk(root, gradient, _array, _output, free, since))
+        return list(_watched(_walk(root, gradient, _array, _output, free)))
     finally:
         INTERPRETER.reset(token)
 

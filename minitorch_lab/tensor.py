@@ -5,6 +5,7 @@ The methods of ``Tensor`` that are ops come from the table, at the end of this f
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator
 from functools import wraps
 from types import EllipsisType
@@ -45,12 +46,16 @@ from .printing import tensor_text
 from .tape import (
     NUMBERS,
     SCOPE,
+    HookedNode,
     Node,
+    RemovableHandle,
     Settings,
     caller,
+    leaf_hooks_changed,
     location,
     no_graph_message,
     not_scalar_message,
+    run_hooks,
     tick,
     walk,
     walk_arrays,
@@ -95,7 +100,9 @@ class Tensor:
     tensor(6.)
     """
 
-    __slots__ = ("__weakref__", "_grad", "array", "name", "node", "requires_grad", "version")
+    __slots__ = (
+        "__weakref__", "_grad", "_hooks", "array", "name", "node", "requires_grad", "version",
+    )  # fmt: skip
     __array_ufunc__ = None  # so that array * tensor asks the tensor
 
     array: Any
@@ -104,6 +111,7 @@ class Tensor:
     version: list[int]  # the time of the last in-place change, shared by views
     name: str | None
     _grad: Tensor | None
+    _hooks: dict[Any, Callable[[Any], Any]]  # of a leaf; unset until the first one
 
     def __init__(self, data: Any = (), requires_grad: bool = False) -> None:
         made = data if isinstance(data, np.ndarray) else tensor(data).array
@@ -345,6 +353,58 @@ class Tensor:
         keep = create_graph if retain_graph is None else retain_graph
         current().backward(self, gradient, keep, create_graph)
 
+    def retain_grad(self) -> None:
+        """Keep the gradient of this intermediate result in ``.grad`` too.
+
+        >>> x = tensor(3.0, requires_grad=True)
+        >>> y = x * x
+        >>> y.retain_grad()
+        >>> (2 * y).backward()
+        >>> y.grad
+        tensor(2.)
+        """
+        if not self.requires_grad:
+            raise GradError(_no_gradient_here("retain_grad()", self))
+        if self.node is None:
+            return  # a leaf keeps its gradient anyway
+        hooks = _hooks_of(self)
+        if "retain" not in hooks:
+            hooks["retain"] = _keeper(self)
+
+    @property
+    def retains_grad(self) -> Any:
+        """Whether retain_grad() was called on this intermediate result."""
+        return self.node is not None and self.node.hooked and "retain" in self.node.hooks
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
+        """Call ``hook`` with the gradient of this tensor when backward() has it.
+
+        What the hook returns takes the gradient's place; None leaves it as it is. The hook must
+        not change its argument. Hooks run in the order in which they were registered, once in
+        each backward pass, on the whole gradient. In graph mode a hook is traced: what it
+        computes is part of the graph, its other effects happen while tracing only.
+
+        >>> x = tensor(3.0, requires_grad=True)
+        >>> handle = x.register_hook(lambda g: 10 * g)
+        >>> (x * x).backward()
+        >>> x.grad
+        tensor(60.)
+        >>> handle.remove()
+        """
+        if not callable(hook):
+            raise KindError(f"register_hook(hook): expected a function, got {describe(hook)}")
+        if not self.requires_grad:
+            raise GradError(_no_gradient_here("register_hook()", self))
+        hooks = _hooks_of(self)
+        handle = RemovableHandle(hooks, self.node is None)
+        keeper = hooks.pop("retain", None)
+        hooks[handle.id] = _hook(hook)
+        if keeper is not None:
+            hooks["retain"] = keeper  # it keeps what the hooks have made
+        if self.node is None:
+            leaf_hooks_changed()
+        return handle
+
     def detach(self) -> Tensor:
         """The same memory without history: no gradient flows through it."""
         return current().detach(self)
@@ -484,6 +544,68 @@ def make(array: Any) -> Tensor:
     out._grad = out.node = out.name = None
     out.version = [0]
     return out
+
+
+# Hooks: in an ordinary backward pass they get an array, else a tensor, and give the same back.
+
+
+def _hooks_of(x: Tensor) -> dict[Any, Callable[[Any], Any]]:
+    if x.node is None:
+        if not hasattr(x, "_hooks"):
+            x._hooks = {}
+        return x._hooks
+    if not x.node.hooked:
+        x.node.__class__ = HookedNode
+        x.node.hooks = {}
+    return x.node.hooks
+
+
+def _hook(function: Callable[[Tensor], Tensor | None]) -> Callable[[Any], Any]:
+    def run(g: Any) -> Any:
+        if isinstance(g, Tensor):
+            found = function(g)
+        else:
+            token = INTERPRETER.set(NO_GRAD)
+            try:
+                found = function(make(g))
+            finally:
+                INTERPRETER.reset(token)
+        if found is None:
+            return g
+        if not isinstance(found, Tensor):
+            raise KindError(f"hook: expected a tensor or None, got {describe(found)}")
+        if tuple(found.shape) != tuple(g.shape):
+            raise GradError(
+                "hook: the new gradient has another shape\n"
+                f"  gradient  {tuple(g.shape)}\n  returned  {tuple(found.shape)}\n"
+                "  expected the same shape, or None to leave the gradient as it is"
+            )
+        return found if isinstance(g, Tensor) else found.array
+
+    return run
+
+
+def _keeper(x: Tensor) -> Callable[[Any], Any]:
+    reference = weakref.ref(x)
+
+    def run(g: Any) -> Any:
+        target = reference()
+        if target is not None:
+            if isinstance(g, Tensor):
+                target.grad = g if target.grad is None else target.grad + g
+            else:
+                known = target._grad
+                target._grad = make(_copied(g) if known is None else known.array + g)
+        return g
+
+    return run
+
+
+def _no_gradient_here(what: str, x: Tensor) -> str:
+    return (
+        f"{what}: this tensor does not require grad\n  tensor  {x.spec}  requires_grad=False\n"
+        "  expected a tensor with requires_grad=True, or one computed from such a tensor"
+    )
 
 
 def _extreme(x: Tensor, dim: Any, keepdim: bool, value: Any, where: Any) -> Any:
@@ -804,7 +926,7 @@ class Record:
         """Add gradients to the leaves; all or none."""
         g = start_gradient(root, gradient)
         if root.node is None:
-            _accumulate([(root, g.array, False)])
+            _accumulate([(root, run_hooks(getattr(root, "_hooks", {}), g.array), False)])
             return
         found: dict[int, tuple[Tensor, Any, bool]] = {}
         for step in self.walk(root, g, keep, create):
@@ -1035,8 +1157,19 @@ def _copied(array: Any) -> Any:
     return array.copy() if type(array) in NAMESPACES else np.asarray(array)
 
 
+class Inference(Record):
+    """Record nothing, whatever is asked for inside."""
+
+    __slots__ = ()
+
+    def with_grad(self, recording: bool) -> Record:
+        """Recording stays off."""
+        return self
+
+
 RECORD = Record()
 NO_GRAD = Record(recording=False)
+INFERENCE = Inference(recording=False)
 set_ordinary(RECORD)
 
 
@@ -1101,6 +1234,47 @@ class enable_grad(no_grad):
     """Record again inside ``no_grad``."""
 
     _mode = True
+
+
+class inference_mode(no_grad):
+    """Run without recording, and let ``enable_grad`` inside change nothing.
+
+    The results are ordinary tensors: unlike PyTorch's they may be used in training later.
+
+    >>> w = tensor([1.0], requires_grad=True)
+    >>> with inference_mode():
+    ...     print((w * 2).requires_grad, is_inference_mode_enabled())
+    False True
+    """
+
+    def __new__(cls, mode: Any = True) -> Any:
+        """As ``@inference_mode`` without parentheses it gives the function itself."""
+        return cls()(mode) if callable(mode) else _new(cls)
+
+    def __init__(self, mode: bool = True) -> None:
+        super().__init__()
+        self.mode = mode
+
+    def __enter__(self) -> None:
+        now = current()
+        if self.mode:
+            now = now.with_grad(False) if now.tracing else INFERENCE
+        self._tokens.append(INTERPRETER.set(now))
+
+    def __call__(self, function: F) -> F:
+        """The function, run in this mode."""
+
+        @wraps(function)
+        def inside(*args: Any, **kwargs: Any) -> Any:
+            with inference_mode(self.mode):
+                return function(*args, **kwargs)
+
+        return inside  # type: ignore[return-value]
+
+
+def is_inference_mode_enabled() -> bool:
+    """Whether the code runs under ``inference_mode``."""
+    return isinstance(current(), Inference)
 
 
 def is_grad_enabled() -> bool:

@@ -1,6 +1,40 @@
-"""Gradients as functions: ``grad``, and ``gradcheck`` against finite differences."""
+"""Gradients as functions, gradients of your own, and what helps to look at them."""
 
+from ..tensor import (
+    enable_grad,
+    inference_mode,
+    no_grad,
+    set_grad_enabled,
+)
+from . import functional
+from .anomaly import AnomalyError, detect_anomaly, is_anomaly_enabled, set_detect_anomaly
 from .check import gradcheck, gradgradcheck
+from .checkpoint import checkpoint
+from .function import Function, FunctionCtx, once_differentiable
+from .functional import hessian, hvp, jacobian, jvp, vhp, vjp
 from .functions import grad
 
-__all__ = ["grad", "gradcheck", "gradgradcheck"]
+__all__ = [
+    "AnomalyError",
+    "Function",
+    "FunctionCtx",
+    "checkpoint",
+    "detect_anomaly",
+    "enable_grad",
+    "functional",
+    "grad",
+    "gradcheck",
+    "gradgradcheck",
+    "hessian",
+    "hvp",
+    "inference_mode",
+    "is_anomaly_enabled",
+    "jacobian",
+    "jvp",
+    "no_grad",
+    "once_differentiable",
+    "set_detect_anomaly",
+    "set_grad_enabled",
+    "vhp",
+    "vjp",
+]

@@ -1,0 +1,634 @@
+"""Gradients as functions, hooks, own functions, anomaly mode, checkpoints, memory."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minitorch_lab as lab
+from minitorch_lab import nn, optim
+from minitorch_lab.autograd import (
+    Function,
+    checkpoint,
+    detect_anomaly,
+    functional,
+    grad,
+    gradcheck,
+    gradgradcheck,
+    once_differentiable,
+    set_detect_anomaly,
+)
+from minitorch_lab.tape import WATCH, WATCHED, Node, Settings
+from minitorch_lab.tensor import Tensor, inference_mode, is_inference_mode_enabled
+
+
+@pytest.fixture(scope="module")
+def torch() -> Any:
+    return pytest.importorskip("torch", reason="PyTorch is the oracle here")
+
+
+def leaf(*values: float, dtype: Any = lab.float64) -> Tensor:
+    return lab.tensor(values if len(values) > 1 else values[0], dtype=dtype, requires_grad=True)
+
+
+def numbers(value: Any) -> Any:
+    if isinstance(value, (tuple, list)):
+        return [numbers(v) for v in value]
+    return value.detach().tolist()
+
+
+# Products and matrices of derivatives ------------------------------------------------------
+
+FUNCTIONS: dict[str, tuple[Any, list[tuple[int, ...]]]] = {
+    "square": (lambda t: lambda x: x * x, [(3,)]),
+    "matrix": (lambda t: lambda x, w: t.tanh(x @ w), [(2, 3), (3, 2)]),
+    "two outputs": (lambda t: lambda x, y: (x * y.sum(), (x * x).sum() * y), [(2,), (3,)]),
+    "unused": (lambda t: lambda x, y: x.exp(), [(2,), (2,)]),
+    "number": (lambda t: lambda x: (x**3).sum(), [(2, 2)]),
+}
+NUMBERS: dict[str, tuple[Any, list[tuple[int, ...]]]] = {
+    "cubes": (lambda t: lambda x: (x**3).sum(), [(3,)]),
+    "two inputs": (lambda t: lambda x, y: (x.exp() @ y).sum() * (y * y).sum(), [(2, 3), (3,)]),
+    "linear": (lambda t: lambda x: x.sum() * 2, [(3,)]),
+}
+
+
+def inputs_of(t: Any, shapes: list[tuple[int, ...]], seed: int = 0) -> Any:
+    rng = np.random.default_rng(seed)
+    made = tuple(t.tensor(rng.normal(size=s)) for s in shapes)
+    return made if len(made) > 1 else made[0]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("product", ["vjp", "jvp", "jacobian"])
+def test_first_derivatives_follow_pytorch(name: str, product: str, torch: Any) -> None:
+    function, shapes = FUNCTIONS[name]
+    found = []
+    for t in (lab, torch):
+        xs = inputs_of(t, shapes)
+        out = function(t)(*(xs if isinstance(xs, tuple) else (xs,)))
+        outs = [tuple(y.shape) for y in (out if isinstance(out, tuple) else (out,))]
+        call = getattr(t.autograd.functional, product)
+        if product == "jacobian":
+            result = call(function(t), xs)
+        else:
+            result = call(function(t), xs, inputs_of(t, outs if product == "vjp" else shapes, 1))
+        found.append(numbers(result))
+    compare(*found)
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("product", ["vhp", "hvp", "hessian"])
+def test_second_derivatives_follow_pytorch(name: str, product: str, torch: Any) -> None:
+    function, shapes = NUMBERS[name]
+    found = []
+    for t in (lab, torch):
+        extra = () if product == "hessian" else (inputs_of(t, shapes, 1),)
+        call = getattr(t.autograd.functional, product)
+        found.append(numbers(call(function(t), inputs_of(t, shapes), *extra)))
+    compare(*found)
+
+
+def compare(found: Any, expected: Any) -> None:
+    if isinstance(expected, list):
+        for a, b in zip(found, expected, strict=True):
+            compare(a, b)
+    else:
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_derivatives_can_be_differentiated_and_traced() -> None:
+    x = leaf(1.0, 2.0)
+    j = functional.jacobian(lambda v: v**3, x, create_graph=True)
+    j.sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [6.0, 12.0]
+
+    @lab.compile
+    def curvature(v: Any) -> Any:
+        return functional.hessian(lambda u: (u**4).sum(), v)
+
+    assert curvature(lab.tensor([1.0, 2.0])).tolist() == [[12.0, 0.0], [0.0, 48.0]]
+
+
+def test_derivatives_refuse() -> None:
+    x = lab.ones(2)
+    with pytest.raises(RuntimeError, match="v is needed for more than one number"):
+        functional.vjp(lambda v: v * 2, x)
+    with pytest.raises(RuntimeError, match=r"v\[0\] does not fit"):
+        functional.jvp(lambda v: v * 2, x, lab.ones(3))
+    with pytest.raises(RuntimeError, match="must give one number"):
+        functional.hessian(lambda v: v * 2, x)
+    with pytest.raises(RuntimeError, match="does not depend on input 0"):
+        functional.jacobian(lambda v: lab.ones(2, requires_grad=True) * 2, x, strict=True)
+    with pytest.raises(TypeError, match=r"inputs\[1\]: expected a tensor"):
+        functional.jacobian(lambda v, w: v, (x, 3.0))
+    with pytest.raises(TypeError, match="output 0 is float"):
+        functional.jacobian(lambda v: [1.0], x)
+
+
+# Modes -------------------------------------------------------------------------------------
+
+
+def test_inference_mode() -> None:
+    w = leaf(1.0)
+    with inference_mode():
+        assert is_inference_mode_enabled()
+        assert not (w * 2).requires_grad
+        with lab.enable_grad():
+            assert not (w * 2).requires_grad
+    assert not is_inference_mode_enabled()
+    with inference_mode(False):
+        assert (w * 2).requires_grad
+
+    @inference_mode
+    def plain(v: Any) -> Any:
+        return v * 2
+
+    @inference_mode()
+    def called(v: Any) -> Any:
+        return v * 2
+
+    assert not plain(w).requires_grad
+    assert not called(w).requires_grad
+    assert plain.__name__ == "plain"
+
+
+# Hooks -------------------------------------------------------------------------------------
+
+
+def test_retain_grad() -> None:
+    x = leaf(1.0, 2.0)
+    y = x * x
+    assert not y.retains_grad
+    y.retain_grad()
+    y.retain_grad()
+    assert y.retains_grad
+    (y * 3).sum().backward(retain_graph=True)
+    assert y.grad is not None
+    assert y.grad.tolist() == [3.0, 3.0]
+    (y * 4).sum().backward()
+    assert y.grad.tolist() == [7.0, 7.0]
+    x.retain_grad()  # a leaf keeps it anyway
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        lab.ones(2).retain_grad()
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_hooks_run_once_on_the_whole_gradient(create_graph: bool) -> None:
+    seen = []
+    x = leaf(1.0, 2.0)
+    y = x * 2
+    handles = [
+        x.register_hook(lambda g: seen.append(("x", g.tolist()))),
+        y.register_hook(lambda g: seen.append(("y", g.tolist())) or g * 10),
+        y.register_hook(lambda g: g + 1),
+    ]
+    y.retain_grad()
+    (y + y * y + x).sum().backward(create_graph=create_graph)
+    assert seen == [("y", [5.0, 9.0]), ("x", [103.0, 183.0])]
+    assert x.grad is not None
+    assert y.grad is not None
+    assert y.grad.tolist() == [51.0, 91.0]
+    assert x.grad.tolist() == [103.0, 183.0]
+    for handle in handles:
+        handle.remove()
+        handle.remove()
+    x.grad = None
+    (x * 2).sum().backward()
+    assert x.grad.tolist() == [2.0, 2.0]
+    assert len(seen) == 2
+
+
+def test_hooks_follow_pytorch(torch: Any) -> None:
+    found = []
+    for t in (lab, torch):
+        x = t.tensor([1.0, 2.0], requires_grad=True)
+        x.register_hook(lambda g: g * 2)
+        y = x.exp()
+        y.register_hook(lambda g: g.clamp(max=0.5))
+        z = (y * x).sum()
+        (gy,) = t.autograd.grad(z, y, retain_graph=True)
+        z.backward()
+        with x.register_hook(lambda g: g + 1):
+            x.backward(t.ones(2))
+        x.backward(t.ones(2))
+        found.append([gy.tolist(), x.grad.tolist()])
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-6)
+
+
+def test_hooks_in_graph_mode() -> None:
+    w = lab.ones(3, requires_grad=True)
+
+    @lab.function
+    def step(x: Any) -> Any:
+        w.grad = None
+        y = w * x
+        y.register_hook(lambda g: g * 2)
+        y.retain_grad()
+        y.sum().backward()
+        return y.grad
+
+    with lab.mode("graph"):
+        assert step(lab.ones(3)).tolist() == [2.0] * 3
+        assert w.grad is not None
+        assert w.grad.tolist() == [2.0] * 3
+        handle = w.register_hook(lambda g: g + 1)
+        step(lab.ones(3))
+        assert w.grad.tolist() == [3.0] * 3
+        handle.remove()
+        step(lab.ones(3))
+        assert w.grad.tolist() == [2.0] * 3
+
+
+def test_hooks_refuse() -> None:
+    x = leaf(1.0, 2.0)
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        lab.ones(2).register_hook(print)
+    with pytest.raises(TypeError, match="expected a function"):
+        x.register_hook(3)  # type: ignore[arg-type]
+    x.register_hook(lambda g: g.sum())
+    with pytest.raises(RuntimeError, match="another shape"):
+        (x * x).sum().backward()
+    assert x.grad is None
+    y = leaf(1.0)
+    y.register_hook(lambda g: 3.0)  # type: ignore[arg-type,return-value]
+    with pytest.raises(TypeError, match="expected a tensor or None"):
+        (y * y).backward()
+
+
+# Functions of one's own --------------------------------------------------------------------
+
+
+def own(t: Any) -> dict[str, Any]:
+    class Cube(t.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.save_for_backward(x)
+            return x**3
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            (x,) = ctx.saved_tensors
+            return g * 3 * x**2
+
+    class Exp(t.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            y = x.exp()
+            ctx.save_for_backward(y)
+            return y
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return g * ctx.saved_tensors[0]
+
+    class Scale(t.autograd.Function):
+        @staticmethod
+        def forward(x: Any, w: Any, factor: float) -> Any:
+            return x * w * factor
+
+        @staticmethod
+        def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+            x, w, ctx.factor = inputs
+            ctx.save_for_backward(x, w)
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            x, w = ctx.saved_tensors
+            gx = g * w * ctx.factor if ctx.needs_input_grad[0] else None
+            gw = g * x * ctx.factor if ctx.needs_input_grad[1] else None
+            return gx, gw, None
+
+    class SinCos(t.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            s, c = x.sin(), x.cos()
+            ctx.save_for_backward(s, None, c)
+            return s, c.sum()
+
+        @staticmethod
+        def backward(ctx: Any, gs: Any, gc: Any) -> Any:
+            s, _, c = ctx.saved_tensors
+            return gs * c - gc * s
+
+    return {"Cube": Cube, "Exp": Exp, "Scale": Scale, "SinCos": SinCos}
+
+
+def test_own_functions_follow_pytorch(torch: Any) -> None:
+    found = []
+    for t in (lab, torch):
+        f = own(t)
+        x = t.tensor([0.5, 1.5], dtype=t.float64, requires_grad=True)
+        w = t.tensor([2.0, 3.0], dtype=t.float64)
+        s, c = f["SinCos"].apply(x)
+        y = f["Scale"].apply(f["Exp"].apply(f["Cube"].apply(x)), w, 0.1) + s * c
+        (first,) = t.autograd.grad(y.sum(), x, retain_graph=True)
+        (only,) = t.autograd.grad(s.sum(), x, retain_graph=True)
+        z = f["Exp"].apply(f["Cube"].apply(x)).sum()
+        (g,) = t.autograd.grad(z, x, create_graph=True)
+        (second,) = t.autograd.grad(g.sum(), x)
+        found.append(numbers([y, first, only, second]))
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["Cube", "Exp", "Scale"])
+def test_own_functions_against_differences(name: str) -> None:
+    function = own(lab)[name]
+    extra = (leaf(2.0, 3.0), 0.5) if name == "Scale" else ()
+    assert gradcheck(function.apply, (leaf(0.5, 1.5), *extra))
+    assert gradgradcheck(function.apply, (leaf(0.5, 1.5), *extra))
+
+
+def test_own_functions_in_graph_mode() -> None:
+    f = own(lab)
+    results = []
+    for mode in ("eager", "graph"):
+        w = lab.tensor([1.0, 0.5], requires_grad=True)
+
+        @lab.function
+        def step(x: Any) -> Any:
+            s, c = f["SinCos"].apply(f["Scale"].apply(x, w, 2.0))
+            loss = (s * c).sum() + f["Exp"].apply(w).sum() + f["Cube"].apply(w).sum()
+            loss.backward()
+            return loss
+
+        with lab.mode(mode):
+            loss = [step(lab.tensor([0.3, 0.4])).item() for _ in range(2)]
+        assert w.grad is not None
+        results.append([*loss, *w.grad.tolist()])
+    np.testing.assert_allclose(results[0], results[1], rtol=1e-6)
+
+
+def test_own_functions_with_marked_outputs_and_no_gradient() -> None:
+    class Largest(Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            values, index = x.sort() if hasattr(x, "sort") else (x, x.argmax())
+            ctx.mark_non_differentiable(index)
+            rank = values * 0
+            ctx.mark_non_differentiable(index, rank)
+            return x * 2, index, rank
+
+        @staticmethod
+        def backward(ctx: Any, g: Any, gi: Any, gr: Any) -> Any:
+            assert gr.tolist() == [0.0, 0.0]
+            return g * 2
+
+    x = leaf(1.0, 2.0)
+    y, index, rank = Largest.apply(x)
+    assert y.requires_grad
+    assert not index.requires_grad
+    assert not rank.requires_grad
+    y.sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [2.0, 2.0]
+    with lab.no_grad():
+        assert not Largest.apply(x)[0].requires_grad
+
+    class Stop(Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any, y: Any) -> Any:
+            return x + y
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return None, g
+
+    a, b = leaf(1.0), leaf(2.0)
+    Stop.apply(a, b).backward()
+    assert a.grad is None
+    assert b.grad is not None
+
+    class Reverse(Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            return x.view_as(x)
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return g.neg()
+
+    c = leaf(2.0)
+    (Reverse.apply(c) * 3).backward()
+    assert c.grad is not None
+    assert c.grad.item() == -3
+
+
+def wrong(backward: Any) -> Any:
+    class Wrong(Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.save_for_backward(x)
+            return x * 2
+
+    Wrong.backward = staticmethod(backward)  # type: ignore[method-assign]
+    return Wrong
+
+
+def test_own_functions_refuse() -> None:
+    x = leaf(1.0, 2.0)
+    for backward, kind, words in [
+        (lambda ctx, g: (g, g), RuntimeError, "returned 2 gradients"),
+        (lambda ctx, g: g[:1].expand(3), RuntimeError, "does not fit its argument"),
+        (lambda ctx, g: 3, TypeError, "expected a tensor or None"),
+    ]:
+        with pytest.raises(kind, match=words):
+            wrong(backward).apply(x).sum().backward()
+    assert x.grad is None
+    y = wrong(lambda ctx, g: (g * ctx.saved_tensors[0], None)).apply(x)
+    y.sum().backward()
+    with lab.no_grad():
+        x.mul_(2)
+    y = wrong(lambda ctx, g: g * ctx.saved_tensors[0]).apply(x)
+    with lab.no_grad():
+        x.mul_(2)
+    with pytest.raises(RuntimeError, match="changed in place"):
+        y.sum().backward()
+    with pytest.raises(RuntimeError, match="in backward"):
+        lab.autograd.FunctionCtx(()).saved_tensors  # noqa: B018
+    with pytest.raises(TypeError, match="save_for_backward"):
+        lab.autograd.FunctionCtx(()).save_for_backward(3)  # type: ignore[arg-type]
+
+    class Once(Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.save_for_backward(x)
+            return x**3
+
+        @staticmethod
+        @once_differentiable
+        def backward(ctx: Any, g: Any) -> Any:
+            return g * 3 * ctx.saved_tensors[0] ** 2
+
+    z = leaf(2.0)
+    (g,) = grad(Once.apply(z), z, create_graph=True)
+    assert g.item() == 12
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        g.backward()
+
+
+# Anomaly mode ------------------------------------------------------------------------------
+
+
+def test_anomaly_names_the_op_and_the_line() -> None:
+    x = leaf(0.0, 1.0)
+    with detect_anomaly():
+        y = x.sqrt()  # the culprit
+        loss = (y * 0).sum()
+        with pytest.raises(RuntimeError, match="gradient of sqrt became nan") as found:
+            loss.backward()
+    assert "y = x.sqrt()  # the culprit" in str(found.value)
+    assert isinstance(found.value, lab.NonFiniteError)
+    assert x.grad is None
+    assert WATCH[WATCHED][1] is False
+    assert Settings.sources is False
+    with np.errstate(all="ignore"):
+        (x.sqrt() * 0).sum().backward()  # without it nothing is said
+
+
+def test_anomaly_as_a_switch_and_nested() -> None:
+    set_detect_anomaly(True)
+    assert lab.autograd.is_anomaly_enabled()
+    with detect_anomaly(check_nan=False):
+        assert not lab.autograd.is_anomaly_enabled()
+        assert Settings.sources
+    assert lab.autograd.is_anomaly_enabled()
+    set_detect_anomaly(False)
+    assert not lab.autograd.is_anomaly_enabled()
+    assert Settings.sources is False
+
+
+def test_anomaly_is_refused_in_graph_mode() -> None:
+    w = leaf(1.0)
+
+    @lab.compile
+    def step() -> Any:
+        loss = w.sqrt()
+        loss.backward()
+        return loss
+
+    step()
+    with pytest.raises(lab.TraceError, match="detect_anomaly"), detect_anomaly():
+        step()
+    step()
+
+
+# Checkpoints -------------------------------------------------------------------------------
+
+
+def test_checkpoint_computes_again_and_gives_the_same() -> None:
+    calls = []
+    results = []
+    for kept in (True, False):
+        lab.manual_seed(3)
+        block = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Tanh(), nn.Linear(8, 4))
+        x = lab.randn(5, 4, requires_grad=True)
+        outer = x * 2
+
+        def run(v: Any) -> Any:
+            calls.append(kept)
+            return block(v) * outer, (v * v).sum()
+
+        y, s = run(outer) if kept else checkpoint(run, outer, use_reentrant=False)
+        ((y * y).sum() + s).backward()
+        after = lab.rand(1).item()
+        results.append([x.grad, *[p.grad for p in block.parameters()], lab.tensor(after)])
+    assert calls == [True, False, False]
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a.tolist(), b.tolist(), rtol=1e-5)
+
+
+def test_checkpoint_with_hooks_and_second_derivatives() -> None:
+    seen = []
+    x = leaf(1.0, 2.0)
+    x.register_hook(lambda g: seen.append(g.tolist()))
+    h = x * 1
+    h.register_hook(lambda g: seen.append(g.tolist()))
+    checkpoint(lambda v: (v**3).sum(), h).backward()
+    assert seen == [[3.0, 12.0], [3.0, 12.0]]
+    (g,) = grad(checkpoint(lambda v: (v**3).sum(), x), x, create_graph=True)
+    (second,) = grad(g.sum(), x)
+    assert second.tolist() == [6.0, 12.0]
+    assert gradgradcheck(lambda v: checkpoint(lambda u: u.exp() * u, v), leaf(0.5, 1.0))
+
+
+def test_checkpoint_keeps_less() -> None:
+    x = lab.ones(1000, requires_grad=True)
+
+    def deep(v: Any) -> Any:
+        for _ in range(20):
+            v = (v * 1.01).tanh()
+        return v
+
+    def held(function: Any) -> int:
+        gc.collect()
+        tracemalloc.start()
+        y = function(x)
+        size, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        y.sum().backward()
+        return size
+
+    assert held(lambda v: checkpoint(deep, v)) < held(deep) / 5
+
+
+def test_checkpoint_in_graph_mode_and_without_gradient() -> None:
+    w = leaf(2.0)
+
+    @lab.compile
+    def step() -> Any:
+        loss = checkpoint(lambda v: v * v, w)
+        loss.backward()
+        return loss
+
+    step()
+    assert w.grad is not None
+    assert w.grad.item() == 4
+    with lab.no_grad():
+        assert not checkpoint(lambda v: v * v, w).requires_grad
+    assert checkpoint(lambda v: v * 2, lab.ones(2)).tolist() == [2.0, 2.0]
+
+
+# Memory ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["eager", "graph"])
+def test_three_thousand_steps_hold_no_more_than_a_hundred(mode: str) -> None:
+    lab.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    optimizer = optim.Adam(model.parameters(), lr=0.01)
+    x, y = lab.randn(8, 4), lab.randint(0, 2, (8,))
+
+    @lab.function
+    def step(x: Any, y: Any) -> Any:
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    def alive() -> tuple[int, int, int]:
+        gc.collect()
+        objects = gc.get_objects()
+        kinds = [type(o) for o in objects]
+        nodes = sum(issubclass(k, Node) for k in kinds)
+        return nodes, sum(issubclass(k, Tensor) for k in kinds), tracemalloc.get_traced_memory()[0]
+
+    with lab.mode(mode):
+        tracemalloc.start()
+        try:
+            for i in range(3000):
+                loss = step(x, y)
+                if i == 99:
+                    early = alive()
+            late = alive()
+        finally:
+            tracemalloc.stop()
+    assert loss.item() < 0.7
+    assert late[:2] == early[:2]
+    assert late[2] < early[2] + 20_000
