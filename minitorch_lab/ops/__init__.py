@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import elementwise, indexing, linalg, movement, nn, random, reduce
+from . import elementwise, indexing, linalg, movement, nn, order, random, reduce
 
-FAMILIES: tuple[Any, ...] = (elementwise, reduce, movement, indexing, linalg)
+FAMILIES: tuple[Any, ...] = (elementwise, reduce, movement, indexing, linalg, order)
 
 # What ``lab.NAME(...)`` and ``x.NAME(...)`` are; an op's row knows everything else.
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
@@ -27,6 +27,7 @@ __all__ = [
     "linalg",
     "movement",
     "nn",
+    "order",
     "random",
     "reduce",
 ]

@@ -187,15 +187,15 @@ square: Op = op(
 def _whole_division(ufunc: str) -> Any:
     def forward(xp: Any, input: Any, other: Any) -> Any:
         # floats divided by 0 are inf or nan; integers have neither
-        if not isinstance(other, float) and getattr(input, "dtype", other).kind in "iu":
-            zero = other == 0 if isinstance(other, int) else bool((other == 0).any())
-            if zero:
-                raise Mismatch(
-                    "an integer is divided by 0",
-                    "expected no 0 in other",
-                    "with .float() the result is inf or nan",
-                    ComputeError,
-                )
+        array = input if hasattr(input, "dtype") else other
+        whole = array.dtype.kind in "iu" and not isinstance(other, float)
+        if whole and (not other if isinstance(other, int) else bool((other == 0).any())):
+            raise Mismatch(
+                "an integer is divided by 0",
+                "expected no 0 in other",
+                "with .float() the result is inf or nan",
+                ComputeError,
+            )
         return getattr(xp, ufunc)(input, other)
 
     return forward
@@ -472,17 +472,20 @@ atan: Op = _curve(
     "atan(x)",
     "Atan",
 )
-reciprocal: Op = _curve(
+reciprocal: Op = op(
     "reciprocal",
     "One divided by each entry.",
-    "reciprocal",
-    lambda g, y, x: -g * (y * y),
-    "y",
-    (r"y = 1 / x", r"\bar x = -\bar y\,y^2"),
-    "1 / x",
-    "Reciprocal",
-    0.5,
-    2.0,
+    forward=lambda xp, input: xp.reciprocal(input),  # as a ufunc it would round integers in place
+    vjp=lambda g, y, x: -g * (y * y),
+    saved="y",
+    promotes="*",
+    floats=True,
+    shape=same_shape,
+    formula=(r"y = 1 / x", r"\bar x = -\bar y\,y^2"),
+    cost=per_entry(),
+    kernel="1 / x",
+    onnx="Reciprocal",
+    samples=[uniform(0.5, 2, 3, 4), uniform(0.5, 2)],
 )
 log2: Op = _curve(
     "log2",
@@ -781,6 +784,7 @@ masked_fill: Op = op(
     "masked_fill",
     "The value where mask holds, else the entry of input.",
     forward=_fill_forward,
+    bind=lambda input, mask, value: ((input, mask, value), {}),
     vjp=(
         lambda g, y, x, m, v: where(m, 0.0, g),
         None,
@@ -950,7 +954,6 @@ NOT_METHODS = ("where",)
 IN_PLACE = tuple(
     (
         "add sub mul div pow neg abs exp sqrt tanh sigmoid relu clamp square maximum minimum "
-        "log sin cos sign remainder floor_divide erf tan atan reciprocal rsqrt log2 log10 log1p "
-        "expm1 floor ceil trunc round masked_fill"
+        "sign floor_divide tan reciprocal rsqrt expm1 floor ceil trunc round masked_fill"
     ).split()
 )

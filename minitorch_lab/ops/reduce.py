@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import prod
+from math import inf, prod
 from typing import Any
 
 import numpy as np
 
 from ..dtypes import DType
-from ..errors import KindError
-from ..op import Attrs, Op, Spec, apart, mask, normal, op, sample, uniform
+from ..errors import ComputeError, DTypeError, IndexingError, KindError, ShapeError, describe
+from ..op import Attrs, Mismatch, Op, Spec, apart, mask, normal, op, sample, uniform
 from . import elementwise as e
-from .movement import expand, reshape
+from .movement import cat, expand, narrow, reshape
 from .rules import BOOL, INT64, all_dims, need_float, one_dim, per_input, reduce_shape, reduced
 
 Bound = tuple[tuple[Any, ...], Attrs]
@@ -26,22 +26,37 @@ def with_ones(g: Any, shape: tuple[int, ...], dim: tuple[int, ...]) -> Any:
 
 
 def _bind(
-    input: Any, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None
+    input: Any,
+    dim: Dims = None,
+    keepdim: bool = False,
+    *,
+    dtype: DType | None = None,
+    axis: Dims = None,
 ) -> Bound:
     if dtype is not None:
         input = e.to_dtype(input, dtype)
+    if axis is not None:
+        dim = axis
     return (input,), {"dim": all_dims(dim, input.ndim), "keepdim": keepdim}
 
 
+def _wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype of a sum or product: PyTorch adds up ints and bools in int64."""
+    return dtype if dtype.kind == "f" else INT64
+
+
 def _sum_shape(x: Spec, dim: tuple[int, ...], keepdim: bool) -> Spec:
-    dtype = x.dtype if x.dtype.kind == "f" else INT64  # PyTorch sums ints and bools in int64
-    return Spec(reduced(x.shape, dim, keepdim), dtype, x.device)
+    return Spec(reduced(x.shape, dim, keepdim), _wide(x.dtype), x.device)
+
+
+def _sum_forward(xp: Any, input: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
+    return xp.add.reduce(input, axis=dim, dtype=_wide(input.dtype), keepdims=keepdim)
 
 
 sum: Op = op(
     "sum",
     "Sum of the entries, over all or some dimensions.",
-    forward=lambda xp, input, dim, keepdim: xp.add.reduce(input, axis=dim, keepdims=keepdim),
+    forward=_sum_forward,
     bind=_bind,
     vjp=lambda g, y, x, dim, keepdim: expand(with_ones(g, x.shape, dim), tuple(x.shape)),
     shape=_sum_shape,
@@ -90,8 +105,88 @@ mean: Op = op(
 )
 
 
-def _extreme_grad(g: Any, y: Any, x: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
-    at = e.eq(x, with_ones(y, x.shape, dim))  # entries that share the extreme share the gradient
+def _one_dim_or_all(
+    input: Any,
+    dim: int | None = None,
+    keepdim: bool = False,
+    *,
+    dtype: DType | None = None,
+    axis: int | None = None,
+) -> Bound:
+    dim = axis if dim is None else dim
+    if dim is not None and not hasattr(dim, "__index__"):
+        raise KindError(f"prod(input, dim): expected one int, got {describe(dim)}")
+    return _bind(input, dim, keepdim, dtype=dtype)
+
+
+def _others(x: Any, dim: int) -> Any:
+    """For each entry the product of the others along dim; exact where entries are 0.
+
+    Halves are multiplied with each other, and the answer for the pairs is handed down.
+    """
+    n = x.shape[dim]
+    half = n // 2
+    a, b, rest = (narrow(x, dim, half * i, min(half, n - half * i)) for i in range(3))
+    if n == 2:
+        return cat([b, a], dim)
+    pairs = a * b
+    if n % 2:
+        pairs = cat([pairs, rest], dim)
+    above = _others(pairs, dim)
+    low = narrow(above, dim, 0, half)
+    parts = [low * b, low * a]
+    if n % 2:
+        parts.append(narrow(above, dim, half, 1))
+    return cat(parts, dim)
+
+
+def _prod_grad(g: Any, y: Any, x: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
+    shape = tuple(x.shape)
+    g = expand(with_ones(g, shape, dim), shape)
+    if prod(shape[d] for d in dim) < 2:  # no others
+        return g
+    if len(dim) == 1:
+        return g * _others(x, dim[0])
+    return g * reshape(_others(reshape(x, -1), 0), shape)
+
+
+# math.prod works out shapes here, so the op goes by a longer name
+product: Op = op(
+    "prod",
+    "Product of the entries, all of them or along one dimension.",
+    forward=lambda xp, input, dim, keepdim: xp.multiply.reduce(
+        input, axis=dim, dtype=_wide(input.dtype), keepdims=keepdim
+    ),
+    bind=_one_dim_or_all,
+    vjp=_prod_grad,
+    saved="input",
+    shape=_sum_shape,
+    formula=(r"y = \prod_i x_i", r"\bar x_i = \bar y \prod_{j \ne i} x_j"),
+    cost=per_input(),
+    onnx="ReduceProd",
+    samples=[
+        sample(normal(3, 5), dim=(1,), keepdim=False),
+        sample(normal(2, 3), dim=(0, 1), keepdim=True),
+        sample(normal(2, 1), dim=(1,), keepdim=False),
+    ],
+)
+
+
+def _extreme_shape(x: Spec, dim: tuple[int, ...], keepdim: bool) -> Spec:
+    out = reduce_shape(x, dim, keepdim)
+    empty = [d for d in dim if x.shape[d] == 0]
+    if empty and out.size:
+        raise Mismatch(
+            "there is no entry to choose from",
+            f"expected size 1 or more in dimension {empty[0]}, got shape {x.shape}",
+            error=IndexingError if len(dim) < x.ndim else ShapeError,
+        )
+    return out
+
+
+def even_share(g: Any, y: Any, x: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
+    """Gradient of an op that picks one entry: entries that are equal to it share alike."""
+    at = e.eq(x, with_ones(y, x.shape, dim))
     count = sum(at, dim, True)
     return at * (with_ones(g, x.shape, dim) / e.to_dtype(count, y.dtype))
 
@@ -104,9 +199,9 @@ def _extreme(name: str, ufunc: str, word: str, onnx: str) -> Op:
             input, axis=dim, keepdims=keepdim
         ),
         bind=_bind,
-        vjp=_extreme_grad,
+        vjp=even_share,
         saved="input y",
-        shape=reduce_shape,
+        shape=_extreme_shape,
         formula=(rf"y = \{name[1:]}_i x_i", r"\bar x_i = \bar y\,[x_i = y] / n_{=}"),
         cost=per_input(),
         onnx=onnx,
@@ -124,12 +219,21 @@ amin: Op = _extreme("amin", "minimum", "smallest", "ReduceMin")
 # Positions and truth: no gradient ----------------------------------------------------------
 
 
-def _arg_bind(input: Any, dim: int | None = None, keepdim: bool = False) -> Bound:
+def _arg_bind(
+    input: Any, dim: int | None = None, keepdim: bool = False, *, axis: int | None = None
+) -> Bound:
+    dim = axis if dim is None else dim
     return (input,), {"dim": None if dim is None else one_dim(dim, input.ndim), "keepdim": keepdim}
 
 
 def _arg_shape(x: Spec, dim: int | None, keepdim: bool) -> Spec:
     dims = tuple(range(x.ndim)) if dim is None else (dim,) if x.ndim else ()
+    if 0 in [x.shape[d] for d in dims] and (dim is None or 0 not in reduced(x.shape, dims, False)):
+        raise Mismatch(
+            "there is no entry to choose from",
+            f"expected size 1 or more in each dimension that is searched, got shape {x.shape}",
+            error=IndexingError,
+        )
     return Spec(reduced(x.shape, dims, keepdim), INT64, x.device)
 
 
@@ -138,7 +242,8 @@ def _argument(name: str, word: str) -> Any:
         if input.ndim == 0:
             dim = None
         found = getattr(xp, name)(input, axis=dim)
-        found = found.reshape(_arg_shape(Spec(input.shape, INT64), dim, keepdim).shape)
+        dims = tuple(range(input.ndim)) if dim is None else (dim,)
+        found = found.reshape(reduced(input.shape, dims, keepdim))
         return found.astype("int64", copy=False)
 
     return op(
@@ -161,15 +266,22 @@ argmax: Op = _argument("argmax", "largest")
 argmin: Op = _argument("argmin", "smallest")
 
 
+UINT8 = np.dtype("uint8")
+
+
 def _truth(name: str, word: str) -> Op:
+    def forward(xp: Any, input: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
+        found = getattr(xp, name)(input, axis=dim, keepdims=keepdim)
+        return found.astype(UINT8) if input.dtype == UINT8 else found  # as in PyTorch
+
     return op(
         name,
         f"Whether {word} entry holds, over all or some dimensions.",
-        forward=lambda xp, input, dim, keepdim: getattr(xp, name)(
-            input, axis=dim, keepdims=keepdim
-        ),
+        forward=forward,
         bind=_bind,
-        shape=lambda x, dim, keepdim: replace(reduce_shape(x, dim, keepdim), dtype=BOOL),
+        shape=lambda x, dim, keepdim: replace(
+            reduce_shape(x, dim, keepdim), dtype=UINT8 if x.dtype == UINT8 else BOOL
+        ),
         formula=(rf"y = \operatorname{{{name}}}_i x_i", r"\text{none}"),
         cost=per_input(),
         samples=[sample(mask(3, 4), dim=(1,), keepdim=False)],
@@ -180,26 +292,249 @@ all: Op = _truth("all", "every")
 any: Op = _truth("any", "any")
 
 
+# Running totals ----------------------------------------------------------------------------
+
+
+def _running_bind(
+    input: Any, dim: int | None = None, *, dtype: DType | None = None, axis: int | None = None
+) -> Bound:
+    dim = axis if dim is None else dim
+    if dim is None:
+        raise KindError("cumsum and cumprod need the dimension to go along\n  expected dim=0, say")
+    if dtype is not None:
+        input = e.to_dtype(input, dtype)
+    return (input,), {"dim": one_dim(dim, input.ndim)}
+
+
+def _running_shape(x: Spec, dim: int) -> Spec:
+    return replace(x, dtype=_wide(x.dtype))
+
+
+def _running(name: str) -> Any:
+    def forward(xp: Any, input: Any, dim: int) -> Any:
+        if input.ndim == 0:
+            return input.astype(_wide(input.dtype))
+        return getattr(xp, name)(input, axis=dim, dtype=_wide(input.dtype))
+
+    return forward
+
+
+def _from_end_forward(xp: Any, input: Any, dim: int) -> Any:
+    if input.ndim == 0:
+        return input.copy()
+    back = (*(slice(None),) * dim, slice(None, None, -1))
+    return xp.cumsum(input[back], axis=dim, dtype=_wide(input.dtype))[back].copy()
+
+
+cumsum: Op = op(
+    "cumsum",
+    "Running sum along dim: each entry plus all before it.",
+    forward=_running("cumsum"),
+    bind=_running_bind,
+    vjp=lambda g, y, x, dim: cumsum_from_end(g, dim=dim),
+    shape=_running_shape,
+    formula=(r"y_i = \sum_{j \le i} x_j", r"\bar x_j = \sum_{i \ge j} \bar y_i"),
+    cost=per_input(),
+    onnx="CumSum",
+    samples=[sample(normal(3, 4), dim=1), sample(normal(3, 4), dim=0), sample(normal(), dim=0)],
+)
+cumsum_from_end: Op = op(
+    "cumsum_from_end",
+    "Running sum from the last entry to the first: the gradient of cumsum.",
+    forward=_from_end_forward,
+    vjp=lambda g, y, x, dim: cumsum(g, dim),
+    shape=_running_shape,
+    formula=(r"y_i = \sum_{j \ge i} x_j", r"\bar x_j = \sum_{i \le j} \bar y_i"),
+    cost=per_input(),
+    samples=[sample(normal(3, 4), dim=1), sample(normal(3, 4), dim=0), sample(normal(), dim=0)],
+)
+
+
+def _cumprod_grad(g: Any, y: Any, x: Any, dim: int) -> Any:
+    # s_i = g_i + x_{i+1} s_{i+1} is what entry i earns, but for the product before it. Nothing is
+    # divided, so zeros do no harm. Each round doubles how far ahead every s_i has looked.
+    n = x.shape[dim] if x.ndim else 1
+    if n < 2:
+        return g
+    s, factor = g, narrow(x, dim, 1, n - 1)
+    reach = 1
+    while reach < n:
+        known = narrow(s, dim, n - reach, reach)
+        s = narrow(s, dim, 0, n - reach) + factor * narrow(s, dim, reach, n - reach)
+        s = cat([s, known], dim)
+        left = n - 2 * reach
+        if left > 0:
+            factor = narrow(factor, dim, 0, left) * narrow(factor, dim, reach, left)
+        reach *= 2
+    before = narrow(y, dim, 0, n - 1)
+    return cat([narrow(s, dim, 0, 1), before * narrow(s, dim, 1, n - 1)], dim)
+
+
+cumprod: Op = op(
+    "cumprod",
+    "Running product along dim: each entry times all before it.",
+    forward=_running("cumprod"),
+    bind=_running_bind,
+    vjp=_cumprod_grad,
+    saved="input y",
+    shape=_running_shape,
+    formula=(
+        r"y_i = \prod_{j \le i} x_j",
+        r"\bar x_j = \sum_{i \ge j} \bar y_i \prod_{k \le i,\, k \ne j} x_k",
+    ),
+    cost=per_input(),
+    samples=[sample(normal(2, 7), dim=1), sample(normal(3, 4), dim=0), sample(normal(), dim=0)],
+)
+
+
 # Made of the above -------------------------------------------------------------------------
 
 
-def var(input: Any, dim: Dims = None, *, correction: int = 1, keepdim: bool = False) -> Any:
-    """Variance: the mean squared distance from the mean, over ``n - correction``."""
-    dims = all_dims(dim, input.ndim)
+def _need_floats(name: str, input: Any) -> None:
+    if np.dtype(input.dtype.name).kind != "f":
+        raise DTypeError(
+            f"{name}(input): input must be floating point\n"
+            f"  input  {input.dtype.name} {tuple(input.shape)}\n"
+            "  expected a float dtype\n  convert with .float()"
+        )
+
+
+def _root(x: Any, p: float = 2) -> Any:
+    """The p-th root, with gradient 0 at 0, where the true one is infinite."""
+    zero = e.eq(x, 0)
+    safe = e.where(zero, 1.0, x)
+    return e.where(zero, 0.0, e.sqrt(safe) if p == 2 else safe ** (1 / p))
+
+
+def var(
+    input: Any,
+    dim: Dims = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+    axis: Dims = None,
+) -> Any:
+    """Variance: the mean squared distance from the mean, over ``n - correction``.
+
+    ``correction`` is 1 unless given; ``unbiased=False`` is the older way to say 0.
+
+    >>> import minitorch_lab as lab
+    >>> lab.var(lab.tensor([1.0, 2.0, 3.0])), lab.var(lab.tensor([1.0, 3.0]), unbiased=False)
+    (tensor(1.), tensor(1.))
+    """
+    _need_floats("var", input)
+    if isinstance(dim, bool):  # var(x, False): PyTorch's form without dim
+        dim, unbiased = None, dim
+    if unbiased is not None and correction is not None:
+        raise KindError("var and std take unbiased or correction, not both")
+    if correction is None:
+        correction = 0 if unbiased is False else 1
+    dims = all_dims(dim if axis is None else axis, input.ndim)
     count = prod(input.shape[d] for d in dims)
     away = input - mean(input, dims or None, True)
     return sum(away * away, dims or None, keepdim) / max(count - correction, 0)
 
 
-def std(input: Any, dim: Dims = None, *, correction: int = 1, keepdim: bool = False) -> Any:
-    """Standard deviation: the square root of the variance."""
-    return e.sqrt(var(input, dim, correction=correction, keepdim=keepdim))
+def std(
+    input: Any,
+    dim: Dims = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+    axis: Dims = None,
+) -> Any:
+    """Standard deviation: the square root of the variance; the arguments are those of ``var``."""
+    _need_floats("std", input)
+    return _root(var(input, dim, unbiased, keepdim, correction=correction, axis=axis))
+
+
+def count_nonzero(input: Any, dim: Dims = None, *, axis: Dims = None) -> Any:
+    """How many entries are not 0, over all or some dimensions: int64.
+
+    >>> import minitorch_lab as lab
+    >>> lab.count_nonzero(lab.tensor([[0.0, 1.0], [2.0, 3.0]]), dim=0)
+    tensor([1, 2])
+    """
+    return sum(e.ne(input, 0), dim, axis=axis)
+
+
+def nansum(
+    input: Any,
+    dim: Dims = None,
+    keepdim: bool = False,
+    *,
+    dtype: DType | None = None,
+    axis: Dims = None,
+) -> Any:
+    """Sum of the entries that are not NaN."""
+    return sum(e.masked_fill(input, e.isnan(input), 0), dim, keepdim, dtype=dtype, axis=axis)
+
+
+def nanmean(
+    input: Any,
+    dim: Dims = None,
+    keepdim: bool = False,
+    *,
+    dtype: DType | None = None,
+    axis: Dims = None,
+) -> Any:
+    """Mean of the entries that are not NaN."""
+    known = e.logical_not(e.isnan(input))
+    total = nansum(input, dim, keepdim, dtype=dtype, axis=axis)
+    return total / sum(known, dim, keepdim, axis=axis)
+
+
+def norm(
+    input: Any,
+    p: float | str | None = "fro",
+    dim: Dims = None,
+    keepdim: bool = False,
+    *,
+    dtype: DType | None = None,
+    axis: Dims = None,
+) -> Any:
+    r"""Length of a vector: :math:`(\sum_i |x_i|^p)^{1/p}`, by default with ``p = 2``.
+
+    ``p`` may be 0 (how many entries are not 0), ``inf`` and ``-inf`` (largest and smallest size).
+    A matrix is taken as one long vector unless ``dim`` is given.
+
+    >>> import minitorch_lab as lab
+    >>> lab.norm(lab.tensor([3.0, 4.0])), lab.norm(lab.tensor([3.0, -4.0]), p=1)
+    (tensor(5.), tensor(7.))
+    """
+    if dtype is not None:
+        input = e.to_dtype(input, dtype)
+    _need_floats("norm", input)
+    dims = all_dims(dim if axis is None else axis, input.ndim) or None
+    if p is None or p == "fro":
+        p = 2
+    if isinstance(p, str):
+        raise ComputeError(
+            f"norm(input, p): p={p!r} is not supported\n  expected a number, inf, -inf or 'fro'"
+        )
+    if p == 2:
+        return _root(sum(e.square(input), dims, keepdim))
+    if p == 0:
+        return e.to_dtype(sum(e.ne(input, 0), dims, keepdim), input.dtype)
+    size = e.abs(input)
+    if p in (inf, -inf):
+        return (amax if p > 0 else amin)(size, dims, keepdim)
+    return sum(size, dims, keepdim) if p == 1 else _root(sum(size**p, dims, keepdim), p)
 
 
 # Softmax -----------------------------------------------------------------------------------
 
 
-def _softmax_bind(input: Any, dim: int) -> Bound:
+def _softmax_bind(
+    input: Any, dim: int | None = None, dtype: DType | None = None, *, axis: int | None = None
+) -> Bound:
+    dim = axis if dim is None else dim
+    if dim is None:
+        raise KindError("softmax needs the dimension that shall sum to 1\n  expected dim=-1, say")
+    if dtype is not None:
+        input = e.to_dtype(input, dtype)
     return (input,), {"dim": one_dim(dim, input.ndim)}
 
 
@@ -288,6 +623,9 @@ def logsumexp(input: Any, dim: Dims, keepdim: bool = False) -> Any:
 FUNCTIONS = {
     name: globals()[name]
     for name in (
-        "sum mean amax amin argmax argmin all any var std softmax log_softmax logsumexp"
+        "sum mean amax amin argmax argmin all any cumsum cumprod var std count_nonzero nansum "
+        "nanmean norm softmax log_softmax logsumexp"
     ).split()
-}
+} | {"prod": product}
+# With an in-place form, such as ``x.cumsum_(0)``.
+IN_PLACE = ("cumsum",)
