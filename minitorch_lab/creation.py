@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from . import dtypes
 from . import random as generators
-from .device import Device, namespace_for
+from .device import Device, namespace_for, to_host
 from .dtypes import DType
-from .errors import ArgumentError, KindError, describe
-from .op import current
-from .ops.rules import shape_of_args
+from .errors import ArgumentError, ComputeError, DTypeError, KindError, ShapeError, describe
+from .op import Mismatch, Op, Sample, Spec, current, op, sample, uniform
+from .ops.movement import broadcast_tensors
+from .ops.rules import per_entry, shape_of_args
 from .random import Generator
-from .tensor import Tensor, make
+from .tensor import Tensor, make, no_grad
 
 
 def _made(array: Any, device: Any, requires_grad: bool) -> Tensor:
@@ -31,7 +34,7 @@ def _np(dtype: DType | None) -> np.dtype[Any]:
 def _shape(size: tuple[Any, ...]) -> tuple[int, ...]:
     shape = shape_of_args(size, "size")
     if any(n < 0 for n in shape):
-        raise ArgumentError(f"size: expected sizes of 0 or more, got {shape}")
+        raise ShapeError(f"size: expected sizes of 0 or more, got {shape}")
     return shape
 
 
@@ -75,69 +78,285 @@ def full(
     return _made(np.full(shape, fill_value, _np(dtype)), device, requires_grad)
 
 
-def _like(input: Tensor, dtype: DType | None, device: Any) -> dict[str, Any]:
+def _like(
+    input: Tensor, dtype: DType | None, device: Any, requires_grad: bool = False
+) -> dict[str, Any]:
     if not isinstance(input, Tensor):
         raise KindError(f"expected a tensor, got {describe(input)}")
     return {
         "dtype": input.dtype if dtype is None else dtype,
         "device": input.device if device is None else device,
+        "requires_grad": requires_grad,
     }
 
 
-def zeros_like(input: Tensor, *, dtype: DType | None = None, device: Any = None) -> Tensor:
+def zeros_like(
+    input: Tensor, *, dtype: DType | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Zeros in the shape, dtype and device of ``input``."""
-    return zeros(tuple(input.shape), **_like(input, dtype, device))
+    options = _like(input, dtype, device, requires_grad)
+    return zeros(tuple(input.shape), **options)
 
 
-def ones_like(input: Tensor, *, dtype: DType | None = None, device: Any = None) -> Tensor:
+def ones_like(
+    input: Tensor, *, dtype: DType | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Ones in the shape, dtype and device of ``input``."""
-    return ones(tuple(input.shape), **_like(input, dtype, device))
+    options = _like(input, dtype, device, requires_grad)
+    return ones(tuple(input.shape), **options)
+
+
+def empty_like(
+    input: Tensor, *, dtype: DType | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """A tensor to be filled, in the shape, dtype and device of ``input``; zeros until then."""
+    return zeros_like(input, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
 def full_like(
-    input: Tensor, fill_value: Any, *, dtype: DType | None = None, device: Any = None
+    input: Tensor,
+    fill_value: Any,
+    *,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """One number in the shape, dtype and device of ``input``."""
-    return full(tuple(input.shape), fill_value, **_like(input, dtype, device))
+    options = _like(input, dtype, device, requires_grad)
+    return full(tuple(input.shape), fill_value, **options)
 
 
-def eye(n: int, m: int | None = None, *, dtype: DType | None = None, device: Any = None) -> Tensor:
-    """The identity matrix ``(n, m)``."""
-    return _made(np.eye(n, m, dtype=_np(dtype)), device, False)
+def eye(
+    n: int,
+    m: int | None = None,
+    *,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """The identity matrix ``(n, m)``; ``(n, n)`` without m."""
+    rows, columns = _shape((n, n if m is None else m))
+    return _made(np.eye(rows, columns, dtype=_np(dtype)), device, requires_grad)
+
+
+def _number(value: Any, name: str) -> Any:
+    """A Python number, also from a tensor of one."""
+    if isinstance(value, (Tensor, np.generic)):
+        value = value.item()
+    if not isinstance(value, (int, float)):
+        raise KindError(f"{name}: expected a number, got {describe(value)}")
+    return value
 
 
 def arange(
-    *bounds: Any, dtype: DType | None = None, device: Any = None, requires_grad: bool = False
+    *bounds: Any,
+    start: Any = None,
+    end: Any = None,
+    step: Any = None,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Numbers from start to before end: ``arange(end)``, ``arange(start, end, step)``.
 
+    int64 where all are ints, else the default float.
+
     >>> arange(3)
     tensor([0, 1, 2])
+    >>> arange(1, 2, 0.25)
+    tensor([1.0000, 1.2500, 1.5000, 1.7500])
     """
-    if not 1 <= len(bounds) <= 3:
-        raise KindError(f"arange: expected 1 to 3 numbers, got {len(bounds)}")
-    if dtype is None and all(isinstance(v, int) for v in bounds):
+    given = list(bounds)
+    if given and len(given) <= 3:
+        found = [None, *given, None] if len(given) == 1 and end is None else [*given, None, None]
+        start, end, step = (
+            a if b is None else b for a, b in zip(found[:3], (start, end, step), strict=True)
+        )
+    if end is None or len(given) > 3:
+        raise KindError(f"arange: expected 1 to 3 numbers, got {len(given)}")
+    values = [_number(v, "arange") for v in (0 if start is None else start, end)]
+    values.append(1 if step is None else _number(step, "arange"))
+    first, last, by = values
+    if dtype is None and all(isinstance(v, int) for v in values):
         dtype = dtypes.int64
-    start, end, step = (0, bounds[0], 1) if len(bounds) == 1 else (*bounds, 1)[:3]
-    if step == 0:
-        raise ArgumentError("arange: step must not be 0")
-    count = max(0, int(np.ceil((end - start) / step)))
-    wide = np.arange(count) * step + start
+    if by == 0:
+        raise ComputeError("arange: step must not be 0")
+    if not np.isfinite([first, last, by]).all():
+        raise ComputeError(f"arange: expected finite numbers, got {first}, {last}, {by}")
+    if (last - first) * by < 0:
+        raise ComputeError(
+            f"arange: a step of {by} does not lead from {first} to {last}\n"
+            f"  expected step {'above' if last > first else 'below'} 0"
+        )
+    count = int(np.ceil((last - first) / by))
+    wide = np.arange(count) * by + first
     return _made(wide.astype(_np(dtype)), device, requires_grad)
 
 
 def linspace(
-    start: float, end: float, steps: int, *, dtype: DType | None = None, device: Any = None
+    start: Any,
+    end: Any,
+    steps: int,
+    *,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
-    """``steps`` numbers from start to end, both included, equally far apart."""
-    return _made(np.linspace(start, end, steps).astype(_np(dtype)), device, False)
+    """``steps`` numbers from start to end, both included, equally far apart.
+
+    >>> linspace(0, 1, 3)
+    tensor([0.0000, 0.5000, 1.0000])
+    """
+    wide = np.linspace(_number(start, "start"), _number(end, "end"), _steps("linspace", steps))
+    return _made(wide.astype(_np(dtype)), device, requires_grad)
+
+
+def logspace(
+    start: Any,
+    end: Any,
+    steps: int,
+    base: float = 10.0,
+    *,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Powers of ``base`` whose exponents go from start to end: 1, 10, 100 for 0 to 2."""
+    ends = _number(start, "start"), _number(end, "end")
+    wide = np.logspace(*ends, _steps("logspace", steps), base=base)
+    return _made(wide.astype(_np(dtype)), device, requires_grad)
+
+
+def _steps(name: str, steps: Any) -> int:
+    (count,) = shape_of_args((steps,), "steps")
+    if count < 0:
+        raise ComputeError(f"{name}: expected 0 steps or more, got {count}")
+    return count
+
+
+def tril_indices(
+    row: int, col: int, offset: int = 0, *, dtype: DType = dtypes.int64, device: Any = None
+) -> Tensor:
+    """Rows and columns of the lower triangle of a ``(row, col)`` matrix, shape ``(2, K)``."""
+    rows, columns = _shape((row, col))
+    found = np.stack(np.tril_indices(rows, offset, columns))
+    return _made(found.astype(_np(dtype)), device, False)
+
+
+def triu_indices(
+    row: int, col: int, offset: int = 0, *, dtype: DType = dtypes.int64, device: Any = None
+) -> Tensor:
+    """Rows and columns of the upper triangle of a ``(row, col)`` matrix, shape ``(2, K)``."""
+    rows, columns = _shape((row, col))
+    found = np.stack(np.triu_indices(rows, offset, columns))
+    return _made(found.astype(_np(dtype)), device, False)
 
 
 # Random ------------------------------------------------------------------------------------
+# A graph draws anew in each run, so under a trace these are ops: rows with no input.
 
 
 def _generator(generator: Generator | None) -> Generator:
     return generators.default_generator if generator is None else generator
+
+
+def _drawing(name: str, doc: str, law: str, draw: Callable[..., Any], samples: list[Sample]) -> Op:
+    """A row that draws numbers; ``draw`` gets the generator, a shape, a dtype's name, the rest."""
+    return op(
+        name,
+        doc,
+        forward=lambda xp, *, shape, dtype, device, **rest: namespace_for(Device(device)).asarray(
+            draw(generators.default_generator, shape, dtype, **rest)
+        ),
+        arguments=(),
+        shape=lambda shape, dtype, device, **rest: Spec(
+            shape, np.dtype(dtype), Device(device).type
+        ),
+        formula=(law, r"\text{none}"),
+        cost=per_entry(4),
+        random=True,
+        samples=samples,
+    )
+
+
+def _draw_uniform(generator: Generator, shape: Any, dtype: str) -> Any:
+    return generator.uniform(shape, dtype=dtype)
+
+
+def _draw_normal(generator: Generator, shape: Any, dtype: str, mean: float, std: float) -> Any:
+    return generator.normal(shape, mean, std, dtype)
+
+
+def _draw_integers(generator: Generator, shape: Any, dtype: str, low: int, high: int) -> Any:
+    return generator.randint(low, high, shape, dtype)
+
+
+def _draw_order(generator: Generator, shape: Any, dtype: str) -> Any:
+    return generator.randperm(shape[0], dtype)
+
+
+_uniform = _drawing(
+    "rand",
+    "Uniform numbers from 0 to below 1: drawn anew at each call.",
+    r"y \sim U[0, 1)",
+    _draw_uniform,
+    [sample(shape=(3, 4), dtype="float32", device="cpu")],
+)
+_normal = _drawing(
+    "randn",
+    "Normal numbers: drawn anew at each call.",
+    r"y \sim \mathcal N(\mu, \sigma^2)",
+    _draw_normal,
+    [sample(shape=(3, 4), dtype="float32", device="cpu", mean=0.0, std=1.0)],
+)
+_integers = _drawing(
+    "randint",
+    "Integers from low to below high: drawn anew at each call.",
+    r"y \sim U\{a, \dots, b - 1\}",
+    _draw_integers,
+    [sample(shape=(3, 4), dtype="int64", device="cpu", low=0, high=9)],
+)
+_order = _drawing(
+    "randperm",
+    "The numbers 0 to n - 1 in random order: drawn anew at each call.",
+    r"y = \pi(0, \dots, n - 1)",
+    _draw_order,
+    [sample(shape=(5,), dtype="int64", device="cpu")],
+)
+
+
+@contextmanager
+def _as_pytorch() -> Iterator[None]:
+    """PyTorch has RuntimeError for wrong parameters of a distribution."""
+    try:
+        yield
+    except ArgumentError as error:
+        raise ComputeError(str(error)) from None
+
+
+def _no_generator(generator: Generator | None) -> None:
+    if generator is not None:
+        current().refuse("a generator of its own", "use manual_seed() and the default generator")
+
+
+def _drawn(
+    row: Op,
+    draw: Callable[..., Any],
+    shape: tuple[int, ...],
+    generator: Generator | None,
+    dtype: DType | None,
+    device: Any,
+    requires_grad: bool = False,
+    **rest: Any,
+) -> Tensor:
+    kind = _np(dtype).name
+    with _as_pytorch():
+        if current().tracing:
+            _no_generator(generator)
+            place = "cpu" if device is None else str(Device(device))
+            out: Tensor = row(shape=shape, dtype=kind, device=place, **rest)
+            return out.requires_grad_() if requires_grad else out
+        return _made(draw(_generator(generator), shape, kind, **rest), device, requires_grad)
 
 
 def rand(
@@ -148,8 +367,8 @@ def rand(
     requires_grad: bool = False,
 ) -> Tensor:
     """Uniform numbers from 0 to below 1: PyTorch's CPU numbers for the same seed."""
-    drawn = _generator(generator).uniform(_shape(size), dtype=_np(dtype).name)
-    return _made(drawn, device, requires_grad)
+    shape = _shape(size)
+    return _drawn(_uniform, _draw_uniform, shape, generator, dtype, device, requires_grad)
 
 
 def randn(
@@ -160,59 +379,252 @@ def randn(
     requires_grad: bool = False,
 ) -> Tensor:
     """Normal numbers with mean 0 and deviation 1: PyTorch's CPU numbers for the same seed."""
-    drawn = _generator(generator).normal(_shape(size), dtype=_np(dtype).name)
-    return _made(drawn, device, requires_grad)
+    shape = _shape(size)
+    law = {"mean": 0.0, "std": 1.0}
+    return _drawn(_normal, _draw_normal, shape, generator, dtype, device, requires_grad, **law)
+
+
+def normal(
+    mean: Any = 0.0,
+    std: Any = 1.0,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Normal numbers with a mean and a deviation for each entry, or of one ``size``.
+
+    ``mean`` and ``std`` are tensors that broadcast, or numbers; two numbers need a size. PyTorch's
+    CPU numbers for the same seed; no gradient flows to mean and std.
+    """
+    tensors = [x for x in (mean, std) if isinstance(x, Tensor)]
+    if not tensors:
+        if not isinstance(size, (tuple, list)):
+            raise KindError(f"normal(mean, std, size): expected a tuple, got {describe(size)}")
+        law = {"mean": float(mean), "std": float(std)}
+        shape = _shape(tuple(size))
+        return _drawn(_normal, _draw_normal, shape, generator, dtype, device, requires_grad, **law)
+    if size is not None:
+        raise KindError("normal(mean, std, size): a size goes with two numbers only")
+    for x in tensors:
+        _need_float("normal", x)
+    with no_grad():
+        shape = tuple(broadcast_tensors(*tensors)[0].shape)
+        like: dict[str, Any] = {
+            "generator": generator,
+            "dtype": tensors[0].dtype,
+            "device": tensors[0].device,
+        }
+        if not isinstance(std, Tensor):
+            return normal(0.0, std, shape, **like) + mean
+        if not current().tracing and std.numel() and float(std.min()) < 0:
+            raise ComputeError(f"normal: expected deviations of 0 or more, got {float(std.min())}")
+        out: Tensor = randn(shape, **like) * std + mean
+        return out
+
+
+def _need_float(name: str, x: Any) -> None:
+    if not isinstance(x, Tensor):
+        raise KindError(f"{name}: expected a tensor, got {describe(x)}")
+    if not x.dtype.is_floating_point:
+        raise DTypeError(
+            f"{name}: expected a float tensor\n  got  {x.spec}\n  convert with .float()"
+        )
 
 
 def randint(
     *args: Any,
+    low: int | None = None,
+    high: int | None = None,
     size: Any = None,
     generator: Generator | None = None,
     dtype: DType = dtypes.int64,
     device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Integers from low to below high: ``randint(high, size)`` or ``randint(low, high, size)``."""
-    numbers, size = (args, size) if size is not None else (args[:-1], args[-1] if args else None)
-    if not 1 <= len(numbers) <= 2 or not isinstance(size, (tuple, list)):
+    given = list(args)
+    if size is None and given:
+        size = given.pop()
+    if high is not None:
+        given = [*([] if low is None else [low]), *given, high]
+    if not 1 <= len(given) <= 2 or not isinstance(size, (tuple, list)):
         raise KindError("randint: expected (high, size) or (low, high, size), size a tuple")
-    low, high = (0, numbers[0]) if len(numbers) == 1 else numbers
-    drawn = _generator(generator).randint(low, high, _shape(tuple(size)), _np(dtype).name)
-    return _made(drawn, device, False)
+    first, last = (_number(v, "randint") for v in ([0, *given] if len(given) == 1 else given))
+    shape = _shape(tuple(size))
+    span = {"low": first, "high": last}
+    return _drawn(_integers, _draw_integers, shape, generator, dtype, device, requires_grad, **span)
 
 
 def randperm(
     n: int, *, generator: Generator | None = None, dtype: DType = dtypes.int64, device: Any = None
 ) -> Tensor:
     """The numbers 0 to n - 1 in random order."""
-    return _made(_generator(generator).randperm(n, _np(dtype).name), device, False)
+    return _drawn(_order, _draw_order, _shape((n,)), generator, dtype, device)
 
 
-def rand_like(input: Tensor, *, dtype: DType | None = None, device: Any = None) -> Tensor:
+def rand_like(
+    input: Tensor, *, dtype: DType | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Uniform numbers in the shape, dtype and device of ``input``."""
-    return rand(tuple(input.shape), **_like(input, dtype, device))
+    options = _like(input, dtype, device, requires_grad)
+    return rand(tuple(input.shape), **options)
 
 
-def randn_like(input: Tensor, *, dtype: DType | None = None, device: Any = None) -> Tensor:
+def randn_like(
+    input: Tensor, *, dtype: DType | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Normal numbers in the shape, dtype and device of ``input``."""
-    return randn(tuple(input.shape), **_like(input, dtype, device))
+    options = _like(input, dtype, device, requires_grad)
+    return randn(tuple(input.shape), **options)
 
+
+def randint_like(
+    input: Tensor,
+    low: int,
+    high: int | None = None,
+    *,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Integers in the shape, dtype and device of ``input``: from low, or 0, to below high."""
+    options = _like(input, dtype, device, requires_grad)
+    bounds = (0, low) if high is None else (low, high)
+    return randint(*bounds, tuple(input.shape), **options)
+
+
+# Drawn with chances that are tensors -------------------------------------------------------
+
+
+def _toss(generator: Generator, chances: Any) -> Any:
+    """One coin for each entry; PyTorch draws as it does for many entries, also for a 0-d tensor."""
+    flat = to_host(chances).reshape(-1)
+    return generator.bernoulli(None, flat, flat.dtype.name).reshape(chances.shape)
+
+
+def _chances_forward(xp: Any, input: Any) -> Any:
+    return xp.asarray(_toss(generators.default_generator, input))
+
+
+_coins: Op = op(
+    "bernoulli_each",
+    "1 with the probability that the entry is, else 0: drawn anew at each call.",
+    forward=_chances_forward,
+    shape=lambda x: x,
+    formula=(r"y \sim \operatorname{Bernoulli}(p)", r"\text{none}"),
+    cost=per_entry(4),
+    random=True,
+    samples=[uniform(0.0, 1.0, 3, 4)],
+)
+
+
+def _weights_forward(xp: Any, input: Any, num_samples: int, replacement: bool) -> Any:
+    draw = generators.default_generator.multinomial
+    return xp.asarray(draw(to_host(input), num_samples, replacement))
+
+
+def _weights_shape(x: Spec, num_samples: int, replacement: bool) -> Spec:
+    if x.ndim not in (1, 2):
+        raise Mismatch(
+            "the weights are no rows", f"expected shape (N,) or (rows, N), got {x.shape}"
+        )
+    return Spec((*x.shape[:-1], num_samples), np.dtype("int64"), x.device)
+
+
+_picks: Op = op(
+    "multinomial",
+    "Indices drawn with chances in proportion to the weights: drawn anew at each call.",
+    forward=_weights_forward,
+    shape=_weights_shape,
+    formula=(r"P(y = k) = w_k / \sum_i w_i", r"\text{none}"),
+    cost=per_entry(8),
+    random=True,
+    samples=[sample(uniform(0.1, 1.0, 3, 4), num_samples=2, replacement=False)],
+)
+
+
+def bernoulli(
+    input: Tensor, p: float | None = None, *, generator: Generator | None = None
+) -> Tensor:
+    """1 with the probability that each entry is, else 0; with ``p``, that one for all entries.
+
+    PyTorch's CPU numbers for the same seed.
+    """
+    _need_float("bernoulli", input)
+    with _as_pytorch(), no_grad():
+        if p is not None:
+            if current().tracing:
+                current().refuse("bernoulli with p", "use bernoulli(full_like(x, p))")
+            shape = tuple(input.shape)
+            drawn = _generator(generator).bernoulli(shape, p, input.dtype.name)
+            return _made(drawn, input.device, False)
+        if generator is None:
+            out: Tensor = _coins(input)
+            return out
+        if current().tracing:
+            _no_generator(generator)
+        return _made(_toss(generator, input.array), input.device, False)
+
+
+def multinomial(
+    input: Tensor,
+    num_samples: int,
+    replacement: bool = False,
+    *,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Indices drawn with chances in proportion to the weights, which need not add up to 1.
+
+    Shapes: weights ``(N,)`` give int64 ``(num_samples,)``, ``(rows, N)`` give
+    ``(rows, num_samples)``. PyTorch's CPU numbers for the same seed.
+
+    >>> multinomial(eye(2), 1)
+    tensor([[0],
+            [1]])
+    """
+    _need_float("multinomial", input)
+    with _as_pytorch(), no_grad():
+        if generator is None:
+            out: Tensor = _picks(input, num_samples=num_samples, replacement=replacement)
+            return out
+        if current().tracing:
+            _no_generator(generator)
+        weights = to_host(input.array)
+        found = generator.multinomial(weights, num_samples, replacement)
+        return _made(found, input.device, False)
+
+
+# A tensor of probabilities or weights has these two as methods.
+for _method in (bernoulli, multinomial):
+    setattr(Tensor, _method.__name__, _method)
 
 __all__ = [
     "arange",
+    "bernoulli",
     "empty",
+    "empty_like",
     "eye",
     "full",
     "full_like",
     "linspace",
+    "logspace",
     "make",
+    "multinomial",
+    "normal",
     "ones",
     "ones_like",
     "rand",
     "rand_like",
     "randint",
+    "randint_like",
     "randn",
     "randn_like",
     "randperm",
+    "tril_indices",
+    "triu_indices",
     "zeros",
     "zeros_like",
 ]

@@ -443,3 +443,157 @@ def test_gradient_of_a_source_that_is_larger_than_its_index() -> None:
     source = lab.ones(2, 3, requires_grad=True)
     lab.zeros(2, 3).scatter_add(1, lab.tensor([[2, 2]]), source * 2).sum().backward()
     assert source.grad.tolist() == [[2, 2, 0], [0, 0, 0]]
+
+
+# Making tensors ----------------------------------------------------------------------------
+
+MADE: dict[str, Any] = {
+    "arange": lambda t: t.arange(5),
+    "arange bounds": lambda t: t.arange(1, 6, 2),
+    "arange float": lambda t: t.arange(0, 1, 0.3),
+    "arange mixed": lambda t: t.arange(0, 5, 2.0),
+    "arange down": lambda t: t.arange(2, -1, -1),
+    "arange words": lambda t: t.arange(start=1, end=4, step=2),
+    "arange end": lambda t: t.arange(1, end=4),
+    "arange tensor": lambda t: t.arange(t.tensor(3)),
+    "arange float tensor": lambda t: t.arange(t.tensor(2.5)),
+    "arange bool": lambda t: t.arange(True),
+    "arange none": lambda t: t.arange(0),
+    "arange dtype": lambda t: t.arange(3, dtype=t.float64),
+    "linspace": lambda t: t.linspace(-1, 1, 7),
+    "linspace one": lambda t: t.linspace(3, 10, 1),
+    "linspace none": lambda t: t.linspace(3, 10, steps=0),
+    "linspace int": lambda t: t.linspace(0, 10, 5, dtype=t.int64),
+    "linspace double": lambda t: t.linspace(t.tensor(0.0), 1, 5, dtype=t.float64),
+    "logspace": lambda t: t.logspace(0, 2, 5),
+    "logspace base": lambda t: t.logspace(0, 3, 4, base=2, dtype=t.int64),
+    "tril_indices": lambda t: t.tril_indices(3, 4, 1),
+    "triu_indices": lambda t: t.triu_indices(3, 2, offset=-1, dtype=t.int32),
+    "eye": lambda t: t.eye(2, 3),
+    "eye bool": lambda t: t.eye(2, dtype=t.bool),
+    "full bool": lambda t: t.full((2,), True),
+    "full int": lambda t: t.full((2, 1), 3),
+    "full cut": lambda t: t.full((2,), 1.5, dtype=t.int64),
+    "full_like": lambda t: t.full_like(t.ones(2, dtype=t.int64), 2.7),
+    "zeros_like": lambda t: t.zeros_like(t.ones(2, 0), dtype=t.int32),
+    "zeros number": lambda t: t.zeros(()),
+    "rand": lambda t: t.rand(2, 3),
+    "rand_like": lambda t: t.rand_like(t.ones(3, 7)),
+    "randn_like": lambda t: t.randn_like(t.ones(3, 7).double()),
+    "randint": lambda t: t.randint(9, (4,)),
+    "randint words": lambda t: t.randint(low=-3, high=9, size=(4,)),
+    "randint dtype": lambda t: t.randint(2, 9, [4], dtype=t.float32),
+    "randint_like": lambda t: t.randint_like(t.ones(3, 7), 5),
+    "randint_like bounds": lambda t: t.randint_like(t.ones(3, 7), -5, 5, dtype=t.int64),
+    "randperm": lambda t: t.randperm(6),
+    "normal": lambda t: t.normal(1.5, 0.3, (20,)),
+    "normal size": lambda t: t.normal(2, 3, size=(2, 3), dtype=t.float64),
+    "normal mean": lambda t: t.normal(t.arange(20.0), 0.5),
+    "normal std": lambda t: t.normal(2.0, t.linspace(0, 1, 20)),
+    "normal both": lambda t: t.normal(t.arange(20.0), t.linspace(0, 1, 20)),
+    "normal few": lambda t: t.normal(t.arange(3.0), t.ones(2, 1)),
+    "normal words": lambda t: t.normal(mean=t.zeros(2, 2), std=2.0),
+    "bernoulli": lambda t: t.bernoulli(t.linspace(0, 1, 40)),
+    "bernoulli double": lambda t: t.bernoulli(t.linspace(0, 1, 40).double()),
+    "bernoulli number": lambda t: t.bernoulli(t.tensor(0.5)),
+    "bernoulli p": lambda t: t.zeros(40).bernoulli(0.3),
+    "multinomial": lambda t: t.multinomial(t.arange(1.0, 7.0), 4),
+    "multinomial rows": lambda t: t.arange(1.0, 7.0).view(2, 3).multinomial(2),
+    "multinomial again": lambda t: t.multinomial(t.tensor([0.1, 0.0, 3.0]), 9, True),
+    "multinomial of several": lambda t: t.multinomial(
+        t.ones(2, 5).double(), num_samples=7, replacement=True
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_making_is_pytorchs(name: str) -> None:
+    torch = needs_torch()
+    found = []
+    for t in (lab, torch):
+        t.manual_seed(11)
+        found.append(MADE[name](t))
+        found.append(t.rand(1))  # both streams stand at the same place
+    ours, our_next, theirs, their_next = found
+    assert f"torch.{ours.dtype.name}" == str(theirs.dtype)
+    assert tuple(ours.shape) == tuple(theirs.shape)
+    if name.startswith(("linspace", "logspace")):
+        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-6, atol=1e-7)
+    else:
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+    assert our_next.item() == their_next.item()
+
+
+def test_options_of_made_tensors() -> None:
+    x = lab.ones(2, 3)
+    for made in (lab.zeros_like, lab.ones_like, lab.empty_like, lab.rand_like, lab.randn_like):
+        y = made(x, dtype=lab.float64, requires_grad=True)
+        assert (y.dtype, tuple(y.shape), y.requires_grad) == (lab.float64, (2, 3), True)
+    assert lab.arange(3.0, requires_grad=True).requires_grad
+    assert lab.eye(2, requires_grad=True).requires_grad
+    mean = lab.zeros(3, requires_grad=True)
+    assert not lab.normal(mean, 1.0).requires_grad
+    own = lab.Generator().manual_seed(4)
+    again = lab.Generator().manual_seed(4)
+    for draw in (
+        lambda g: lab.normal(mean, lab.ones(3), generator=g),
+        lambda g: lab.bernoulli(lab.full((9,), 0.5), generator=g),
+        lambda g: lab.bernoulli(lab.zeros(9), 0.5, generator=g),
+        lambda g: lab.multinomial(lab.ones(9), 3, generator=g),
+        lambda g: lab.randperm(5, generator=g),
+    ):
+        assert draw(own).tolist() == draw(again).tolist()
+
+
+DRAWS: dict[str, Any] = {
+    "rand": lambda x: lab.rand(3) + x,
+    "randn": lambda x: lab.randn(20) + x,
+    "rand_like": lambda x: lab.rand_like(x) + x,
+    "randint": lambda x: lab.randint(0, 9, (3,)) + x,
+    "randperm": lambda x: lab.randperm(9) + x,
+    "normal": lambda x: lab.normal(x, 0.5),
+    "bernoulli": lambda x: lab.bernoulli(x * 0 + 0.5) + x,
+    "multinomial": lambda x: lab.multinomial(lab.ones(9), 5) + x,
+}
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_a_graph_draws_anew_in_each_run(name: str) -> None:
+    x = lab.zeros(20 if name == "randn" else 1)
+    runs = []
+    for function in (DRAWS[name], lab.compile(DRAWS[name])):
+        lab.manual_seed(5)
+        runs.append([function(x).tolist() for _ in range(4)])
+    assert runs[0] == runs[1]
+    assert any(drawn != runs[0][0] for drawn in runs[0])
+
+
+MAKING_ERRORS: dict[str, tuple[Any, str]] = {
+    "zeros": (lambda t, x: t.zeros(-1), "0 or more"),
+    "zeros float": (lambda t, x: t.zeros(2.5), "ints"),
+    "eye": (lambda t, x: t.eye(-1), "0 or more"),
+    "arange": (lambda t, x: t.arange(3, 1, 1), "does not lead"),
+    "arange step": (lambda t, x: t.arange(0, 1, 0), "must not be 0"),
+    "arange nothing": (lambda t, x: t.arange(), "1 to 3"),
+    "arange nan": (lambda t, x: t.arange(float("nan")), "finite"),
+    "arange grad": (lambda t, x: t.arange(5, requires_grad=True), "float"),
+    "linspace": (lambda t, x: t.linspace(0, 1, -1), "0 steps or more"),
+    "rand_like": (lambda t, x: t.rand_like([1]), "tensor"),
+    "randint": (lambda t, x: t.randint(5, 5, (2,)), "below high"),
+    "randint size": (lambda t, x: t.randint(5, 2), "tuple"),
+    "normal size": (lambda t, x: t.normal(0.0, 1.0, 3), "tuple"),
+    "normal std": (lambda t, x: t.normal(0.0, -1.0, (2,)), "negative"),
+    "normal stds": (lambda t, x: t.normal(0.0, t.tensor([-1.0])), "0 or more"),
+    "normal shapes": (lambda t, x: t.normal(t.zeros(3), t.ones(2)), "broadcast"),
+    "bernoulli": (lambda t, x: t.bernoulli(x), "probability"),
+    "multinomial": (lambda t, x: t.multinomial(x + 1, 4), "without replacement"),
+    "multinomial none": (lambda t, x: t.multinomial(x + 1, 0), "expected"),
+    "multinomial below": (lambda t, x: t.multinomial(x - 1, 1), "weights"),
+    "multinomial int": (lambda t, x: t.multinomial(t.tensor([1, 2]), 1), "float"),
+    "multinomial box": (lambda t, x: t.multinomial(x[None], 1), "expected"),
+}
+
+
+@pytest.mark.parametrize("name", MAKING_ERRORS)
+def test_making_errors(name: str) -> None:
+    check_error(*MAKING_ERRORS[name])
