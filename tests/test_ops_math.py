@@ -364,6 +364,18 @@ def test_gradients_worked_out_by_hand() -> None:
     assert x.grad.tolist() == [-3, 0, 0]
 
 
+def test_whole_tensors_are_compared() -> None:
+    x = lab.tensor([1.0, 2.0])
+    assert lab.equal(x, lab.tensor([1.0, 2.0]))
+    assert not lab.equal(x, lab.tensor([[1.0, 2.0]]))
+    assert not x.equal(x + 1e-6)
+    assert lab.allclose(x, x + 1e-6)
+    assert not x.allclose(x + 1e-6, 0, 1e-8)
+    assert not lab.allclose(x * NAN, x * NAN)
+    assert lab.allclose(x * NAN, x * NAN, equal_nan=True)
+    assert lab.allclose(x * INF, x * INF)
+
+
 # Gradients of gradients ---------------------------------------------------------------------
 
 

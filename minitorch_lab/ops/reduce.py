@@ -460,6 +460,28 @@ def count_nonzero(input: Any, dim: Dims = None, *, axis: Dims = None) -> Any:
     return sum(e.ne(input, 0), dim, axis=axis)
 
 
+def allclose(
+    input: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> bool:
+    """Whether all entries are equal up to ``atol + rtol * abs(other)``: a Python bool.
+
+    >>> import minitorch_lab as lab
+    >>> lab.allclose(lab.tensor([0.1]) + 0.2, lab.tensor([0.3]))
+    True
+    """
+    return bool(all(e.isclose(input, other, rtol, atol, equal_nan)))
+
+
+def equal(input: Any, other: Any) -> bool:
+    """Whether two tensors have the same shape and the same entries: a Python bool.
+
+    >>> import minitorch_lab as lab
+    >>> lab.equal(lab.tensor([1, 2]), lab.tensor([1, 2]))
+    True
+    """
+    return tuple(input.shape) == tuple(other.shape) and bool(all(e.eq(input, other)))
+
+
 def nansum(
     input: Any,
     dim: Dims = None,
@@ -624,7 +646,7 @@ FUNCTIONS = {
     name: globals()[name]
     for name in (
         "sum mean amax amin argmax argmin all any cumsum cumprod var std count_nonzero nansum "
-        "nanmean norm softmax log_softmax logsumexp"
+        "nanmean norm allclose equal softmax log_softmax logsumexp"
     ).split()
 } | {"prod": product}
 # With an in-place form, such as ``x.cumsum_(0)``.
