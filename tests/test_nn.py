@@ -419,6 +419,8 @@ MODULES: dict[str, tuple[Any, tuple[int, ...]]] = {
     "layer norm no bias": (lambda n: n.LayerNorm(3, bias=False), (4, 3)),
     "group norm": (lambda n: n.GroupNorm(2, 4), (2, 4, 3)),
     "rms norm": (lambda n: n.RMSNorm(3), (2, 3)),
+    "unflatten": (lambda n: n.Unflatten(1, (2, -1)), (2, 6)),
+    "module list": (lambda n: n.Sequential(*n.ModuleList([n.Linear(3, 2), n.Tanh()])), (2, 3)),
 }
 
 
@@ -459,3 +461,158 @@ def test_state_of_shared_and_transient_tensors() -> None:
     assert one.state_dict()["kept"].tolist() == [1, 1]
     with pytest.raises(TypeError, match="expected a tensor"):
         one.register_buffer("bad", 3)
+
+
+# Tables, containers, hooks, gradients --------------------------------------------------------
+
+
+@pytest.mark.parametrize("padding", [None, 0, -1])
+def test_embedding_is_pytorchs(torch: Any, padding: int | None) -> None:
+    made = []
+    for t in (lab, torch):
+        t.manual_seed(3)
+        made.append(t.nn.Embedding(5, 4, padding_idx=padding))
+    ours, theirs = made
+    assert repr(ours) == repr(theirs)
+    np.testing.assert_array_equal(ours.weight.detach().numpy(), theirs.weight.detach().numpy())
+    index = [[0, 4, 1], [1, 1, 0]]
+    for t, m in ((lab, ours), (torch, theirs)):
+        (m(t.tensor(index)) ** 2).sum().backward()
+    np.testing.assert_allclose(ours.weight.grad.numpy(), theirs.weight.grad.numpy(), rtol=1e-6)
+    step = lab.compile(lambda i: ours(i).sum())
+    np.testing.assert_allclose(step(lab.tensor(index)).item(), ours(lab.tensor(index)).sum().item())
+
+
+def test_embedding_and_one_hot_by_hand(torch: Any) -> None:
+    table = nn.Embedding.from_pretrained(lab.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    assert table(lab.tensor(1)).tolist() == [3, 4]
+    assert not table.weight.requires_grad
+    index = [[0, 2], [1, 0]]
+    for k in (-1, 4):
+        ours = F.one_hot(lab.tensor(index), k)
+        theirs = torch.nn.functional.one_hot(torch.tensor(index), k)
+        assert ours.tolist() == theirs.tolist()
+        assert ours.dtype is lab.int64
+    with pytest.raises(lab.TraceError, match="give num_classes"):
+        lab.compile(lambda x: F.one_hot(x))(lab.tensor(index))
+    assert lab.compile(lambda x: F.one_hot(x, 3))(lab.tensor([1])).tolist() == [[0, 1, 0]]
+
+
+def test_embedding_errors() -> None:
+    table = nn.Embedding(5, 2)
+    with pytest.raises(IndexError) as error:
+        table(lab.tensor([0, 5]))
+    assert str(error.value) == (
+        "embedding(input, weight): input is out of range\n"
+        "  input   int64 (2,)\n"
+        "  weight  float32 (5, 2)  parameter 'weight'\n"
+        "  expected entries from 0 to 4, got 5"
+    )
+    with pytest.raises(RuntimeError, match="convert with"):
+        table(lab.tensor([0.0]))
+    with pytest.raises(NotImplementedError, match="max_norm"):
+        nn.Embedding(5, 2, max_norm=1.0)
+    with pytest.raises(AssertionError, match="expected -5 to 4"):
+        nn.Embedding(5, 2, padding_idx=5)
+    with pytest.raises(RuntimeError, match="out of range"):
+        F.one_hot(lab.tensor([3]), 3)
+
+
+def test_containers(torch: Any) -> None:
+    def build(n: Any) -> Any:
+        class Net(n.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.layers = n.ModuleList([n.Linear(2, 2) for _ in range(2)])
+                self.layers.append(n.Tanh())
+                self.layers.insert(1, n.ReLU())
+                self.parts = n.ModuleDict({"a": n.Linear(2, 1), "b": n.Sigmoid()})
+
+        return Net()
+
+    ours, theirs = build(nn), build(torch.nn)
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    assert [type(m).__name__ for m in ours.layers] == [type(m).__name__ for m in theirs.layers]
+    assert list(ours.parts) == ["a", "b"]
+    assert "a" in ours.parts
+    assert [k for k, _ in ours.parts.items()] == list(ours.parts.keys())
+    assert len(ours.layers[1:]) == 3
+    assert isinstance(ours.layers.pop(), nn.Tanh)
+    del ours.layers[1]
+    assert list(ours.layers._modules) == ["0", "1"]
+    ours.layers[-1] = nn.Identity()
+    ours.layers += [nn.Identity()]
+    assert len(ours.layers) == 3
+    assert isinstance(ours.parts.pop("b"), nn.Sigmoid)
+    with pytest.raises(IndexError, match="no number 3"):
+        ours.layers[3]
+    with pytest.raises(TypeError, match="expected a module"):
+        ours.layers.append(3)
+    with pytest.raises(KeyError, match="is taken"):
+        nn.ModuleDict({"items": nn.Identity()})
+    weights = nn.ParameterList([lab.ones(2), lab.zeros(1)])
+    weights += [lab.ones(3)]
+    assert [n for n, _ in weights.named_parameters()] == ["0", "1", "2"]
+    weights[0] = lab.zeros(5)
+    assert weights[0].shape == (5,)
+    assert weights[-1].requires_grad
+
+
+def test_hooks() -> None:
+    layer, seen = nn.Identity(), []
+    before = layer.register_forward_pre_hook(lambda m, args: (args[0] + 1,))
+    after = layer.register_forward_hook(lambda m, args, out: seen.append((args, out)))
+    assert layer(lab.tensor([1.0])).tolist() == [2]
+    assert len(seen) == 1
+    first = layer.register_forward_pre_hook(lambda m, args: args[0] * 10, prepend=True)
+    assert layer(lab.tensor([1.0])).tolist() == [11]
+    first.remove()
+    before.remove()
+    after.remove()
+    with layer.register_forward_hook(lambda m, args, kwargs, out: out * 3, with_kwargs=True):
+        assert layer(input=lab.tensor([1.0])).tolist() == [3]
+    assert layer(lab.tensor([1.0])).tolist() == [1]
+    assert len(seen) == 2
+
+
+@pytest.mark.parametrize("p", [1, 2, 3.0, float("inf")])
+@pytest.mark.parametrize("most", [0.5, 1000.0])
+def test_clipping(torch: Any, p: float, most: float) -> None:
+    results = []
+    for t in (lab, torch):
+        xs = [t.tensor(a.tolist(), requires_grad=True) for a in (X, T[:1])]
+        ((xs[0] ** 2).sum() * 3 + (xs[1] ** 3).sum()).backward()
+        total = t.nn.utils.clip_grad_norm_([*xs, t.ones(2)], most, norm_type=p)
+        t.nn.utils.clip_grad_value_(xs, 0.3)
+        results.append((total.item(), [x.grad.numpy() for x in xs]))
+    np.testing.assert_allclose(results[0][0], results[1][0], rtol=1e-5)
+    for a, b in zip(results[0][1], results[1][1], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_clipping_in_graph_mode_and_errors() -> None:
+    w = lab.tensor([3.0, 4.0], requires_grad=True)
+
+    @lab.compile
+    def step(x: Any) -> Any:
+        w.grad = None
+        (w * x).sum().backward()
+        return nn.utils.clip_grad_norm_(w, 1.0)
+
+    assert step(lab.tensor([3.0, 4.0])).item() == 5
+    np.testing.assert_allclose(w.grad.numpy(), [0.6, 0.8], rtol=1e-5)
+    w.grad = lab.tensor([float("nan"), 1.0])
+    with pytest.raises(RuntimeError, match="norm of the gradients is nan"):
+        nn.utils.clip_grad_norm_(w, 1.0, error_if_nonfinite=True)
+    assert nn.utils.clip_grad_norm_([lab.ones(2)], 1.0).item() == 0
+
+
+def test_parameters_as_a_vector() -> None:
+    layer = nn.Linear(2, 2)
+    vector = nn.utils.parameters_to_vector(layer.parameters())
+    assert vector.shape == (6,)
+    nn.utils.vector_to_parameters(lab.arange(6.0), layer.parameters())
+    assert layer.weight.tolist() == [[0, 1], [2, 3]]
+    assert layer.bias.tolist() == [4, 5]
+    with pytest.raises(RuntimeError, match=r"expected \(6,\)"):
+        nn.utils.vector_to_parameters(lab.zeros(5), layer.parameters())

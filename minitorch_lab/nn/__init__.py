@@ -1,6 +1,6 @@
 """Layers, losses and first values of parameters, with PyTorch's names."""
 
-from . import functional, init
+from . import functional, init, utils
 from .activations import (
     ELU,
     GELU,
@@ -17,6 +17,11 @@ from .activations import (
     Softplus,
     Tanh,
 )
+from .containers import (
+    ModuleDict,
+    ModuleList,
+    ParameterList,
+)
 from .layers import (
     Conv2d,
     Dropout,
@@ -25,6 +30,7 @@ from .layers import (
     Linear,
     MaxPool2d,
     Sequential,
+    Unflatten,
 )
 from .losses import (
     BCELoss,
@@ -45,6 +51,9 @@ from .norm import (
     LayerNorm,
     RMSNorm,
 )
+from .sparse import (
+    Embedding,
+)
 
 __all__ = [
     "ELU",
@@ -57,6 +66,7 @@ __all__ = [
     "Conv2d",
     "CrossEntropyLoss",
     "Dropout",
+    "Embedding",
     "Flatten",
     "GroupNorm",
     "Hardtanh",
@@ -72,8 +82,11 @@ __all__ = [
     "MSELoss",
     "MaxPool2d",
     "Module",
+    "ModuleDict",
+    "ModuleList",
     "NLLLoss",
     "Parameter",
+    "ParameterList",
     "RMSNorm",
     "ReLU",
     "ReLU6",
@@ -84,6 +97,8 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Tanh",
+    "Unflatten",
     "functional",
     "init",
+    "utils",
 ]

@@ -9,7 +9,8 @@ from typing import Any
 
 from .. import creation
 from ..errors import ArgumentError, IndexingError, KindError, describe
-from ..ops.rules import pair
+from ..ops.movement import reshape
+from ..ops.rules import one_dim, pair
 from ..tensor import Tensor
 from . import functional as F
 from . import init
@@ -177,6 +178,32 @@ class Flatten(Module):
     def extra_repr(self) -> str:
         """The settings."""
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+
+class Unflatten(Module):
+    """Split a dimension: ``(N, 12)`` becomes ``(N, 3, 4)`` by ``Unflatten(1, (3, 4))``.
+
+    One of the sizes may be -1.
+    """
+
+    def __init__(self, dim: int, unflattened_size: tuple[int, ...]) -> None:
+        super().__init__()
+        if not isinstance(unflattened_size, (tuple, list)):
+            raise KindError(
+                f"Unflatten: unflattened_size: expected a tuple of ints, "
+                f"got {describe(unflattened_size)}"
+            )
+        self.dim, self.unflattened_size = dim, tuple(unflattened_size)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Unflatten ``input``."""
+        dim = one_dim(self.dim, input.ndim)
+        shape = tuple(input.shape)
+        return reshape(input, (*shape[:dim], *self.unflattened_size, *shape[dim + 1 :]))
+
+    def extra_repr(self) -> str:
+        """The settings."""
+        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
 
 
 class Dropout(Module):

@@ -34,6 +34,23 @@ class Parameter(Tensor):
         return "Parameter containing:\n" + super().__repr__()
 
 
+class HookHandle:
+    """A registered hook: ``remove()``, or the end of a ``with`` block, takes it away."""
+
+    def __init__(self, hooks: dict[Any, Any]) -> None:
+        self._registry = hooks
+
+    def remove(self) -> None:
+        """Take the hook away."""
+        self._registry.pop(self, None)
+
+    def __enter__(self) -> HookHandle:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.remove()
+
+
 class Module:
     """A part of a network. A subclass makes its parts in ``__init__`` and uses them in ``forward``.
 
@@ -49,6 +66,7 @@ class Module:
     _parameters: dict[str, Parameter]
     _buffers: dict[str, Tensor]
     _modules: dict[str, Module]
+    _hooks: dict[HookHandle, tuple[str, Callable[..., Any], bool]]
     _transient: set[str]  # buffers that are not saved
     _label: str | None  # the name under which the parent knows this module
 
@@ -56,6 +74,7 @@ class Module:
         for name in ("_parameters", "_buffers", "_modules"):
             object.__setattr__(self, name, {})
         object.__setattr__(self, "_transient", set())
+        object.__setattr__(self, "_hooks", {})
         object.__setattr__(self, "training", True)
         object.__setattr__(self, "_label", None)
 
@@ -74,9 +93,67 @@ class Module:
         if interpreter.tracing:
             interpreter.uses_module(self)
         try:
+            if self._hooks:
+                return self._with_hooks(args, kwargs)
             return self.forward(*args, **kwargs)
         finally:
             SCOPE.reset(token)
+
+    # Hooks ---------------------------------------------------------------------------------
+
+    def _with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        for when, hook, more in [*self._hooks.values()]:
+            if when == "before":
+                found = hook(self, args, kwargs) if more else hook(self, args)
+                if found is not None and more:
+                    args, kwargs = found
+                elif found is not None:
+                    args = found if isinstance(found, tuple) else (found,)
+        out = self.forward(*args, **kwargs)
+        for when, hook, more in [*self._hooks.values()]:
+            if when == "after":
+                found = hook(self, args, kwargs, out) if more else hook(self, args, out)
+                out = out if found is None else found
+        return out
+
+    def _add_hook(
+        self, when: str, hook: Callable[..., Any], prepend: bool, with_kwargs: bool
+    ) -> HookHandle:
+        handle = HookHandle(self._hooks)
+        if prepend:
+            rest = dict(self._hooks)
+            self._hooks.clear()
+            self._hooks[handle] = (when, hook, with_kwargs)
+            self._hooks.update(rest)
+        else:
+            self._hooks[handle] = (when, hook, with_kwargs)
+        return handle
+
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> HookHandle:
+        """Call ``hook(module, args)`` before each forward; what it gives replaces the arguments.
+
+        In graph mode hooks run when the graph is traced.
+        """
+        return self._add_hook("before", hook, prepend, with_kwargs)
+
+    def register_forward_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> HookHandle:
+        """Call ``hook(module, args, output)`` after each forward; its result replaces the output.
+
+        In graph mode hooks run when the graph is traced.
+
+        >>> from minitorch_lab.tensor import tensor
+        >>> from minitorch_lab.nn import Identity
+        >>> layer = Identity()
+        >>> handle = layer.register_forward_hook(lambda module, args, output: output * 2)
+        >>> layer(tensor([1.0]))
+        tensor([2.])
+        >>> handle.remove()
+        """
+        return self._add_hook("after", hook, prepend, with_kwargs)
 
     # Parts ---------------------------------------------------------------------------------
 
@@ -91,8 +168,11 @@ class Module:
             self._buffers[name] = value
             object.__setattr__(self, name, value)
             return
-        for registry in (self._parameters, self._buffers, parts):
-            registry.pop(name, None)
+        if not isinstance(value, Parameter):  # a new one in an old one's place keeps the order
+            self._parameters.pop(name, None)
+        if not isinstance(value, Module):
+            parts.pop(name, None)
+        self._buffers.pop(name, None)
         if isinstance(value, Parameter):
             self._parameters[name] = value
             if value.name is None:

@@ -21,7 +21,7 @@ from ..op import (
     uniform,
 )
 from . import elementwise as e
-from .indexing import check_range, gather
+from .indexing import PLACE, check_range, gather, untake
 from .linalg import product
 from .movement import reshape, transpose, unsqueeze
 from .reduce import log_softmax, mean, softmax, sum
@@ -555,6 +555,57 @@ max_pool2d_take: Op = op(
 )
 
 
+# Rows of a table ---------------------------------------------------------------------------
+
+
+def _embedding_bind(input: Any, weight: Any, padding_idx: int | None = None) -> Bound:
+    return (input, weight), {"padding_idx": padding_idx}
+
+
+def _embedding_shape(input: Spec, weight: Spec, padding_idx: int | None) -> Spec:
+    if input.dtype.kind not in "iu":
+        raise Mismatch(
+            "input must be row numbers",
+            f"expected int64, got {input.dtype}",
+            "convert with .long()",
+            DTypeError,
+        )
+    if weight.ndim != 2:
+        raise Mismatch("weight must be a matrix", f"expected (rows, size), got {weight.shape}")
+    return replace(weight, shape=(*input.shape, weight.shape[1]))
+
+
+def _embedding_forward(xp: Any, input: Any, weight: Any, padding_idx: int | None) -> Any:
+    if input.dtype.kind not in "iu" or weight.ndim != 2:
+        raise TypeError("inputs do not fit")  # the shape rule writes the message
+    check_range(input, weight.shape[0], "input")
+    return weight[input]
+
+
+def _embedding_grad(g: Any, y: Any, input: Any, w: Any, padding_idx: int | None) -> Any:
+    if padding_idx is not None:
+        g = e.where(unsqueeze(e.eq(input, padding_idx), -1), 0.0, g)
+    return untake(g, input, template=(PLACE,), shape=tuple(w.shape))
+
+
+embedding: Op = op(
+    "embedding",
+    "The rows of weight whose numbers are in input.",
+    forward=_embedding_forward,
+    bind=_embedding_bind,
+    vjp=(None, _embedding_grad),
+    saved="input",
+    shape=_embedding_shape,
+    formula=(r"y_i = W_{k_i}", r"\bar W_{k_i} \mathrel{+}= \bar y_i"),
+    cost=lambda out, input, weight, **attrs: Cost(0, 2 * out.nbytes + input.nbytes),
+    onnx="Gather",
+    samples=[
+        sample(integers(5, 2, 3), normal(5, 4), padding_idx=None),
+        sample(integers(2, 6), normal(3, 2), padding_idx=2),
+    ],
+)
+
+
 # Losses ------------------------------------------------------------------------------------
 
 
@@ -715,6 +766,7 @@ __all__ = [
     "conv2d",
     "cross_entropy_op",
     "elu",
+    "embedding",
     "fold",
     "leaky_relu",
     "max_pool2d",

@@ -37,6 +37,10 @@ from .norm import (
     normalize,
     rms_norm,
 )
+from .sparse import (
+    embedding,
+    one_hot,
+)
 
 __all__ = [
     "batch_norm",
@@ -48,6 +52,7 @@ __all__ = [
     "cross_entropy",
     "dropout",
     "elu",
+    "embedding",
     "flatten",
     "gelu",
     "glu",
@@ -66,6 +71,7 @@ __all__ = [
     "mse_loss",
     "nll_loss",
     "normalize",
+    "one_hot",
     "relu",
     "relu6",
     "rms_norm",
