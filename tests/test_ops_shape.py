@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from double import DeviceArray, make_cupy
 
 import minitorch_lab as lab
 from minitorch_lab import errors
+from minitorch_lab.device import CUDA, register, to_host, unregister
 
 
 def needs_torch() -> Any:
@@ -597,3 +600,63 @@ MAKING_ERRORS: dict[str, tuple[Any, str]] = {
 @pytest.mark.parametrize("name", MAKING_ERRORS)
 def test_making_errors(name: str) -> None:
     check_error(*MAKING_ERRORS[name])
+
+
+# On the device -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cupy_double() -> Iterator[None]:
+    """``lab.device("cuda")`` on the test double."""
+    register(DeviceArray, make_cupy(), CUDA)
+    yield
+    unregister(DeviceArray)
+
+
+class OnDevice:
+    """The library with tensors from data on the device."""
+
+    int64 = lab.int64
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("tensor", "zeros"):
+            return lambda *args, **kwargs: getattr(lab, name)(*args, **kwargs).to("cuda")
+        return getattr(lab, name)
+
+
+@pytest.mark.usefixtures("cupy_double")
+@pytest.mark.parametrize("name", [*MOVES, *PICKS, *COUNTED, *CHANGES])
+def test_functions_on_the_device(name: str) -> None:
+    call = (MOVES | PICKS | COUNTED).get(name) or changed(CHANGES[name])
+    here = inputs(lab, "float64")
+    there = [x.detach().to("cuda").requires_grad_() for x in here]
+    values, expected = listed(call(OnDevice(), *there)), listed(call(lab, *here))
+    for y, z in zip(values, expected, strict=True):
+        assert y.is_cuda
+        np.testing.assert_array_equal(to_host(y.array), z.array)
+    sum((y * y).sum() for y in values).backward()
+    sum((z * z).sum() for z in expected).backward()
+    for x, h in zip(there, here, strict=True):
+        assert (x.grad is None) == (h.grad is None)
+        if h.grad is not None:
+            np.testing.assert_allclose(to_host(x.grad.array), h.grad.array, rtol=1e-12)
+
+
+@pytest.mark.usefixtures("cupy_double")
+def test_making_on_the_device() -> None:
+    x = lab.full((2, 3), 0.5).to("cuda")
+    for draw in (
+        lambda x: lab.randint_like(x, 9),
+        lambda x: lab.normal(x, x),
+        lambda x: lab.normal(x, 0.1),
+        lambda x: lab.bernoulli(x),
+        lambda x: lab.multinomial(x, 2),
+        lambda x: lab.multinomial(x, 2, generator=lab.Generator().manual_seed(1)),
+        lambda x: lab.empty_like(x),
+    ):
+        found = []
+        for where in (x, x.cpu()):
+            lab.manual_seed(2)
+            found.append(draw(where))
+        assert found[0].is_cuda
+        np.testing.assert_array_equal(to_host(found[0].array), found[1].array)

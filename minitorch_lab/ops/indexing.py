@@ -611,6 +611,10 @@ def index_put(input: Any, indices: Any, values: Any, accumulate: bool = False) -
     """The input with ``values`` at a tuple of index tensors: ``x[indices] = values`` as a value.
 
     With ``accumulate`` the values are added, and a place that is named twice gets both.
+
+    >>> import minitorch_lab as lab
+    >>> index_put(lab.zeros(3), (lab.tensor([0, 0, 2]),), lab.ones(3), accumulate=True)
+    tensor([2., 0., 1.])
     """
     template, index = _indices(input, indices)
     return (put_add if accumulate else put)(input, values, *index, template=template)
@@ -651,6 +655,11 @@ def masked_select(input: Any, mask: Any) -> Any:
     """The entries where ``mask`` holds, in one dimension; mask and input broadcast.
 
     Shapes: ``(N, M)`` and ``(N, M)`` give ``(K,)``, with K the number of entries that hold.
+
+    >>> import minitorch_lab as lab
+    >>> x = lab.tensor([1.0, -2.0, 3.0])
+    >>> masked_select(x, x > 0)
+    tensor([1., 3.])
     """
     if mask.spec.dtype.kind != "b":
         raise DTypeError(
@@ -698,6 +707,10 @@ def repeat_interleave(
     ``repeats`` is a number, or a tensor with a number for each slice along ``dim``. Without
     ``dim`` the input is taken as one long row. With one tensor only, that tensor says how often
     each of the numbers 0, 1, 2, ... comes.
+
+    >>> import minitorch_lab as lab
+    >>> repeat_interleave(lab.tensor([1, 2]), lab.tensor([3, 1]))
+    tensor([1, 1, 1, 2])
     """
     if repeats is None:
         n = int(input.shape[0])

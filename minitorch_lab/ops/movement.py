@@ -446,6 +446,10 @@ def split(tensor: Any, split_size_or_sections: int | Sequence[int], dim: int = 0
     """Parts along ``dim``: of one size (the last may be smaller), or of the sizes in a list.
 
     Shapes: ``(N, 3 * C)`` with size ``C`` and ``dim=1`` gives three of ``(N, C)``.
+
+    >>> import minitorch_lab as lab
+    >>> [part.tolist() for part in split(lab.arange(5), 2)]
+    [[0, 1], [2, 3], [4]]
     """
     dim = one_dim(dim, tensor.ndim)
     n = _length(tensor, dim, "split")
@@ -528,6 +532,12 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> Any:
     """Vectors repeated to one grid: ``(N,)`` and ``(M,)`` give two of ``(N, M)``.
 
     ``indexing="xy"`` swaps the first two dimensions: ``(M, N)``, as x and y of a picture.
+
+    >>> import minitorch_lab as lab
+    >>> rows, columns = meshgrid(lab.arange(2), lab.arange(3))
+    >>> rows
+    tensor([[0, 0, 0],
+            [1, 1, 1]])
     """
     several = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)) else tensors
     parts = [atleast_1d(x) for x in _list_of("meshgrid", several)]
@@ -646,6 +656,10 @@ def roll(input: Any, shifts: int | Sequence[int], dims: int | Sequence[int] | No
     """Shift entries along ``dims``; what leaves at the end comes in at the start.
 
     Without ``dims`` the tensor is shifted as one long row.
+
+    >>> import minitorch_lab as lab
+    >>> roll(lab.arange(4), 1)
+    tensor([3, 0, 1, 2])
     """
     steps = shape_of_args((shifts,), "shifts")
     places = () if dims is None else shape_of_args((dims,), "dims")
@@ -732,6 +746,11 @@ def diag(input: Any, diagonal: int = 0) -> Any:
     """The diagonal of a matrix, or a matrix with a vector on its diagonal.
 
     Shapes: ``(N, N)`` gives ``(N,)``, and ``(N,)`` gives ``(N, N)``.
+
+    >>> import minitorch_lab as lab
+    >>> diag(lab.tensor([1, 2]))
+    tensor([[1, 0],
+            [0, 2]])
     """
     if input.ndim not in (1, 2):
         raise ShapeError(
