@@ -155,3 +155,31 @@ def number(owner: Group, key: str) -> Any:
 def setting(group: Group, key: str) -> Any:
     """A setting that shapes the update; graph mode traces anew when it changes."""
     return current().fixed(group, key)
+
+
+def momentum_of(group: Group) -> Any:
+    """The momentum, or the first of the betas: a number where a schedule moves it."""
+    if "betas" not in group:
+        return number(group, "momentum") if CYCLED in group else setting(group, "momentum")
+    return number(_First(group), "betas") if CYCLED in group else setting(group, "betas")[0]
+
+
+CYCLED = "max_momentum"  # the mark that OneCycleLR leaves in a group whose momentum it moves
+
+
+class _First(Group):
+    """Reads like a group whose "betas" is the first of them."""
+
+    def __init__(self, group: Group) -> None:
+        super().__init__()
+        self.group = group
+
+    def __getitem__(self, key: str) -> Any:
+        return self.group[key][0]
+
+
+def need_between(name: str, value: Any, low: float, high: float | None = None) -> None:
+    """ArgumentError unless the setting is at least ``low``, and below ``high`` if there is one."""
+    if not (value >= low and (high is None or value < high)):
+        expected = f"{low} or more" if high is None else f"{low} to below {high}"
+        raise ArgumentError(f"{name}={value}: expected {expected}")

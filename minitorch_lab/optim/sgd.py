@@ -8,7 +8,7 @@ from .. import creation
 from ..errors import ArgumentError
 from ..op import current
 from ..tensor import Tensor
-from .optimizer import Group, Optimizer, number, setting
+from .optimizer import Group, Optimizer, momentum_of, number, setting
 
 
 class SGD(Optimizer):
@@ -51,17 +51,17 @@ class SGD(Optimizer):
 
     def update(self, p: Tensor, grad: Tensor, group: Group) -> None:
         """One step for one parameter."""
-        momentum = setting(group, "momentum")
+        momentum = momentum_of(group) if group["momentum"] else setting(group, "momentum")
         if setting(group, "maximize"):
             grad = -grad
         if setting(group, "weight_decay"):
             grad = grad + p * setting(group, "weight_decay")
-        if momentum:
+        if group["momentum"]:
             velocity = self._velocity(p, grad, momentum, setting(group, "dampening"))
             grad = grad + velocity * momentum if setting(group, "nesterov") else velocity
         p.sub_(grad * number(group, "lr"))
 
-    def _velocity(self, p: Tensor, grad: Tensor, momentum: float, dampening: float) -> Tensor:
+    def _velocity(self, p: Tensor, grad: Tensor, momentum: Any, dampening: float) -> Tensor:
         """The running sum of gradients; the first one counts in full."""
         state = self.of(p, momentum_buffer=lambda: creation.zeros_like(p))
         velocity: Tensor = state["momentum_buffer"].mul_(momentum)
