@@ -865,6 +865,10 @@ class Record:
         if wants and self.recording:
             check_in_place(op, target)
             old = _twin(target)
+            again = any(x is target for x in inputs[1:])  # x.mul_(x)
+            if 0 in op.saved or again:  # a rule will read the value that is overwritten now
+                old.array, old.version = target.array.copy(), [0]
+                inputs = tuple(old if x is target else x for x in inputs)
         try:
             kind = type(target.array)
             if op.ufunc is not None:
@@ -1380,6 +1384,10 @@ for _name, _unary in {
     "neg": _neg,
     "abs": lambda self: e.abs(self),
     "invert": lambda self: e.logical_not(self),
+    "mod": lambda self, other: e.remainder(self, other),
+    "rmod": lambda self, other: e.remainder(other, self),
+    "floordiv": lambda self, other: e.floor_divide(self, other),
+    "rfloordiv": lambda self, other: e.floor_divide(other, self),
     "and": lambda self, other: e.logical_and(self, other),
     "or": lambda self, other: e.logical_or(self, other),
 }.items():

@@ -445,3 +445,50 @@ def test_gradcheck_finds_a_wrong_rule() -> None:
     assert not lab.autograd.gradcheck(lambda v: v * v.detach(), x, raise_exception=False)
     with pytest.raises(lab.DTypeError, match="float64"):
         lab.autograd.gradcheck(lambda v: v, lab.ones(1, requires_grad=True))
+
+
+IN_PLACE = {
+    "square_": lambda y: y.square_(),
+    "abs_": lambda y: y.abs_(),
+    "pow_": lambda y: y.pow_(3),
+    "clamp_": lambda y: y.clamp_(-0.5, 0.5),
+    "mul_": lambda y: y.mul_(2.0),
+    "itself": lambda y: y.mul_(y),
+    "tanh_": lambda y: y.tanh_(),
+    "twice": lambda y: y.square_().add_(1).square_(),
+}
+
+
+@pytest.mark.parametrize("name", IN_PLACE)
+@pytest.mark.parametrize("mode", ["eager", "graph"])
+def test_gradient_of_an_in_place_op(name: str, mode: str) -> None:
+    data = [[-1.3, 0.4, 2.0], [0.2, -0.7, 0.9]]
+    out_of_place = {
+        "square_": lambda y: y.square(),
+        "abs_": lambda y: y.abs(),
+        "pow_": lambda y: y**3,
+        "clamp_": lambda y: y.clamp(-0.5, 0.5),
+        "mul_": lambda y: y * 2.0,
+        "itself": lambda y: y * y,
+        "tanh_": lambda y: y.tanh(),
+        "twice": lambda y: (y.square() + 1).square(),
+    }[name]
+
+    def gradient(change: Any) -> Any:
+        x = lab.tensor(data, requires_grad=True)
+
+        def loss() -> Any:
+            y = x * 1.5
+            return (change(y) * lab.tensor([[1.0, 2.0, 3.0]])).sum()
+
+        (lab.compile(loss) if mode == "graph" else loss)().backward()
+        return x.grad.tolist()
+
+    assert gradient(IN_PLACE[name]) == gradient(out_of_place)
+
+
+def test_remainder_and_floor_division_operators() -> None:
+    x = lab.tensor([5.0, -5.0])
+    assert (x % 3).tolist() == [2, 1]
+    assert (x // 3).tolist() == [1, -2]
+    assert (7 % lab.tensor([4.0])).tolist() == [3]

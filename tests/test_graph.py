@@ -456,3 +456,12 @@ def test_backward_out_of_the_function_is_refused_or_goes_on() -> None:
     outside = lab.compile(lambda x: (x * twice).sum())
     outside(lab.ones(1)).backward()
     assert w.grad.tolist() == [2]
+
+
+def test_numbers_that_are_not_finite_and_named_pairs() -> None:
+    mask = lab.tensor([True, False])
+    f = lab.compile(lambda x: (x.masked_fill(mask, float("-inf")), x.sort(), x.var()))
+    masked, pair, spread = f(lab.tensor([3.0, 1.0]))
+    assert masked.tolist() == [float("-inf"), 1]
+    assert (pair.values.tolist(), pair.indices.tolist()) == ([1, 3], [1, 0])
+    assert spread.item() == 2

@@ -348,7 +348,7 @@ def attach(
         cost=per_entry(0),
     )
     whole.requires_grad = True
-    whole.node = record(op, inputs, {}, whole.var if interpreter.tracing else whole.array)
+    whole.node = record(op, inputs, {}, whole.variable if interpreter.tracing else whole.array)
     return parts(whole)
 
 

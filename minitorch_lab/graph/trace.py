@@ -39,38 +39,39 @@ _new = object.__new__
 class Symbol(Tensor):
     """A tensor without a value: it stands for a variable of the graph that is being traced."""
 
-    __slots__ = ("outside", "trace", "var")
+    __slots__ = ("builder", "outside", "variable")
 
-    trace: Builder
-    var: Var
+    # no name of a method of Tensor may stand here: x.var() is the variance
+    builder: Builder
+    variable: Var
     outside: bool  # stands for a tensor that was computed before the function was called
 
     @property
     def array(self) -> Any:
         """There is none while tracing."""
-        if self.trace.open:
+        if self.builder.open:
             refuse("reading a value", "return the tensor and read it outside")
-        raise TraceError(outlived_message(self.var))
+        raise TraceError(outlived_message(self.variable))
 
     @property
     def shape(self) -> Size:
         """Sizes of the dimensions."""
-        return Size(self.var.spec.shape)
+        return Size(self.variable.spec.shape)
 
     @property
     def dtype(self) -> dtypes.DType:
         """The data type."""
-        return dtypes.dtype_of(self.var.spec.dtype)
+        return dtypes.dtype_of(self.variable.spec.dtype)
 
     @property
     def device(self) -> Device:
         """Where the entries will be."""
-        return Device(self.var.spec.device)
+        return Device(self.variable.spec.device)
 
     @property
     def spec(self) -> Spec:
         """Shape, dtype and device in one."""
-        return self.var.spec
+        return self.variable.spec
 
     @property  # type: ignore[misc]
     def data(self) -> Tensor:
@@ -83,10 +84,10 @@ class Symbol(Tensor):
         return self
 
     def __repr__(self) -> str:
-        return f"Symbol({self.var.spec})"
+        return f"Symbol({self.variable.spec})"
 
     def __str__(self) -> str:
-        if self.trace.open:
+        if self.builder.open:
             refuse("print of a value", "return the tensor and print it outside")
         return repr(self)
 
@@ -319,7 +320,7 @@ class Trace:
     def symbol(self, var: Var) -> Symbol:
         """A symbol for a variable."""
         out = _new(Symbol)
-        out.trace, out.var, out.outside = self.builder, var, False
+        out.builder, out.variable, out.outside = self.builder, var, False
         out.requires_grad = False
         out._grad = out.node = None
         out.name = None
@@ -333,11 +334,11 @@ class Trace:
     def var_of(self, x: Tensor) -> Var:
         """The variable of a symbol or of a real tensor."""
         if isinstance(x, Symbol):
-            if x.trace is not self.builder:
-                if not x.trace.open:
-                    raise TraceError(outlived_message(x.var))
+            if x.builder is not self.builder:
+                if not x.builder.open:
+                    raise TraceError(outlived_message(x.variable))
                 raise TraceError("a tensor of another trace was used in this one")
-            return x.var
+            return x.variable
         return self.builder.capture(x)
 
     def apply(self, op: Op, inputs: tuple[Any, ...], attrs: Attrs) -> Symbol:
@@ -398,18 +399,18 @@ class Trace:
         if wants and self.recording and target.node is None and target.requires_grad:
             check_in_place(op, target)
         old = self.symbol(self.var_of(target))
-        old.node, old.requires_grad, old.version = target.node, target.requires_grad, target.version
+        old.node, old.requires_grad = target.node, target.requires_grad  # its value stays
         old.name = target.name
         try:
             found = infer(op, [x.spec if isinstance(x, Tensor) else x for x in inputs], attrs)
             check_result(op, target.spec, found)
         except (Mismatch, LabError) as error:
             raise explain(op, inputs, attrs, error, target) from None
-        out = self.apply(op, (old, *inputs[1:]), attrs)
-        if out.var.spec.dtype != target.spec.dtype:
+        out = self.apply(op, tuple(old if x is target else x for x in inputs), attrs)
+        if out.variable.spec.dtype != target.spec.dtype:
             out = self.apply(OPS["to"], (out,), {"dtype": target.spec.dtype})
         if isinstance(target, Symbol):
-            target.var, target.node = out.var, out.node
+            target.variable, target.node = out.variable, out.node
             target.requires_grad = out.requires_grad
         else:
             if out.requires_grad:
@@ -417,7 +418,7 @@ class Trace:
                     "an in-place change of a tensor from outside that records a gradient",
                     "put it under no_grad(), or change a tensor that is made inside",
                 )
-            self.builder.value[id(target)] = out.var
+            self.builder.value[id(target)] = out.variable
             first = self.builder.updated.get(id(target))
             entry = first[0] if first else self._entry(target)
             self.builder.updated[id(target)] = (entry, target)
@@ -546,7 +547,9 @@ def flatten(value: Any, leaves: list[Any]) -> Callable[[list[Any]], Any]:
         return lambda found: {k: part(found) for k, part in parts.items()}
     if isinstance(value, (list, tuple)):
         items = [flatten(v, leaves) for v in value]
-        kind = type(value) if type(value) in (list, tuple) else tuple
+        if hasattr(value, "_fields"):  # a named tuple, such as the pair of max(dim)
+            return lambda found: type(value)(*[item(found) for item in items])
+        kind = list if isinstance(value, list) else tuple
         return lambda found: kind([item(found) for item in items])
     return lambda found: value
 
@@ -597,7 +600,7 @@ def finish(
     builder = interpreter.builder
     out_vars = tuple(interpreter.var_of(x) for x in outputs)
     for i, x in enumerate(symbols):
-        if x.var.kind != "input":
+        if x.variable.kind != "input":
             raise TraceError(
                 f"graph mode: argument {names[i]!r} was changed in place\n"
                 "  expected arguments that stay as they are: a graph changes only its own state\n"
@@ -612,7 +615,7 @@ def finish(
         value = builder.numbers[place]
         if not isinstance(value, Symbol):
             value = interpreter.symbol(builder.constant(np.asarray(float(value))))
-        updates.append((Var(-1, value.var.spec, name, "state"), value.var))
+        updates.append((Var(-1, value.variable.spec, name, "state"), value.variable))
         targets.append(Number(owner, name))
     cleared = []
     known = {id(x): x for x in builder.keep}
@@ -622,14 +625,14 @@ def finish(
         if isinstance(x, Symbol):
             if key in places and isinstance(grad, Symbol):
                 name = f"{names[places[key]]}.grad"
-                updates.append((Var(-1, grad.var.spec, name, "state"), grad.var))
+                updates.append((Var(-1, grad.variable.spec, name, "state"), grad.variable))
                 targets.append(ArgumentGrad(places[key]))
             continue
         if grad is None:
             cleared.append(x)
         elif isinstance(grad, Symbol):
             name = f"{x.name or 'tensor'}.grad"
-            updates.append((Var(-1, grad.var.spec, name, "state"), grad.var))
+            updates.append((Var(-1, grad.variable.spec, name, "state"), grad.variable))
             targets.append(Grad(x))
     graph = Graph(
         inputs=tuple(v for v, _ in builder.inputs),

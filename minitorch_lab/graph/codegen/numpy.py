@@ -7,6 +7,7 @@ the same code runs on CuPy.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -105,7 +106,8 @@ class _Writer:
         if isinstance(x, Var):
             return self.name[x.id]
         if dtype is None:
-            return repr(x)
+            finite = not isinstance(x, float) or math.isfinite(x)
+            return repr(x) if finite else self.helper("c", x)
         return self.helper("c", self.xp.asarray(x, dtype))
 
     def allocate(self, e: Equation, index: int) -> Any:

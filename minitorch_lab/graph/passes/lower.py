@@ -37,7 +37,7 @@ def _once(graph: Graph) -> Graph:
             symbols = [interpreter.symbol(x) if isinstance(x, Var) else x for x in inputs]
             out = e.op.composition(*symbols, **e.attrs)
             assert isinstance(out, Symbol)  # a composition is made of ops
-            instead[e.out.id] = out.var
+            instead[e.out.id] = out.variable
             builder.equations[start:] = [_from(new, e) for new in builder.equations[start:]]
     finally:
         INTERPRETER.reset(token)
