@@ -523,7 +523,7 @@ _coins: Op = op(
 
 def _weights_forward(xp: Any, input: Any, num_samples: int, replacement: bool) -> Any:
     draw = generators.default_generator.multinomial
-    return xp.asarray(draw(to_host(input), num_samples, replacement))
+    return xp.asarray(np.ascontiguousarray(draw(to_host(input), num_samples, replacement)))
 
 
 def _weights_shape(x: Spec, num_samples: int, replacement: bool) -> Spec:
@@ -594,7 +594,7 @@ def multinomial(
             _no_generator(generator)
         weights = to_host(input.array)
         found = generator.multinomial(weights, num_samples, replacement)
-        return _made(found, input.device, False)
+        return _made(np.ascontiguousarray(found), input.device, False)
 
 
 # A tensor of probabilities or weights has these two as methods.

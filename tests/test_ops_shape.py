@@ -91,6 +91,8 @@ MOVES: dict[str, Any] = {
     "view_as": lambda t, x, v, n: x.view_as(x.T),
     "view": lambda t, x, v, n: x.view(2, -1),
     "contiguous": lambda t, x, v, n: x.T.contiguous().view(12),
+    "view of a result": lambda t, x, v, n: x.reshape(3, 2, 2).permute(2, 1, 0).sum(0).view(6),
+    "view of a column pick": lambda t, x, v, n: x[:, t.tensor([2, 0])].view(6),
     "view of a part": lambda t, x, v, n: x[1:].view(-1),
     "view in part": lambda t, x, v, n: x.T.view(2, 2, 3),
     "atleast_1d": lambda t, x, v, n: t.atleast_1d(n, v),

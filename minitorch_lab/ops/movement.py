@@ -338,15 +338,17 @@ def view(input: Any, *shape: Any) -> Any:
     view: ``reshape`` copies then. Graph mode knows no memory order and takes any tensor.
     """
     out = reshape(input, *shape)
-    if not current().tracing and input.array.size and not input.array.flags.c_contiguous:
-        xp = namespace_of(input.array)
-        if not xp.may_share_memory(input.array, out.array):
-            raise ShapeError(
-                "view(input, shape): the entries do not lie in memory in this order\n"
-                f"  input  {input.spec}, not contiguous\n"
-                f"  expected a tensor whose memory can be read as {tuple(out.shape)}\n"
-                "  use .reshape(...), which copies where it must, or .contiguous() first"
-            )
+    array = None if current().tracing else input.array
+    # What an op computed owns its memory, in an order that may differ from PyTorch's: a copy
+    # does no harm there. A transpose or a slice of another tensor has a base.
+    shared = array is None or array.base is None or array.flags.c_contiguous or not array.size
+    if not shared and not namespace_of(array).may_share_memory(array, out.array):
+        raise ShapeError(
+            "view(input, shape): the entries do not lie in memory in this order\n"
+            f"  input  {input.spec}, not contiguous\n"
+            f"  expected a tensor whose memory can be read as {tuple(out.shape)}\n"
+            "  use .reshape(...), which copies where it must, or .contiguous() first"
+        )
     return out
 
 
