@@ -198,7 +198,18 @@ class Op:
         """Apply the op: the current interpreter says what that means."""
         if self.bind is not None:
             args, kwargs = self.bind(*args, **kwargs)
+        elif kwargs:
+            args, kwargs = self._by_name(args, kwargs)
         return INTERPRETER.get(_ordinary).apply(self, args, kwargs)
+
+    def _by_name(self, args: tuple[Any, ...], kwargs: Attrs) -> tuple[tuple[Any, ...], Attrs]:
+        """Inputs given by keyword, ``maximum(x, other=y)``, put to their places."""
+        rest = self.arguments[len(args) :]
+        given = [name for name in rest if name in kwargs]
+        if given != list(rest[: len(given)]):
+            missing = rest[0]
+            raise KindError(f"{self.name}(): {missing} is missing")
+        return (*args, *(kwargs.pop(name) for name in given)), kwargs
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"

@@ -492,3 +492,12 @@ def test_remainder_and_floor_division_operators() -> None:
     assert (x % 3).tolist() == [2, 1]
     assert (x // 3).tolist() == [1, -2]
     assert (7 % lab.tensor([4.0])).tolist() == [3]
+
+
+def test_inputs_by_keyword() -> None:
+    x, y = lab.tensor([1.0, 5.0]), lab.tensor([3.0, 2.0])
+    assert lab.maximum(x, other=y).tolist() == [3, 5]
+    assert lab.exp(input=lab.zeros(1)).tolist() == [1]
+    assert lab.sum(input=x, dim=0, keepdim=True).tolist() == [6]
+    with pytest.raises(TypeError, match="input is missing"):
+        lab.maximum(other=y)
