@@ -419,6 +419,23 @@ MODULES: dict[str, tuple[Any, tuple[int, ...]]] = {
     "layer norm no bias": (lambda n: n.LayerNorm(3, bias=False), (4, 3)),
     "group norm": (lambda n: n.GroupNorm(2, 4), (2, 4, 3)),
     "rms norm": (lambda n: n.RMSNorm(3), (2, 3)),
+    "conv1d": (lambda n: n.Conv1d(2, 4, 3, padding=1, groups=2, dilation=2), (1, 2, 7)),
+    "conv1d same": (lambda n: n.Conv1d(2, 4, 3, bias=False), (1, 2, 7)),
+    "conv transpose": (
+        lambda n: n.ConvTranspose2d(4, 6, 3, 2, 1, output_padding=1, groups=2),
+        (2, 4, 3, 2),
+    ),
+    "conv transpose 1d": (lambda n: n.ConvTranspose1d(4, 6, 3, 2, dilation=2), (2, 4, 5)),
+    "avg pool": (lambda n: n.AvgPool2d(2, padding=1), (1, 2, 5, 4)),
+    "avg pool 1d": (lambda n: n.AvgPool1d(2, stride=1), (1, 2, 5)),
+    "max pool 1d": (lambda n: n.MaxPool1d(3, padding=1), (1, 2, 5)),
+    "adaptive": (lambda n: n.AdaptiveAvgPool2d((3, None)), (1, 2, 5, 4)),
+    "adaptive 1d": (lambda n: n.AdaptiveAvgPool1d(2), (1, 2, 5)),
+    "upsample": (lambda n: n.Upsample(scale_factor=2), (1, 2, 3, 2)),
+    "upsample bilinear": (lambda n: n.Upsample(size=(5, 4), mode="bilinear"), (1, 2, 3, 2)),
+    "reflection pad": (lambda n: n.ReflectionPad2d(1), (1, 2, 3, 2)),
+    "replication pad": (lambda n: n.ReplicationPad2d((1, 0, 2, 1)), (1, 2, 3, 2)),
+    "zero pad": (lambda n: n.ZeroPad2d(2), (1, 2, 3, 2)),
     "unflatten": (lambda n: n.Unflatten(1, (2, -1)), (2, 6)),
     "module list": (lambda n: n.Sequential(*n.ModuleList([n.Linear(3, 2), n.Tanh()])), (2, 3)),
 }
@@ -616,3 +633,98 @@ def test_parameters_as_a_vector() -> None:
     assert layer.bias.tolist() == [4, 5]
     with pytest.raises(RuntimeError, match=r"expected \(6,\)"):
         nn.utils.vector_to_parameters(lab.zeros(5), layer.parameters())
+
+
+# Places --------------------------------------------------------------------------------------
+
+BIG, LONG = draw(2, 4, 6, 5), draw(2, 4, 7)
+PLACES: dict[str, tuple[Any, list[np.ndarray]]] = {
+    "avg": (lambda f, x: f.avg_pool2d(x, 2), [BIG]),
+    "avg overlap": (lambda f, x: f.avg_pool2d(x, (3, 2), 1, 1), [BIG]),
+    "avg inside": (lambda f, x: f.avg_pool2d(x, 3, 2, 1, count_include_pad=False), [BIG]),
+    "avg divisor": (lambda f, x: f.avg_pool2d(x, 2, divisor_override=3), [BIG]),
+    "avg 1d": (lambda f, x: f.avg_pool1d(x, 3, 2, 1), [LONG]),
+    "max 1d": (lambda f, x: f.max_pool1d(x, 3, 2, 1), [LONG]),
+    "adaptive": (lambda f, x: f.adaptive_avg_pool2d(x, (3, 5)), [BIG]),
+    "adaptive one": (lambda f, x: f.adaptive_avg_pool2d(x, 1), [BIG]),
+    "adaptive odd": (lambda f, x: f.adaptive_avg_pool2d(x, (4, 3)), [BIG]),
+    "adaptive larger": (lambda f, x: f.adaptive_avg_pool2d(x, (7, None)), [BIG]),
+    "conv 1d": (lambda f, x, w, b: f.conv1d(x, w, b, 2, 1), [LONG, draw(3, 4, 2), FOUR[:3]]),
+    "conv 1d same": (lambda f, x, w: f.conv1d(x, w, padding="same"), [LONG, draw(3, 4, 3)]),
+    "transpose": (
+        lambda f, x, w, b: f.conv_transpose2d(x, w, b, 2, 1, 1, dilation=2),
+        [BIG, draw(4, 3, 3, 2), FOUR[:3]],
+    ),
+    "transpose groups": (
+        lambda f, x, w: f.conv_transpose2d(x, w, stride=(1, 2), groups=2),
+        [BIG, draw(4, 3, 2, 2)],
+    ),
+    "pad": (lambda f, x: f.pad(x, (1, 2, 0, 1)), [BIG]),
+    "pad value": (lambda f, x: f.pad(x, (1, -2, -1, 1, 1, 0), value=2.5), [BIG]),
+    "pad crop": (lambda f, x: f.pad(x, (-1, -1)), [BIG]),
+    "pad reflect": (lambda f, x: f.pad(x, (3, 2, 0, 4), mode="reflect"), [BIG]),
+    "pad replicate": (lambda f, x: f.pad(x, (3, 2), "replicate"), [LONG]),
+    "pad circular": (lambda f, x: f.pad(x, (3, 2, 1, 0), "circular"), [BIG]),
+    "nearest": (lambda f, x: f.interpolate(x, scale_factor=2), [BIG]),
+    "nearest size": (lambda f, x: f.interpolate(x, size=(4, 9)), [BIG]),
+    "nearest 1d": (lambda f, x: f.interpolate(x, scale_factor=1.7), [LONG]),
+    "bilinear": (lambda f, x: f.interpolate(x, scale_factor=(1.5, 2), mode="bilinear"), [BIG]),
+    "bilinear corners": (
+        lambda f, x: f.interpolate(x, size=(9, 3), mode="bilinear", align_corners=True),
+        [BIG],
+    ),
+    "linear": (lambda f, x: f.interpolate(x, size=4, mode="linear"), [LONG]),
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_places_are_pytorchs(torch: Any, name: str) -> None:
+    call, arrays = PLACES[name]
+    for dtype in ("float32", "float64"):
+        both(torch, lambda t, *xs: call(t.nn.functional, *xs), arrays, dtype)
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_places_second_gradient(name: str) -> None:
+    call, arrays = PLACES[name]
+    small = [a[:1, :, :4, :4] if a is BIG else a for a in arrays]
+    if name in ("adaptive", "avg inside", "pad reflect"):
+        small = arrays
+    second(lambda *xs: call(F, *xs), *small)
+
+
+def test_places_by_hand() -> None:
+    x = lab.arange(16.0).reshape(1, 1, 4, 4)
+    assert F.avg_pool2d(x, 2).tolist() == [[[[2.5, 4.5], [10.5, 12.5]]]]
+    assert F.adaptive_avg_pool2d(x, 1).item() == 7.5
+    row = lab.tensor([[[1.0, 2.0, 3.0]]])
+    assert F.pad(row, (2, 1), mode="reflect").tolist() == [[[3, 2, 1, 2, 3, 2]]]
+    assert F.pad(row, (1, 1), value=9).tolist() == [[[9, 1, 2, 3, 9]]]
+    assert F.interpolate(row, scale_factor=2).tolist() == [[[1, 1, 2, 2, 3, 3]]]
+    assert F.interpolate(row, size=5, mode="linear", align_corners=True).tolist() == [
+        [[1, 1.5, 2, 2.5, 3]]
+    ]
+    painted = F.conv_transpose2d(lab.ones(1, 1, 2, 2), lab.ones(1, 1, 2, 2))
+    assert painted.tolist() == [[[[1, 2, 1], [2, 4, 2], [1, 2, 1]]]]
+
+
+def test_places_errors() -> None:
+    x = lab.ones(1, 1, 4, 4)
+    with pytest.raises(RuntimeError, match="padding is larger than half the window"):
+        F.avg_pool2d(x, 2, padding=2)
+    with pytest.raises(NotImplementedError, match="ceil_mode"):
+        F.avg_pool2d(x, 2, ceil_mode=True)
+    with pytest.raises(RuntimeError, match=r"expected \(N, C, L\)"):
+        F.conv1d(x, lab.ones(1, 1, 2))
+    with pytest.raises(RuntimeError, match="weight does not fit"):
+        F.conv_transpose2d(x, lab.ones(2, 1, 2, 2))
+    with pytest.raises(RuntimeError, match="less than the stride"):
+        F.conv_transpose2d(x, lab.ones(1, 1, 2, 2), output_padding=1)
+    with pytest.raises(RuntimeError, match="expected 0 to 3 for mode 'reflect'"):
+        F.pad(x, (4, 0), mode="reflect")
+    with pytest.raises(NotImplementedError, match="expected 'constant'"):
+        F.pad(x, (1, 0), mode="mirror")
+    with pytest.raises(ValueError, match="either size or scale_factor"):
+        F.interpolate(x)
+    with pytest.raises(NotImplementedError, match="does not fit the input"):
+        F.interpolate(lab.ones(2, 3), size=2)

@@ -555,6 +555,68 @@ max_pool2d_take: Op = op(
 )
 
 
+def _avg_shape(x: Spec, divisor: float, **window: Pair) -> Spec:
+    return _pool_shape(x, **window)
+
+
+def _avg_forward(xp: Any, input: Any, divisor: float, padding: Pair, **rest: Pair) -> Any:
+    spec = Spec(input.shape, input.dtype)
+    _pool_shape(spec, padding=padding, **rest)  # NumPy is lenient
+    _, entries = _windows(input.shape[2:], padding=padding, **rest)
+    x = _padded(xp, input, padding, 0)
+    out = x[:, :, entries[0][2], entries[0][3]].copy()
+    for _, _, rows, columns in entries[1:]:
+        out += x[:, :, rows, columns]
+    out /= input.dtype.type(divisor)
+    return out
+
+
+def _avg_grad_forward(
+    xp: Any, input: Any, shape: tuple[int, ...], divisor: float, padding: Pair, **rest: Pair
+) -> Any:
+    n, c, height, width = shape
+    _, entries = _windows((height, width), padding=padding, **rest)
+    out = xp.zeros((n, c, height + 2 * padding[0], width + 2 * padding[1]), input.dtype)
+    share = input / input.dtype.type(divisor)
+    for _, _, rows, columns in entries:
+        out[:, :, rows, columns] += share
+    if padding == (0, 0):
+        return out
+    return out[:, :, padding[0] : padding[0] + height, padding[1] : padding[1] + width]
+
+
+avg_pool2d: Op = op(
+    "avg_pool2d",
+    "The sum of each window over divisor, which is the size of the window as a rule.",
+    forward=_avg_forward,
+    vjp=lambda g, y, x, **attrs: avg_pool2d_grad(g, shape=tuple(x.shape), **attrs),
+    shape=_avg_shape,
+    formula=(
+        r"y = \tfrac{1}{k} \sum_{\text{window}} x",
+        r"\bar x_i = \tfrac{1}{k} \sum_{\text{windows}} \bar y",
+    ),
+    cost=per_input(),
+    onnx="AveragePool",
+    samples=[
+        sample(normal(2, 3, 4, 5), divisor=4, **POOL),
+        sample(normal(1, 2, 4, 4), divisor=5.0, **OVERLAP),
+    ],
+)
+avg_pool2d_grad: Op = op(
+    "avg_pool2d_grad",
+    "Each entry shared out to its window: the gradient of avg_pool2d.",
+    forward=_avg_grad_forward,
+    vjp=lambda g, y, x, shape, **attrs: avg_pool2d(g, **attrs),
+    shape=lambda x, shape, **attrs: replace(x, shape=shape),
+    formula=(
+        r"y_i = \tfrac{1}{k} \sum_{\text{windows}} x",
+        r"\bar x = \tfrac{1}{k} \sum_{\text{window}} \bar y",
+    ),
+    cost=per_entry(),
+    samples=[sample(normal(1, 2, 2, 2), shape=(1, 2, 4, 5), divisor=4, **POOL)],
+)
+
+
 # Rows of a table ---------------------------------------------------------------------------
 
 
@@ -762,6 +824,8 @@ binary_cross_entropy: Op = op(
 
 __all__ = [
     "IndexingError",
+    "avg_pool2d",
+    "avg_pool2d_grad",
     "binary_cross_entropy",
     "conv2d",
     "cross_entropy_op",
