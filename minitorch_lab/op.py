@@ -205,7 +205,7 @@ class Op:
     def _by_name(self, args: tuple[Any, ...], kwargs: Attrs) -> tuple[tuple[Any, ...], Attrs]:
         """Inputs given by keyword, ``maximum(x, other=y)``, put to their places."""
         rest = self.arguments[len(args) :]
-        given = [name for name in rest if name in kwargs]
+        given = [name for name in rest if hasattr(kwargs.get(name), "shape")]  # no attribute has
         if given != list(rest[: len(given)]):
             missing = rest[0]
             raise KindError(f"{self.name}(): {missing} is missing")
