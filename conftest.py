@@ -26,6 +26,8 @@ import minitorch_lab as lab
 
 ROOT = Path(__file__).parent
 NOTEBOOKS = ROOT / "notebooks"
+# PyTorch programs, which test_programs.py runs; to import one would run it on PyTorch.
+collect_ignore = ["tests/programs"]
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
