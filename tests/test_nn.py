@@ -728,3 +728,81 @@ def test_places_errors() -> None:
         F.interpolate(x)
     with pytest.raises(NotImplementedError, match="does not fit the input"):
         F.interpolate(lab.ones(2, 3), size=2)
+
+
+# Attention -----------------------------------------------------------------------------------
+
+QUERY, KEY, VALUE = draw(2, 3, 4, 5), draw(2, 3, 6, 5, seed=1), draw(2, 3, 6, 2, seed=2)
+ATTENTION: dict[str, tuple[Any, list[np.ndarray]]] = {
+    "plain": (lambda f, *x: f.scaled_dot_product_attention(*x), [QUERY, KEY, VALUE]),
+    "causal": (
+        lambda f, q, k, v: f.scaled_dot_product_attention(q, k, v, is_causal=True),
+        [QUERY, KEY, VALUE],
+    ),
+    "bool mask": (
+        lambda f, *x: f.scaled_dot_product_attention(*x, scale=0.3),
+        [QUERY, KEY, VALUE, np.tri(4, 6, 1, dtype=bool)],
+    ),
+    "float mask": (
+        lambda f, *x: f.scaled_dot_product_attention(*x),
+        [QUERY, KEY, VALUE, draw(4, 6)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ATTENTION)
+def test_attention_is_pytorchs(torch: Any, name: str) -> None:
+    call, arrays = ATTENTION[name]
+    for dtype in ("float32", "float64"):
+        both(torch, lambda t, *xs: call(t.nn.functional, *xs), arrays, dtype)
+
+
+@pytest.mark.parametrize("name", ["plain", "causal", "float mask"])
+def test_attention_second_gradient(name: str) -> None:
+    call, arrays = ATTENTION[name]
+    second(lambda *xs: call(F, *xs), *(a[:1, :1] if a.ndim == 4 else a for a in arrays))
+
+
+@pytest.mark.parametrize("kind", ["self", "cross", "batch first", "no bias", "single", "masks"])
+def test_multihead_attention_is_pytorchs(torch: Any, kind: str) -> None:
+    results = []
+    for t in (lab, torch):
+        t.manual_seed(5)
+        more = {"kdim": 3, "vdim": 5} if kind == "cross" else {}
+        layer = t.nn.MultiheadAttention(
+            4, 2, bias=kind != "no bias", batch_first=kind == "batch first", **more
+        )
+        q = t.tensor(draw(3, 2, 4, dtype="float32").tolist())
+        k, v = q, q
+        if kind == "cross":
+            k = t.tensor(draw(6, 2, 3, dtype="float32").tolist())
+            v = t.tensor(draw(6, 2, 5, dtype="float32").tolist())
+        if kind == "single":
+            q = k = v = q[:, 0]
+        options: dict[str, Any] = {}
+        if kind == "masks":
+            options["attn_mask"] = t.tensor((~np.tri(3, 3, dtype=bool)).tolist())
+            options["key_padding_mask"] = t.tensor([[False, False, True], [False, False, False]])
+            options["average_attn_weights"] = False
+        out, weights = layer(q, k, v, **options)
+        (out**2).sum().backward()
+        state = {n: p.numpy() for n, p in layer.state_dict().items()}
+        grads = [p.grad.numpy() for p in layer.parameters()]
+        results.append((state, [out.detach().numpy(), weights.detach().numpy()], grads))
+        assert layer(q, k, v, need_weights=False)[1] is None
+    (state, values, grads), (their_state, their_values, their_grads) = results
+    assert list(state) == list(their_state)
+    for name, value in their_state.items():
+        np.testing.assert_array_equal(state[name], value)
+    for a, b in zip([*values, *grads], [*their_values, *their_grads], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_attention_errors() -> None:
+    x = lab.ones(2, 3)
+    with pytest.raises(RuntimeError, match="expected one of them"):
+        F.scaled_dot_product_attention(x, x, x, lab.ones(2, 2), is_causal=True)
+    with pytest.raises(RuntimeError, match="do not fit"):
+        F.scaled_dot_product_attention(x, lab.ones(2, 4), x)
+    with pytest.raises(AssertionError, match="must divide embed_dim=4"):
+        nn.MultiheadAttention(4, 3)

@@ -17,6 +17,9 @@ from .activations import (
     Softplus,
     Tanh,
 )
+from .attention import (
+    MultiheadAttention,
+)
 from .containers import (
     ModuleDict,
     ModuleList,
@@ -106,6 +109,7 @@ __all__ = [
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiheadAttention",
     "NLLLoss",
     "Parameter",
     "ParameterList",

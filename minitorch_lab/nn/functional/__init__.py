@@ -16,6 +16,9 @@ from .activations import (
     silu,
     softplus,
 )
+from .attention import (
+    scaled_dot_product_attention,
+)
 from .drop import check_probability, dropout
 from .losses import (
     binary_cross_entropy,
@@ -97,6 +100,7 @@ __all__ = [
     "relu",
     "relu6",
     "rms_norm",
+    "scaled_dot_product_attention",
     "sigmoid",
     "silu",
     "smooth_l1_loss",
