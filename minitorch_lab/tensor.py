@@ -27,6 +27,7 @@ from .errors import (
 )
 from .op import (
     INTERPRETER,
+    OPS,
     Attrs,
     Mismatch,
     Op,
@@ -532,6 +533,8 @@ class Tensor:
 
 def grad_fn_name(op: Op) -> str:
     """The name that PyTorch prints for the backward of an op: ``MulBackward0``."""
+    if op.name not in OPS:  # a Function of the learner
+        return f"{op.name}Backward"
     words = {"reshape": "view", "to": "to_copy", "matmul": "mm"}.get(op.name, op.name)
     return "".join(w.capitalize() for w in words.split("_")) + "Backward0"
 

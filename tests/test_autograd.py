@@ -344,6 +344,13 @@ def test_own_functions_against_differences(name: str) -> None:
     assert gradgradcheck(function.apply, (leaf(0.5, 1.5), *extra))
 
 
+def test_own_functions_print_their_name(torch: Any) -> None:
+    first, second = (
+        own(t)["Cube"].apply(t.tensor([1.0, 2.0], requires_grad=True)) for t in (lab, torch)
+    )
+    assert repr(first) == repr(second) == "tensor([1., 8.], grad_fn=<CubeBackward>)"
+
+
 def test_own_functions_in_graph_mode() -> None:
     f = own(lab)
     results = []
