@@ -412,6 +412,10 @@ def test_normalisation_errors() -> None:
 MODULES: dict[str, tuple[Any, tuple[int, ...]]] = {
     "linear": (lambda n: n.Linear(4, 3), (2, 4)),
     "conv2d": (lambda n: n.Conv2d(2, 4, 3, groups=2), (1, 2, 5, 5)),
+    "conv2d reflect": (
+        lambda n: n.Conv2d(2, 4, 3, padding=(2, 1), padding_mode="reflect"),
+        (1, 2, 5, 5),
+    ),
     "batch norm": (lambda n: n.BatchNorm2d(2), (3, 2, 2, 2)),
     "batch norm plain": (lambda n: n.BatchNorm1d(2, affine=False), (3, 2)),
     "batch norm untracked": (lambda n: n.BatchNorm1d(2, track_running_stats=False), (3, 2)),

@@ -69,6 +69,9 @@ class Linear(Module):
         )
 
 
+PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
+
+
 class Conv2d(Module):
     """2-D convolution.
 
@@ -86,8 +89,16 @@ class Conv2d(Module):
         dilation: int | tuple[int, int] = 1,
         groups: int = 1,
         bias: bool = True,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         super().__init__()
+        if padding_mode not in PADDING_MODES:
+            raise ArgumentError(f"padding_mode={padding_mode!r}: expected one of {PADDING_MODES}")
+        if padding_mode != "zeros" and isinstance(padding, str):
+            raise ArgumentError(f"padding={padding!r}: give numbers with {padding_mode!r}")
+        self.padding_mode = padding_mode
         self.in_channels = _count("in_channels", in_channels)
         self.out_channels = _count("out_channels", out_channels)
         self.groups = _count("groups", groups)
@@ -101,9 +112,17 @@ class Conv2d(Module):
         self.padding = padding if isinstance(padding, str) else pair(padding, "padding")
         self.dilation = pair(dilation, "dilation")
         self.weight = Parameter(
-            creation.empty(out_channels, in_channels // groups, *self.kernel_size)
+            creation.empty(
+                out_channels,
+                in_channels // groups,
+                *self.kernel_size,
+                device=device,
+                dtype=dtype,
+            )
         )
-        self.bias = Parameter(creation.empty(out_channels)) if bias else None
+        self.bias = (
+            Parameter(creation.empty(out_channels, device=device, dtype=dtype)) if bias else None
+        )
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -116,8 +135,13 @@ class Conv2d(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Apply the layer to ``(N, in_channels, H, W)``."""
+        padding: Any = self.padding
+        if self.padding_mode != "zeros":
+            rows, columns = padding
+            input = F.pad(input, (columns, columns, rows, rows), self.padding_mode)
+            padding = 0
         return F.conv2d(
-            input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
+            input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
         )
 
     def extra_repr(self) -> str:
@@ -130,7 +154,8 @@ class Conv2d(Module):
             text += f", dilation={self.dilation}"
         if self.groups != 1:
             text += f", groups={self.groups}"
-        return text + ("" if self.bias is not None else ", bias=False")
+        text += "" if self.bias is not None else ", bias=False"
+        return text if self.padding_mode == "zeros" else f"{text}, padding_mode={self.padding_mode}"
 
 
 class MaxPool2d(Module):
