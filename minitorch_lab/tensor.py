@@ -1327,7 +1327,8 @@ def _method(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         return function(self, *args, **kwargs)
 
     method.__name__ = name
-    method.__doc__ = function.doc if isinstance(function, Op) else function.__doc__
+    doc = function.doc if isinstance(function, Op) else function.__doc__
+    method.__doc__ = (doc or "").partition("\n    >>>")[0].rstrip()  # its examples run there
     return method
 
 
