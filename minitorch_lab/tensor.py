@@ -473,23 +473,7 @@ class Tensor:
         """The tensor as bool: whether each entry is not 0."""
         return self.to(dtype=dtypes.bool_)
 
-    # Shape helpers that take other tensors -------------------------------------------------
-
-    def view(self, *shape: Any) -> Tensor:
-        """The same entries in another shape, sharing memory."""
-        return movement.reshape(self, *shape)
-
-    def expand_as(self, other: Tensor) -> Tensor:
-        """Repeated to the shape of ``other``."""
-        return movement.expand(self, other.shape)
-
-    def view_as(self, other: Tensor) -> Tensor:
-        """In the shape of ``other``."""
-        return movement.reshape(self, other.shape)
-
-    def masked_fill(self, mask: Tensor, value: Any) -> Tensor:
-        """``value`` where ``mask`` holds, else the entry."""
-        return e.where(mask, value, self)
+    # Extremes: a value, or the pair of values and indices ------------------------------------
 
     def max(self, dim: Any = None, keepdim: Any = False) -> Any:
         """The largest entry; with ``dim``, the pair (values, indices)."""
@@ -620,7 +604,7 @@ def _extreme(x: Tensor, dim: Any, keepdim: bool, value: Any, where: Any) -> Any:
     found = indexing.gather(x, dim, index)
     if not keepdim:
         found, index = movement.squeeze(found, dim), movement.squeeze(index, dim)
-    return found, index
+    return order.Ranked(found, index)
 
 
 def _refuse_trace(what: str, remedy: str) -> None:

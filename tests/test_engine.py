@@ -501,3 +501,12 @@ def test_inputs_by_keyword() -> None:
     assert lab.sum(input=x, dim=0, keepdim=True).tolist() == [6]
     with pytest.raises(TypeError, match="input is missing"):
         lab.maximum(other=y)
+
+
+def test_extremes_come_as_named_pairs() -> None:
+    x = lab.tensor([[1.0, 5.0], [7.0, 2.0]], requires_grad=True)
+    pair = x.max(1)
+    assert (pair.values.tolist(), pair.indices.tolist()) == ([5, 7], [1, 0])
+    pair.values.sum().backward()
+    assert x.grad.tolist() == [[0, 1], [1, 0]]
+    assert lab.min(x, 0, keepdim=True).indices.tolist() == [[0, 1]]
