@@ -40,7 +40,7 @@ from .op import (
     set_ordinary,
 )
 from .op import op as new_op
-from .ops import FUNCTIONS, IN_PLACE, NOT_METHODS, indexing, linalg, movement, reduce
+from .ops import FUNCTIONS, IN_PLACE, NOT_METHODS, indexing, linalg, movement, order, reduce
 from .ops import elementwise as e
 from .ops.rules import per_entry
 from .printing import tensor_text
