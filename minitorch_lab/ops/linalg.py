@@ -6,6 +6,7 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
+from ..errors import ShapeError
 from ..op import Cost, Mismatch, Op, Spec, check_same_dtype, normal, op, sample
 from .movement import reshape, transpose, unsqueeze
 from .reduce import sum
@@ -169,4 +170,61 @@ def dot(input: Any, other: Any) -> Any:
     return sum(input * other)
 
 
-FUNCTIONS = {"matmul": matmul, "mm": mm, "dot": dot}
+def _need_ndim(name: str, **wanted: tuple[Any, int]) -> None:
+    """ShapeError unless each input has its number of dimensions."""
+    for argument, (value, ndim) in wanted.items():
+        found = getattr(value, "ndim", ndim)
+        if found != ndim:
+            raise ShapeError(
+                f"{name}(): {argument} has {found} dimensions\n"
+                f"  {argument}  {tuple(value.shape)}\n  expected {ndim}"
+            )
+
+
+def bmm(input: Any, mat2: Any) -> Any:
+    """Matrix products of a batch: ``(B, N, K)`` and ``(B, K, M)`` give ``(B, N, M)``."""
+    _need_ndim("bmm", input=(input, 3), mat2=(mat2, 3))
+    return product(input, mat2)
+
+
+def mv(input: Any, vec: Any) -> Any:
+    """A matrix ``(N, K)`` times a vector ``(K,)``."""
+    _need_ndim("mv", input=(input, 2), vec=(vec, 1))
+    return matmul(input, vec)
+
+
+def outer(input: Any, vec2: Any) -> Any:
+    """Each entry of one vector times each of the other: ``(N,)`` and ``(M,)`` give ``(N, M)``."""
+    _need_ndim("outer", input=(input, 1), vec2=(vec2, 1))
+    return unsqueeze(input, 1) * vec2
+
+
+def addmm(input: Any, mat1: Any, mat2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
+    """``beta * input + alpha * (mat1 @ mat2)``, for matrices."""
+    _need_ndim("addmm", mat1=(mat1, 2), mat2=(mat2, 2))
+    return _scaled(input, product(mat1, mat2), beta, alpha)
+
+
+def baddbmm(input: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
+    """``beta * input + alpha * (batch1 @ batch2)``, for batches of matrices."""
+    _need_ndim("baddbmm", batch1=(batch1, 3), batch2=(batch2, 3))
+    return _scaled(input, product(batch1, batch2), beta, alpha)
+
+
+def _scaled(input: Any, found: Any, beta: float, alpha: float) -> Any:
+    found = found if alpha == 1 else found * alpha
+    if beta == 0:  # as in PyTorch, NaN in the input does not matter then
+        return found
+    return (input if beta == 1 else input * beta) + found
+
+
+FUNCTIONS = {
+    "matmul": matmul,
+    "mm": mm,
+    "dot": dot,
+    "bmm": bmm,
+    "mv": mv,
+    "outer": outer,
+    "addmm": addmm,
+    "baddbmm": baddbmm,
+}
