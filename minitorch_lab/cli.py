@@ -159,7 +159,7 @@ def open_lab(lessons: Path | None, port: int | None, browser: bool) -> int:
     trust(ours)
     arguments = [
         f"--ServerApp.root_dir={folder}",
-        # No question about news and no look for updates: a lesson needs no network.
+        # No look for news and updates: a lesson needs no network.
         "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]
