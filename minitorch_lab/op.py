@@ -23,7 +23,6 @@ from .errors import (
     ArgumentError,
     DeviceError,
     DTypeError,
-    IndexingError,
     KindError,
     LabError,
     ShapeError,
@@ -459,21 +458,3 @@ def _number_text(value: Any) -> str:
 SHOWN_ATTRS = frozenset(
     ("dim", "dims", "shape", "kernel_size", "stride", "padding", "dilation", "groups", "index")
 )
-
-__all__ = [
-    "COMPUTE",
-    "INTERPRETER",
-    "OPS",
-    "Attrs",
-    "Compute",
-    "Cost",
-    "Draw",
-    "IndexingError",
-    "KindError",
-    "Mismatch",
-    "Op",
-    "Sample",
-    "Spec",
-    "op",
-    "sample",
-]

@@ -1174,15 +1174,19 @@ class set_grad_enabled:
 
     def __init__(self, mode: bool) -> None:
         self.mode = mode
-        self._tokens: list[Any] = []
-        self._before = INTERPRETER.get(None)
-        INTERPRETER.set(current().with_grad(mode))
+        self._before = current()
+        INTERPRETER.set(self._before.with_grad(mode))
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, *error: object) -> None:
-        INTERPRETER.set(self._before if self._before is not None else RECORD)
+        INTERPRETER.set(self._before)
+
+    def __call__(self, function: F) -> F:
+        """The function, run in this mode; the code around it keeps its own."""
+        INTERPRETER.set(self._before)
+        return (enable_grad() if self.mode else no_grad())(function)
 
 
 class no_grad:

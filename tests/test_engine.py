@@ -510,3 +510,17 @@ def test_extremes_come_as_named_pairs() -> None:
     pair.values.sum().backward()
     assert x.grad.tolist() == [[0, 1], [1, 0]]
     assert lab.min(x, 0, keepdim=True).indices.tolist() == [[0, 1]]
+
+
+def test_set_grad_enabled_as_decorator_keeps_the_mode_around_it() -> None:
+    w = lab.ones(2, requires_grad=True)
+
+    @lab.set_grad_enabled(False)
+    def double() -> Any:
+        return w * 2
+
+    assert lab.is_grad_enabled()
+    assert not double().requires_grad
+    with lab.set_grad_enabled(False):
+        assert not (w * 2).requires_grad
+    assert (w * 2).requires_grad

@@ -31,7 +31,16 @@ from ..op import (
     sample,
 )
 from . import elementwise as e
-from .movement import broadcast_tensors, expand, expand_ellipsis, ravel, reshape, unslice
+from .movement import (
+    broadcast_tensors,
+    expand,
+    expand_ellipsis,
+    index_shape,
+    ravel,
+    reshape,
+    slice_,
+    unslice,
+)
 from .rules import broadcast_shapes, one_dim, per_entry
 
 Bound = tuple[tuple[Any, ...], Attrs]
@@ -496,12 +505,8 @@ def _put_inplace(xp: Any, target: Any, value: Any, *index: Any, template: Any) -
 
 
 def _put_shape(x: Spec, value: Spec, *index: Spec, template: Any) -> Spec:
-    from .movement import _index_shape
-
     shape = (
-        _take_shape(x, *index, template=template).shape
-        if index
-        else _index_shape(x.shape, template)
+        _take_shape(x, *index, template=template).shape if index else index_shape(x.shape, template)
     )
     if broadcast_shapes(value.shape, shape) != shape:
         raise Mismatch(
@@ -512,8 +517,6 @@ def _put_shape(x: Spec, value: Spec, *index: Spec, template: Any) -> Spec:
 
 
 def _picked(g: Any, index: tuple[Any, ...], template: tuple[Any, ...]) -> Any:
-    from .movement import slice_
-
     return take(g, *index, template=template) if index else slice_(g, index=template)
 
 
@@ -757,16 +760,3 @@ FUNCTIONS = {
 FUNCTIONS["take"] = take_flat
 # With an in-place form, such as ``x.index_add_(0, index, source)``.
 IN_PLACE = ("scatter", "scatter_add", "index_add")
-
-__all__ = [
-    "PLACE",
-    "check_range",
-    "fill",
-    "gather",
-    "index_select",
-    "namespace_of",
-    "put",
-    "scatter_zeros",
-    "take",
-    "untake",
-]

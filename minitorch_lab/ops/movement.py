@@ -252,7 +252,7 @@ def narrow(input: Any, dim: int, start: int, length: int) -> Any:
     return slice_(input, index=(*(slice(None),) * dim, slice(start, start + length)))
 
 
-def _index_shape(shape: tuple[int, ...], index: tuple[Any, ...]) -> tuple[int, ...]:
+def index_shape(shape: tuple[int, ...], index: tuple[Any, ...]) -> tuple[int, ...]:
     """The shape of a basic index; Mismatch where an int is out of range."""
     full = expand_ellipsis(index, len(shape))
     out: list[int] = []
@@ -298,7 +298,7 @@ slice_: Op = op(
     "A part of the tensor, by ints and slices.",
     forward=lambda xp, input, index: input[index],
     vjp=lambda g, y, x, index: unslice(g, index=index, shape=tuple(x.shape)),
-    shape=lambda x, index: replace(x, shape=_index_shape(x.shape, index)),
+    shape=lambda x, index: replace(x, shape=index_shape(x.shape, index)),
     view=True,
     formula=(r"y = x[i]", r"\bar x[i] = \bar y, \text{ else } 0"),
     cost=free,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ..errors import DTypeError, IndexingError
+from ..errors import DTypeError
 from ..op import (
     Attrs,
     Cost,
@@ -821,22 +821,3 @@ binary_cross_entropy: Op = op(
     cost=per_entry(20),
     samples=[sample(uniform(0.1, 0.9, 3, 4), uniform(0, 1, 3, 4))],
 )
-
-__all__ = [
-    "IndexingError",
-    "avg_pool2d",
-    "avg_pool2d_grad",
-    "binary_cross_entropy",
-    "conv2d",
-    "cross_entropy_op",
-    "elu",
-    "embedding",
-    "fold",
-    "leaky_relu",
-    "max_pool2d",
-    "mse_loss",
-    "one_hot_like",
-    "silu",
-    "softplus",
-    "unfold",
-]
