@@ -25,6 +25,7 @@ import minitorch_lab as lab
 from minitorch_lab._version import __version__
 
 PACKAGE = Path(__file__).parent
+PAGE_SETTINGS = PACKAGE / "lessons" / "jupyter"  # a folder of Jupyter settings
 CHECKOUT = PACKAGE.parent
 COPY = "minitorch-lab-lessons"  # the folder that an installed package copies its lessons to
 INSTALL_LAB = 'python -m pip install "minitorch-lab[lab]"'
@@ -156,6 +157,9 @@ def open_lab(lessons: Path | None, port: int | None, browser: bool) -> int:
 
     # This interpreter's kernel before one of the same name in the user's home, which may lack us.
     os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")
+    # Defaults of the page, below the learner's own settings: no question about Jupyter's news.
+    places = [str(PAGE_SETTINGS), os.environ.get("JUPYTER_CONFIG_PATH", "")]
+    os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, places))
     trust(ours)
     arguments = [
         f"--ServerApp.root_dir={folder}",

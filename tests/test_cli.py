@@ -210,6 +210,14 @@ def fetch(url: str, process: subprocess.Popen[str], seconds: float = 60) -> str:
     pytest.fail(f"no answer from {url} in {seconds} s")
 
 
+def asks_for_news(port: int) -> str:
+    """What the page takes for JupyterLab's setting on news: "none" would make it ask."""
+    plugin = "@jupyterlab/apputils-extension:notification"
+    url = f"http://127.0.0.1:{port}/lab/api/settings/{plugin}?token=secret"
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return str(json.load(answer)["schema"]["properties"]["fetchNews"]["default"])
+
+
 def start_and_stop(command: list[str], cwd: Path, home: Path, **env: str) -> tuple[str, str]:
     """Start ``command`` with a free port, see that it answers, press Ctrl-C: (address, output)."""
     port = free_port()
@@ -231,6 +239,7 @@ def start_and_stop(command: list[str], cwd: Path, home: Path, **env: str) -> tup
     ) as process:
         try:
             address = fetch(f"http://127.0.0.1:{port}/?token=secret", process)
+            assert asks_for_news(port) == "false"
             process.send_signal(signal.SIGINT)
             output, _ = process.communicate(timeout=30)
         finally:
