@@ -382,24 +382,22 @@ _ERF_ABOVE_1 = (
     -0.3262335600430372,
     0.17900115118138996,
 )
-_ERF_BELOW_1_SHORT = (
-    7.875875063e-05,
-    -0.0008016864287,
-    0.005189087423,
-    -0.02685421201,
-    0.1128359472,
-    -0.3761262667,
-    1.128379166,
+# In float32 one quotient of polynomials in x * x does for all x, times x: relative error 4e-7.
+_ERF_OVER = (
+    2.123142115517831e-06,
+    0.00028594398402140454,
+    0.0036527548664438136,
+    0.05241853603013103,
+    0.18730824318122274,
+    1.1283791520618662,
 )
-_ERF_ABOVE_1_SHORT = (
-    0.001107998956,
-    0.00417900462,
-    -0.02447588139,
-    0.07166871523,
-    -0.1501107875,
-    0.2456038131,
-    -0.3262336415,
-    0.179001151,
+_ERF_UNDER = (
+    3.8898424099684176e-05,
+    0.001141708892558809,
+    0.014742498533528612,
+    0.11290047982921655,
+    0.49933051226821484,
+    1.0,
 )
 
 
@@ -412,19 +410,25 @@ def _polynomial(coefficients: tuple[float, ...], x: Any) -> Any:
     return out
 
 
+def _erf_short(xp: Any, x: Any) -> Any:
+    """erf in float32; from 3.83 on it is 1."""
+    near = xp.clip(x, -3.83, 3.83)
+    square = near * near
+    out = _polynomial(_ERF_OVER, square)
+    out *= near
+    out /= _polynomial(_ERF_UNDER, square)
+    return xp.clip(out, -1, 1, out=out)
+
+
 def _erf_forward(xp: Any, input: Any) -> Any:
-    x = input.astype("float32") if input.dtype.itemsize < 4 else input
-    small, large = (
-        (_ERF_BELOW_1, _ERF_ABOVE_1)
-        if x.dtype.itemsize == 8
-        else (_ERF_BELOW_1_SHORT, _ERF_ABOVE_1_SHORT)
-    )
-    size = xp.minimum(xp.absolute(x), 6.0)  # 1 - erf(6) is 2e-17
+    if input.dtype.itemsize < 8:
+        return _erf_short(xp, input.astype("float32", copy=False)).astype(input.dtype, copy=False)
+    size = xp.minimum(xp.absolute(input), 6.0)  # 1 - erf(6) is 2e-17
     near = xp.minimum(size, 1.0)
-    below = near * _polynomial(small, near * near)
-    tail = xp.exp(-size * size) * _polynomial(large, (size - 3.0) / (size + 3.0))
+    below = near * _polynomial(_ERF_BELOW_1, near * near)
+    tail = xp.exp(-size * size) * _polynomial(_ERF_ABOVE_1, (size - 3.0) / (size + 3.0))
     out = xp.where(size < 1.0, below, 1.0 - tail)
-    return xp.where(x < 0, -out, out).astype(input.dtype, copy=False)
+    return xp.where(input < 0, -out, out)
 
 
 erf: Op = op(
