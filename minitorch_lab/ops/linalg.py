@@ -82,10 +82,12 @@ def matmul(input: Any, other: Any) -> Any:
 def _linear_forward(xp: Any, input: Any, weight: Any, bias: Any = None) -> Any:
     if input.dtype != weight.dtype or (bias is not None and bias.shape != weight.shape[:1]):
         raise TypeError("inputs do not fit")  # the shape rule writes the message
-    out = xp.dot(input, weight.T)
+    # One product of two matrices: with more dimensions NumPy's dot does not use the BLAS.
+    rows = input if input.ndim == 2 else input.reshape(-1, input.shape[-1])
+    out = xp.dot(rows, weight.T)
     if bias is not None:
         out += bias
-    return out
+    return out if input.ndim == 2 else out.reshape(*input.shape[:-1], out.shape[-1])
 
 
 def _linear_shape(x: Spec, w: Spec, b: Spec | None = None) -> Spec:
