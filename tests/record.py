@@ -1,7 +1,8 @@
 """Write down PyTorch's answers for machines without it: ``python tests/record.py [tests]``.
 
 Runs the tests that ask the oracle, all or those of the named files, and replaces the answers in
-tests/recorded by what PyTorch said. A file is replaced only when all of its tests passed.
+tests/recorded by what PyTorch said, when all of them passed. Of a file of which only some tests
+are asked for (``tests/test_nn.py -k loss``), the other answers stay.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from oracle import PRESENT, Book
+from oracle import PRESENT, RECORDED, Book
 
 TESTS = Path(__file__).parent
 
@@ -25,9 +26,14 @@ def main(names: list[str]) -> int:
     ]
     result = pytest.main(["-q", "-p", "no:cacheprovider", *files])
     if result == pytest.ExitCode.OK:
-        for book in Book.books.values():
-            book.write()
-            print(f"{len(book.new)} tests kept in {book.path.name}")
+        part = any(name.startswith("-") for name in names)
+        whole = set() if part else {Path(name).stem for name in files if name.endswith(".py")}
+        if not names:  # every book, also those whose tests ask no more
+            whole |= {path.stem for path in RECORDED.glob("*.json")}
+        for name in sorted({*Book.books, *whole}):
+            book = Book.of(name)
+            book.write(keep_others=name not in whole)
+            print(f"{len(book.new)} tests asked in {name}")
     return int(result)
 
 
