@@ -417,7 +417,7 @@ def _erf_short(xp: Any, x: Any) -> Any:
     out = _polynomial(_ERF_OVER, square)
     out *= near
     out /= _polynomial(_ERF_UNDER, square)
-    return xp.clip(out, -1, 1, out=out)
+    return xp.clip(out, -1, 1)
 
 
 def _erf_forward(xp: Any, input: Any) -> Any:
