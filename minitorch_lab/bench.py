@@ -61,6 +61,62 @@ def conv(torch: Any, batch: int) -> tuple[Any, Any, Any, Any, Any]:
     return model, nn.CrossEntropyLoss(), torch.optim.Adam(model.parameters(), lr=0.001), x, y
 
 
+def transformer(torch: Any, batch: int) -> tuple[Any, Any, Any, Any, Any]:
+    """Two blocks, 64 wide, 4 heads, 64 characters of 65, with AdamW."""
+    nn, F = torch.nn, torch.nn.functional
+
+    class Block(nn.Module):  # type: ignore[misc, name-defined]
+        """Attention and a two-layer network, each added to what came in."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.LayerNorm(64), nn.LayerNorm(64)
+            self.qkv, self.out = nn.Linear(64, 192), nn.Linear(64, 64)
+            self.mlp = nn.Sequential(nn.Linear(64, 256), nn.GELU(), nn.Linear(256, 64))
+
+        def forward(self, x: Any) -> Any:
+            n, length, width = x.shape
+            q, k, v = self.qkv(self.first(x)).view(n, length, 3, 4, 16).permute(2, 0, 3, 1, 4)
+            seen = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+            x = x + self.out(seen.transpose(1, 2).reshape(n, length, width))
+            return x + self.mlp(self.second(x))
+
+    class GPT(nn.Module):  # type: ignore[misc, name-defined]
+        """Characters to logits of the next character."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.token, self.place = nn.Embedding(65, 64), nn.Embedding(64, 64)
+            self.blocks = nn.Sequential(Block(), Block())
+            self.norm, self.head = nn.LayerNorm(64), nn.Linear(64, 65)
+
+        def forward(self, x: Any) -> Any:
+            x = self.token(x) + self.place.weight
+            return self.head(self.norm(self.blocks(x))).flatten(0, 1)
+
+    x, y = torch.randint(0, 65, (batch, 64)), torch.randint(0, 65, (batch * 64,))
+    model = GPT()
+    return model, nn.CrossEntropyLoss(), torch.optim.AdamW(model.parameters(), lr=0.001), x, y
+
+
+def chain(torch: Any, entries: int) -> tuple[Any, Any, Any, Any, Any]:
+    """tanh, sigmoid and square of a parameter, with an SGD step of size 0."""
+    nn = torch.nn
+
+    class Chain(nn.Module):  # type: ignore[misc, name-defined]
+        """Three elementwise ops."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(entries))
+
+        def forward(self, x: Any) -> Any:
+            return self.weight.tanh().sigmoid().square()
+
+    model, none = Chain(), torch.zeros(1)
+    return model, lambda y, _: y.sum(), torch.optim.SGD(model.parameters(), lr=0.0), none, none
+
+
 WORK: dict[str, tuple[str, Callable[[Any], tuple[Any, Any, Any, Any, Any]]]] = {
     "linear": ("linear regression 100 x 1, SGD", lambda t: regression(t, 100, 1)),
     "one": ("Linear(10, 1), batch 1, SGD", lambda t: regression(t, 1, 10)),
@@ -68,6 +124,11 @@ WORK: dict[str, tuple[str, Callable[[Any], tuple[Any, Any, Any, Any, Any]]]] = {
     "mlp32": ("MLP 784-128-10, Adam, batch 32", lambda t: mlp(t, 32)),
     "mlp256": ("MLP 784-128-10, Adam, batch 256", lambda t: mlp(t, 256)),
     "conv": ("Conv(1,32,3)-ReLU-MaxPool-Linear, Adam, batch 32", lambda t: conv(t, 32)),
+    "transformer": (
+        "Transformer, 2 blocks, 64 wide, 64 long, batch 16",
+        lambda t: transformer(t, 16),
+    ),
+    "chain": ("tanh-sigmoid-square on 1,000,000 entries", lambda t: chain(t, 1_000_000)),
 }
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import platform
 import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -13,7 +15,7 @@ import pytest
 from double import DeviceArray, HostError, make_cupy
 
 import minitorch_lab as lab
-from minitorch_lab.device import CUDA, register, unregister, why_no_cuda
+from minitorch_lab.device import CUDA, GLIBC_SETTINGS, register, unregister, why_no_cuda
 
 
 @pytest.fixture
@@ -137,3 +139,21 @@ def test_threads_of_matrix_products() -> None:
             lab.set_num_threads(0)
     finally:
         lab.set_num_threads(before)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is glibc's")
+@pytest.mark.skipif(
+    any(name in os.environ for name in GLIBC_SETTINGS), reason="the user has settings of their own"
+)
+def test_freed_memory_is_used_again_without_page_faults() -> None:
+    resource = pytest.importorskip("resource")
+    x = lab.randn(256, 1024, requires_grad=True)
+
+    def faults() -> int:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        (x.tanh() * x).sum().backward()
+        x.grad = None
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    faults()
+    assert sorted(faults() for _ in range(9))[4] < 32  # each array of 1 MB is 256 pages
