@@ -14,12 +14,6 @@ from minitorch_lab import nn, optim
 from minitorch_lab.tape import Freed, steps
 from minitorch_lab.tensor import NO_GRAD
 
-
-@pytest.fixture
-def torch() -> Any:
-    return pytest.importorskip("torch", reason="PyTorch is the oracle here")
-
-
 # The tape -----------------------------------------------------------------------------------
 
 
@@ -191,14 +185,11 @@ PRINTED: list[Any] = [
 
 @pytest.mark.parametrize("data", PRINTED, ids=lambda d: repr(d)[:30])
 @pytest.mark.parametrize("gradient", [False, True])
-def test_prints_as_pytorch(data: Any, gradient: bool, torch: Any) -> None:
-    theirs, ours = torch.tensor(data), lab.tensor(data)
-    if gradient:
-        if theirs.dtype != torch.float32:
-            pytest.skip("integers have no gradient")
-        theirs.requires_grad_()
-        ours.requires_grad_()
-    assert repr(ours) == repr(theirs).replace("torch.", "lab.")
+def test_prints_as_pytorch(data: Any, gradient: bool, oracle: Any) -> None:
+    if gradient and lab.tensor(data).dtype != lab.float32:
+        pytest.skip("integers have no gradient")
+    ours, theirs = oracle.both(lambda t: repr(t.tensor(data).requires_grad_(gradient)))
+    assert ours == theirs.replace("torch.", "lab.")
 
 
 def test_prints_its_origin_and_dtype() -> None:
@@ -248,8 +239,8 @@ def test_iteration_and_truth() -> None:
         bool(x)
 
 
-def test_creation_against_torch(torch: Any) -> None:
-    for make in (
+def test_creation_against_torch(oracle: Any) -> None:
+    makes = (
         lambda t: t.zeros(2, 3),
         lambda t: t.ones((2,)),
         lambda t: t.full((2,), 7),
@@ -259,24 +250,29 @@ def test_creation_against_torch(torch: Any) -> None:
         lambda t: t.arange(1, 2, 0.25),
         lambda t: t.linspace(0, 1, 5),
         lambda t: t.zeros_like(t.ones(2, 3)),
-    ):
-        assert repr(make(lab)) == repr(make(torch))
+    )
+    ours, theirs = oracle.both(lambda t: [repr(make(t)) for make in makes])
+    assert ours == theirs
 
 
-def test_random_tensors_are_pytorchs(torch: Any) -> None:
-    for seed in (0, 42):
-        lab.manual_seed(seed)
-        torch.manual_seed(seed)
-        for call in (
-            lambda t: t.rand(5),
-            lambda t: t.randn(3, 4),
-            lambda t: t.randn(40),
-            lambda t: t.randperm(9),
-            lambda t: t.randint(0, 10, (6,)),
-            lambda t: t.nn.Linear(20, 7).weight.detach(),
-            lambda t: t.nn.Conv2d(2, 3, 3).bias.detach(),
-        ):
-            np.testing.assert_array_equal(call(lab).numpy(), call(torch).numpy())
+@pytest.mark.parametrize("seed", [0, 42])
+def test_random_tensors_are_pytorchs(seed: int, oracle: Any) -> None:
+    calls = (
+        lambda t: t.rand(5),
+        lambda t: t.randn(3, 4),
+        lambda t: t.randn(40),
+        lambda t: t.randperm(9),
+        lambda t: t.randint(0, 10, (6,)),
+        lambda t: t.nn.Linear(20, 7).weight.detach(),
+        lambda t: t.nn.Conv2d(2, 3, 3).bias.detach(),
+    )
+
+    def run(t: Any) -> Any:
+        t.manual_seed(seed)
+        return [call(t) for call in calls]
+
+    for ours, theirs in zip(*oracle.both(run), strict=True):
+        np.testing.assert_array_equal(ours, theirs, strict=True)
 
 
 # Modules ------------------------------------------------------------------------------------
@@ -368,9 +364,8 @@ OPTIMISERS: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", OPTIMISERS)
 @pytest.mark.parametrize("mode", ["eager", "graph"])
-def test_training_follows_pytorch(name: str, mode: str, torch: Any) -> None:
-    losses = []
-    for t in (lab, torch):
+def test_training_follows_pytorch(name: str, mode: str, oracle: Any) -> None:
+    def losses(t: Any) -> Any:
         t.manual_seed(1)
         model = t.nn.Sequential(
             t.nn.Linear(6, 16), t.nn.Tanh(), t.nn.Linear(16, 8), t.nn.Sigmoid(), t.nn.Linear(8, 3)
@@ -393,8 +388,9 @@ def test_training_follows_pytorch(name: str, mode: str, torch: Any) -> None:
                 if i == 20:
                     optimizer.param_groups[0]["lr"] *= 0.5
                 found.append(run(x, y).item())
-        losses.append(found)
-    np.testing.assert_allclose(losses[0], losses[1], rtol=2e-4)
+        return found
+
+    np.testing.assert_allclose(*oracle.both(losses), rtol=2e-4)
 
 
 def test_optimiser_state_goes_over() -> None:
