@@ -6,16 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from oracle import plain
 
 import minitorch_lab as lab
 from minitorch_lab import optim
 from minitorch_lab.optim import lr_scheduler
-
-
-@pytest.fixture(scope="module")
-def torch() -> Any:
-    return pytest.importorskip("torch", reason="PyTorch is the oracle here")
-
 
 OPTIMISERS: dict[str, Any] = {
     "adam amsgrad": lambda o, p: o.Adam(p, lr=0.05, amsgrad=True, weight_decay=0.01),
@@ -61,23 +56,24 @@ def train(t: Any, make: Any, mode: str = "eager", schedule: Any = None, n: int =
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)
-@pytest.mark.parametrize("mode", ["eager", "graph"])
-def test_optimisers_follow_pytorch(name: str, mode: str, torch: Any) -> None:
-    found, ours, model = train(lab, OPTIMISERS[name], mode)
-    expected, theirs, oracle = train(torch, OPTIMISERS[name])
-    np.testing.assert_allclose(found, expected, rtol=1e-9)
-    pairs = list(zip(model.parameters(), oracle.parameters(), strict=True))
-    for p, q in pairs:
-        np.testing.assert_allclose(p.tolist(), q.tolist(), rtol=1e-7, atol=1e-10)
-        assert set(ours.state[p]) == set(theirs.state[q])
-        for key, value in theirs.state[q].items():
-            mine = ours.state[p][key]
-            mine = mine.tolist() if isinstance(mine, lab.Tensor) else mine
-            np.testing.assert_allclose(mine, value.tolist(), rtol=1e-7, atol=1e-12)
-    settings, torch_settings = ours.param_groups[0], theirs.param_groups[0]
-    assert {k: v for k, v in torch_settings.items() if k in settings and k != "params"} == {
-        k: v for k, v in settings.items() if k != "params"
-    }
+def test_optimisers_follow_pytorch(name: str, oracle: Any) -> None:
+    def run(t: Any, mode: str = "eager") -> Any:
+        losses, optimizer, model = train(t, OPTIMISERS[name], mode)
+        parameters = list(model.parameters())
+        settings = {k: v for k, v in optimizer.param_groups[0].items() if k != "params"}
+        return losses, parameters, [dict(optimizer.state[p]) for p in parameters], settings
+
+    expected, their_parameters, their_states, theirs = oracle(run)
+    for mode in ("eager", "graph"):
+        losses, parameters, states, ours = plain(run(lab, mode))
+        np.testing.assert_allclose(losses, expected, rtol=1e-9)
+        for p, q in zip(parameters, their_parameters, strict=True):
+            np.testing.assert_allclose(p, q, rtol=1e-7, atol=1e-10)
+        for state, their_state in zip(states, their_states, strict=True):
+            assert set(state) == set(their_state)
+            for key, value in their_state.items():
+                np.testing.assert_allclose(state[key], value, rtol=1e-7, atol=1e-12)
+        assert {k: v for k, v in theirs.items() if k in ours} == ours
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)
@@ -134,9 +130,8 @@ def test_settings_are_checked() -> None:
 
 @pytest.mark.parametrize("search", [None, "strong_wolfe"])
 @pytest.mark.parametrize("mode", ["eager", "graph"])
-def test_lbfgs_follows_pytorch(search: Any, mode: str, torch: Any) -> None:
-    found = []
-    for t in (lab, torch):
+def test_lbfgs_follows_pytorch(search: Any, mode: str, oracle: Any) -> None:
+    def run(t: Any) -> Any:
         t.manual_seed(2)
         model = t.nn.Sequential(t.nn.Linear(2, 6), t.nn.Tanh(), t.nn.Linear(6, 1)).double()
         x = t.randn(30, 2).double()
@@ -152,13 +147,15 @@ def test_lbfgs_follows_pytorch(search: Any, mode: str, torch: Any) -> None:
             loss.backward()
             return loss
 
-        run = lab.function(closure) if t is lab else closure
+        compute = lab.function(closure) if t is lab else closure
         with lab.mode(mode):
-            losses = [optimizer.step(run).item() for _ in range(10)]
+            losses = [optimizer.step(compute).item() for _ in range(10)]
         state = optimizer.state[next(iter(model.parameters()))]
-        found.append([*losses, state["func_evals"], state["n_iter"]])
-    np.testing.assert_allclose(found[0], found[1], rtol=1e-6)
-    assert found[0][9] < found[0][0] / 2
+        return [*losses, state["func_evals"], state["n_iter"]]
+
+    found, expected = oracle.both(run)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert found[9] < found[0] / 2
 
 
 def test_lbfgs_on_rosenbrock_and_its_refusals() -> None:
@@ -232,12 +229,15 @@ def rates(optimizer: Any, scheduler: Any, n: int, first: int = 0) -> list[list[f
 @pytest.mark.parametrize("kind", ["SGD", "Adam"])
 @pytest.mark.parametrize("name", SCHEDULES)
 @pytest.mark.filterwarnings("ignore:.*lr_scheduler.step:UserWarning")
-def test_schedules_follow_pytorch(name: str, kind: str, torch: Any) -> None:
-    ours, theirs = scheduled(lab, name, kind), scheduled(torch, name, kind)
-    assert [g["lr"] for g in ours[0].param_groups] == pytest.approx(
-        [g["lr"] for g in theirs[0].param_groups]
-    )
-    np.testing.assert_allclose(rates(*ours, 50), rates(*theirs, 50), rtol=1e-9, atol=1e-15)
+def test_schedules_follow_pytorch(name: str, kind: str, oracle: Any) -> None:
+    def run(t: Any) -> Any:
+        optimizer, scheduler = scheduled(t, name, kind)
+        first = [g["lr"] for g in optimizer.param_groups]
+        return first, np.array(rates(optimizer, scheduler, 50))
+
+    (first, rest), (their_first, theirs) = oracle.both(run)
+    assert first == pytest.approx(their_first)
+    np.testing.assert_allclose(rest, theirs, rtol=1e-9, atol=1e-15)
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
@@ -252,15 +252,16 @@ def test_schedules_go_over(name: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["SGD", "Adam", "RMSprop"])
-def test_a_schedule_retraces_nothing(kind: str, torch: Any) -> None:
+def test_a_schedule_retraces_nothing(kind: str, oracle: Any) -> None:
     def make(o: Any, p: Any) -> Any:
         return getattr(o, kind)(p, lr=0.01, **({} if kind == "Adam" else {"momentum": 0.9}))
 
     def cycle(s: Any, o: Any) -> Any:
         return s.OneCycleLR(o, 0.05, total_steps=31)
 
-    found, _, _ = train(lab, make, "graph", cycle)
-    expected, _, _ = train(torch, make, "eager", cycle)
+    found, expected = oracle.both(
+        lambda t: train(t, make, "graph" if t is lab else "eager", cycle)[0]
+    )
     np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
