@@ -162,8 +162,6 @@ __all__ = [
     "logspace",
     "long",
     "manual_seed",
-    "max",
-    "min",
     "mode",
     "multinomial",
     "nn",
@@ -196,16 +194,6 @@ __all__ = [
     "zeros_like",
 ]
 __all__ += sorted(_FUNCTIONS)
-
-
-def max(input: Tensor, *args: Any, **kwargs: Any) -> Any:
-    """The largest entry; with ``dim``, the pair (values, indices)."""
-    return input.max(*args, **kwargs)
-
-
-def min(input: Tensor, *args: Any, **kwargs: Any) -> Any:
-    """The smallest entry; with ``dim``, the pair (values, indices)."""
-    return input.min(*args, **kwargs)
 
 
 def is_tensor(value: Any) -> Any:

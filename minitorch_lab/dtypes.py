@@ -125,6 +125,15 @@ def promote(a: np.dtype[Any], b: np.dtype[Any], a_ndim: int = 1, b_ndim: int = 1
     return np.promote_types(a, b)
 
 
+def can_cast(from_: Any, to: Any) -> Any:
+    """Whether a result of one dtype may be kept in a tensor of another: no kind is lost.
+
+    >>> can_cast(int64, float32), can_cast(float32, int64)
+    (True, False)
+    """
+    return dtype_of(from_).kind <= dtype_of(to).kind
+
+
 _PYTHON_BOOL, _PYTHON_INT = bool, int
 
 

@@ -9,9 +9,11 @@ Gradient rules are written with ops, so they work under all three.
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from functools import wraps
 from math import prod
 from typing import Any, Protocol
 
@@ -23,9 +25,11 @@ from .errors import (
     ArgumentError,
     DeviceError,
     DTypeError,
+    GradError,
     KindError,
     LabError,
     ShapeError,
+    describe,
 )
 
 Attrs = dict[str, Any]
@@ -196,8 +200,16 @@ class Op:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Apply the op: the current interpreter says what that means."""
         if self.bind is not None:
-            args, kwargs = self.bind(*args, **kwargs)
+            if "out" in kwargs:
+                return into(self.name, self, args, kwargs)
+            try:
+                args, kwargs = self.bind(*args, **kwargs)
+            except AttributeError:
+                need_tensor(self.name, args)
+                raise
         elif kwargs:
+            if "out" in kwargs:
+                return into(self.name, self, args, kwargs)
             args, kwargs = self._by_name(args, kwargs)
         return INTERPRETER.get(_ordinary).apply(self, args, kwargs)
 
@@ -351,6 +363,115 @@ def set_ordinary(interpreter: Any) -> None:
 def current() -> Any:
     """The interpreter that calls of ops ask now."""
     return INTERPRETER.get(_ordinary)
+
+
+# What every public function has -------------------------------------------------------------
+
+
+def public(function: Callable[..., Any], name: str = "") -> Callable[..., Any]:
+    """A function made of ops, with what a row has of itself: ``out=``, and words for a list."""
+
+    name = name or function.__name__
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if "out" in kwargs:
+            return into(name, function, args, kwargs)
+        try:
+            return function(*args, **kwargs)
+        except AttributeError:
+            need_tensor(name, args)
+            raise
+
+    call.__name__ = name
+
+    return call
+
+
+def need_tensor(name: str, args: tuple[Any, ...]) -> None:
+    """KindError where a function was given a list, an array or a number instead of a tensor."""
+    got = args[0] if args else None
+    many = isinstance(got, (list, tuple))
+    if many and got and all(hasattr(x, "requires_grad") for x in got):
+        return
+    if many or isinstance(got, (int, float, np.ndarray, np.generic)):
+        raise KindError(
+            f"{name}(input): input is not a tensor\n"
+            f"  expected a tensor, got {describe(got)}\n"
+            "  lab.tensor(x) makes one from numbers, lists and arrays"
+        ) from None
+
+
+def into(name: str, function: Callable[..., Any], args: Any, kwargs: Attrs) -> Any:
+    """Call ``function`` and write what it gives into ``out``, one tensor or a tuple of them."""
+    kwargs = dict(kwargs)
+    out = kwargs.pop("out")
+    found = function(*args, **kwargs)
+    return found if out is None else write_out(name, out, found)
+
+
+def write_out(name: str, out: Any, found: Any) -> Any:
+    """``out`` with the values of ``found``, resized where the shapes differ.
+
+    Everything is checked before the first entry is written. It counts as an in-place change.
+    """
+    one = not isinstance(found, tuple)
+    targets = (out,) if one else out
+    results = (found,) if one else found
+    if not isinstance(targets, (tuple, list)) or len(targets) != len(results):
+        raise KindError(
+            f"{name}(out): expected a tuple of {len(results)} tensors, got {describe(out)}"
+        )
+    for target, result in zip(targets, results, strict=True):
+        _check_out(name, target, result)
+    for target, result in zip(targets, results, strict=True):
+        shape = tuple(result.shape)
+        if tuple(target.shape) != shape:
+            target.array = NAMESPACES[type(target.array)].empty(shape, target.array.dtype)
+            target.version = [0]  # the views of it keep the old memory
+        current().update(OPS["copy"], target, (target, result), {})
+    if one:
+        return out
+    return type(found)(*targets) if hasattr(found, "_fields") else tuple(targets)
+
+
+def _check_out(name: str, target: Any, result: Any) -> None:
+    if not hasattr(result, "requires_grad"):
+        raise KindError(f"{name}(): the result is no tensor, so there is no out=")
+    if not hasattr(target, "requires_grad"):
+        raise KindError(f"{name}(out): expected a tensor, got {describe(target)}")
+    interpreter = current()
+    if result.requires_grad or (target.requires_grad and interpreter.recording):
+        raise GradError(
+            f"{name}(out): what is written into out has no gradient\n"
+            f"  out  {target.spec}\n"
+            "  expected inputs and out without requires_grad\n"
+            f"  use the result: x = {name}(...), or put the call under lab.no_grad()"
+        )
+    have, found = target.spec, result.spec
+    if have.device != found.device:
+        raise DeviceError(
+            f"{name}(out): the tensors are on different devices\n"
+            f"  out     {have}\n  result  {found}\n  move out with .to(device)"
+        )
+    if not dtypes.can_cast(found.dtype, have.dtype):
+        raise DTypeError(
+            f"{name}(out): the result is {found.dtype} and cannot be kept in {have.dtype}\n"
+            f"  out     {have}\n  result  {found}\n  make out with dtype=lab.{found.dtype}"
+        )
+    if have.shape != found.shape:
+        if interpreter.tracing:
+            interpreter.refuse(
+                "out= of another shape, which would be resized",
+                f"make out with shape {found.shape}",
+            )
+        if have.size:
+            warnings.warn(
+                f"{name}(out): out {have.shape} is resized to {found.shape}; make it with the "
+                "shape of the result, or with no entry at all",
+                UserWarning,
+                stacklevel=5,
+            )
 
 
 # Dtypes ------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ from .op import (
     set_ordinary,
 )
 from .op import op as new_op
-from .ops import FUNCTIONS, IN_PLACE, NOT_METHODS, indexing, linalg, movement, order, reduce
+from .ops import FUNCTIONS, IN_PLACE, NOT_METHODS, bits, indexing, linalg, movement
 from .ops import elementwise as e
 from .ops.rules import per_entry
 from .printing import tensor_text
@@ -56,6 +56,7 @@ from .tape import (
     location,
     no_graph_message,
     not_scalar_message,
+    outdated,
     run_hooks,
     tick,
     walk,
@@ -109,7 +110,9 @@ class Tensor:
     array: Any
     requires_grad: bool
     node: Node | None
-    version: list[int]  # the time of the last in-place change, shared by views
+    # [the time of the last in-place change], shared by views; then who was looked into first,
+    # where that was not recorded
+    version: list[Any]
     name: str | None
     _grad: Tensor | None
     _hooks: dict[Any, Callable[[Any], Any]]  # of a leaf; unset until the first one
@@ -160,9 +163,43 @@ class Tensor:
         """How many dimensions."""
         return self.ndim
 
+    ndimension = dim
+
     def numel(self) -> int:
         """How many entries."""
         return self.shape.numel()
+
+    nelement = numel
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one entry."""
+        return self.dtype.itemsize
+
+    def element_size(self) -> int:
+        """Bytes of one entry."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all entries."""
+        return self.spec.nbytes
+
+    def is_floating_point(self) -> bool:
+        """Whether the entries are floating point numbers."""
+        return self.dtype.is_floating_point
+
+    def is_signed(self) -> bool:
+        """Whether the dtype holds negative numbers."""
+        return self.dtype.np.kind in "if"
+
+    def is_complex(self) -> bool:
+        """False: there are no complex numbers here."""
+        return False
+
+    def is_same_size(self, other: Tensor) -> bool:
+        """Whether both have the same shape."""
+        return self.shape == other.shape
 
     @property
     def dtype(self) -> DType:
@@ -469,19 +506,29 @@ class Tensor:
         """The tensor as int32."""
         return self.to(dtype=dtypes.int32)
 
+    def short(self) -> Tensor:
+        """The tensor as int16."""
+        return self.to(dtype=dtypes.int16)
+
+    def char(self) -> Tensor:
+        """The tensor as int8."""
+        return self.to(dtype=dtypes.int8)
+
+    def byte(self) -> Tensor:
+        """The tensor as uint8."""
+        return self.to(dtype=dtypes.uint8)
+
+    def half(self) -> Tensor:
+        """The tensor as float16."""
+        return self.to(dtype=dtypes.float16)
+
+    def type_as(self, other: Tensor) -> Tensor:
+        """The tensor as the dtype, and on the device, of another."""
+        return self.to(other)
+
     def bool(self) -> Tensor:
         """The tensor as bool: whether each entry is not 0."""
         return self.to(dtype=dtypes.bool_)
-
-    # Extremes: a value, or the pair of values and indices ------------------------------------
-
-    def max(self, dim: Any = None, keepdim: Any = False) -> Any:
-        """The largest entry; with ``dim``, the pair (values, indices)."""
-        return _extreme(self, dim, keepdim, reduce.amax, reduce.argmax)
-
-    def min(self, dim: Any = None, keepdim: Any = False) -> Any:
-        """The smallest entry; with ``dim``, the pair (values, indices)."""
-        return _extreme(self, dim, keepdim, reduce.amin, reduce.argmin)
 
     # Square brackets -----------------------------------------------------------------------
 
@@ -593,18 +640,6 @@ def _no_gradient_here(what: str, x: Tensor) -> str:
         f"{what}: this tensor does not require grad\n  tensor  {x.spec}  requires_grad=False\n"
         "  expected a tensor with requires_grad=True, or one computed from such a tensor"
     )
-
-
-def _extreme(x: Tensor, dim: Any, keepdim: bool, value: Any, where: Any) -> Any:
-    if isinstance(dim, Tensor):
-        return (e.maximum if value is reduce.amax else e.minimum)(x, dim)
-    if dim is None:
-        return value(x)
-    index = where(x, dim, True)
-    found = indexing.gather(x, dim, index)
-    if not keepdim:
-        found, index = movement.squeeze(found, dim), movement.squeeze(index, dim)
-    return order.Ranked(found, index)
 
 
 def _refuse_trace(what: str, remedy: str) -> None:
@@ -820,7 +855,7 @@ class Record:
         made = _new(Tensor)
         made.array = out
         made._grad = made.name = None
-        made.version = inputs[0].version if op.view else [0]
+        made.version = inputs[0].version if op.view and shares_memory(out, array) else [0]
         if self.always or (requires_grad and op.differentiable and self.recording):
             made.requires_grad = requires_grad and op.differentiable
             made.node = node = _new(Node)  # record() in place: a call would cost a tenth of the op
@@ -834,6 +869,8 @@ class Record:
         else:
             made.requires_grad = False
             made.node = None
+            if op.view and len(made.version) == 1:
+                made.version.append(weakref.ref(inputs[0]))
         return made
 
     def update(self, op: Op, target: Tensor, inputs: tuple[Any, ...], attrs: Attrs) -> Tensor:
@@ -850,15 +887,14 @@ class Record:
                 return self.update(op, target, _numbers(op, inputs, attrs), attrs)
         old = None
         if wants and self.recording:
-            check_in_place(op, target)
-            old = _twin(target)
-            again = any(x is target for x in inputs[1:])  # x.mul_(x)
-            if 0 in op.saved or again:  # a rule will read the value that is overwritten now
-                old.array, old.version = target.array.copy(), [0]
-                inputs = tuple(old if x is target else x for x in inputs)
+            base, through = path_to(target)
+            check_in_place(op, base, target)
+            inputs = tuple(_before(op, i, x, target) for i, x in enumerate(inputs))
+            old = inputs[0]
+        _keep_output(target)
         try:
             kind = type(target.array)
-            if op.ufunc is not None:
+            if op.ufunc is not None and wide_enough(target.array.dtype, arrays):
                 ufunc = getattr(np if kind is ndarray else NAMESPACES[kind], op.ufunc)
                 ufunc(*arrays, out=target.array)
             elif op.inplace is not None:
@@ -866,6 +902,7 @@ class Record:
             else:
                 specs = [x.spec if isinstance(x, Tensor) else x for x in inputs]
                 check_result(op, target.spec, infer(op, specs, attrs))
+                arrays = _converted(op, inputs, arrays)
                 target.array[...] = op.forward(NAMESPACES[kind], *arrays, **attrs)
         except Exception as error:  # noqa: BLE001  retold in the learner's words
             raise explain(op, inputs, attrs, error, target) from (
@@ -873,9 +910,15 @@ class Record:
             )
         target.version[0] = tick()
         if old is not None:
-            target.node = record(op, (old, *inputs[1:]), attrs, target.array)
-            target.version[0] = target.node.id
-            target.requires_grad = True
+            node = record(op, inputs, attrs, target.array)
+            if through:  # the base has changed; the view goes on telling where it lies in it
+                value = make(target.array.copy() if op.saves_output else target.array)
+                node.y, value.node, value.requires_grad = value.array, node, True
+                attrs = {"through": through}
+                node = record(movement.write_view, (_twin(base), value), attrs, base.array)
+            base.node = node
+            base.requires_grad = target.requires_grad = True
+            base.version[0] = node.id
         return target
 
     def constant(self, array: Any) -> Tensor:
@@ -975,6 +1018,57 @@ def _twin(x: Tensor) -> Tensor:
     return old
 
 
+def _before(op: Op, index: int, x: Any, target: Tensor) -> Any:
+    """An input of an in-place op as it was before, where it is changed too."""
+    if not isinstance(x, Tensor) or x.version is not target.version:
+        return x
+    old = _twin(x)
+    old.node = node_now(x)
+    if index in op.saved:  # a rule will read the value that is overwritten now
+        old.array, old.version = x.array.copy(), [0]
+    return old
+
+
+def node_now(x: Tensor) -> Node | None:
+    """The node of ``x``, made anew where it is that of an outdated view."""
+    node = x.node
+    if node is None or not outdated(x):
+        return node
+    return record(node.op, node.inputs, node.attrs, node.y)
+
+
+def path_to(view: Tensor) -> tuple[Tensor, movement.Path]:
+    """The tensor that ``view`` looks into, and the view ops from there to it."""
+    x, through = view, ()
+    while (
+        x.node is not None
+        and x.node.op.view
+        and isinstance(x.node.inputs[0], Tensor)
+        and x.node.inputs[0].version is x.version
+    ):
+        through = ((x.node.op.name, x.node.attrs), *through)
+        x = x.node.inputs[0]
+    return x, through
+
+
+def shares_memory(view: Any, array: Any) -> bool:
+    """Whether a view op gave a view: ``reshape`` copies where it must."""
+    base = view.base
+    return (
+        base is array
+        or (base is not None and base is array.base)
+        or bool(namespace_of(array).may_share_memory(view, array))
+    )
+
+
+def _keep_output(target: Tensor) -> None:
+    """Copy a value that a gradient rule reads as the op's output, before it is overwritten."""
+    x = path_to(target)[0] if target.node is not None else target
+    node = x.node
+    if node is not None and node.op.saves_output and node.y is x.array:
+        node.y = x.array.copy()
+
+
 def _numbers(op: Op, inputs: tuple[Any, ...], attrs: Attrs) -> tuple[Any, ...]:
     """The inputs with NumPy numbers made Python ones; KindError for anything else."""
     out = []
@@ -1066,24 +1160,33 @@ def explain(
     return message(op, specs, origins, plain, attrs)
 
 
-def check_in_place(op: Op, target: Tensor) -> None:
-    """Whether the tape can follow an in-place change of ``target``."""
-    if target.requires_grad and target.node is None:
+def check_in_place(op: Op, base: Tensor, target: Tensor) -> None:
+    """Whether the tape can follow an in-place change of ``target``, which looks into ``base``."""
+    if base.requires_grad and base.node is None:
+        a = "a leaf" if base is target else "a view of a leaf"
         raise GradError(
-            f"{op.name}_: a leaf that requires grad cannot be changed in place\n"
-            f"  tensor  {target.spec}  {origin(target)}".rstrip()
+            f"{op.name}_: {a} that requires grad cannot be changed in place\n"
+            f"  tensor  {target.spec}  {origin(base)}".rstrip()
             + "\n"
             "  expected a change outside the graph\n"
             "  put the update under `with lab.no_grad():`"
         )
-    if target.array.base is not None and target.node is not None and target.node.op.view:
+    # an unrecorded view knows only that it is one: the version tells who was looked into first
+    first = base.version[1]() if base.node is None and len(base.version) > 1 else None
+    unknown = first is not None and first is not base
+    if unknown or (base.node is not None and base.node.op.view and base.node.freed):
         raise GradError(
-            f"{op.name}_: this tensor is a view of another one\n"
+            f"{op.name}_: the tensor that this one is a view of cannot learn of the gradient\n"
             f"  tensor  {target.spec}  {origin(target)}".rstrip()
             + "\n"
-            "  expected a tensor with its own memory\n"
-            "  change the tensor that it was taken from, or .clone() it first"
+            "  expected a view of a tensor that is part of a graph\n"
+            "  change the tensor itself, x[index] = value, or .clone() the view first"
         )
+
+
+def wide_enough(target: np.dtype[Any], arrays: list[Any]) -> bool:
+    """Whether a ufunc may write into ``target`` itself: all inputs are of its dtype."""
+    return all(a.__class__ in NUMBERS or a.dtype is target or a.dtype == target for a in arrays)
 
 
 def check_result(op: Op, target: Spec, found: Spec) -> None:
@@ -1094,8 +1197,7 @@ def check_result(op: Op, target: Spec, found: Spec) -> None:
             f"expected {target.shape}, got {found.shape}",
             f"use the form without the underscore: {op.name}(...)",
         )
-    kinds = "biuf"
-    if kinds.index(found.dtype.kind) > kinds.index(target.dtype.kind) and op.name != "copy":
+    if not dtypes.can_cast(found.dtype, target.dtype) and op.name != "copy":
         raise Mismatch(
             f"the result is {found.dtype} and cannot be kept in {target.dtype}",
             f"expected {target.dtype}",
@@ -1320,21 +1422,42 @@ def _method(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     return method
 
 
-def _in_place(name: str, op: Any) -> Callable[..., Any]:
+def _in_place(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    row: Any = function if isinstance(function, Op) else OPS.get(name.rstrip("_"))
+    direct = row is function
+    plain = row is not None and row.bind is None  # the row does it where the call asks no more
+
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        inputs, attrs = op.bind(self, *args, **kwargs) if op.bind else ((self, *args), kwargs)
-        return current().update(op, self, inputs, attrs)
+        if direct:
+            inputs, attrs = row.bind(self, *args, **kwargs) if row.bind else ((self, *args), kwargs)
+            return current().update(row, self, inputs, attrs)
+        if plain and not kwargs and len(args) + 1 == len(row.arguments):
+            return current().update(row, self, (self, *args), {})
+        # of a copy, since rules may read what is overwritten
+        found = function(self.clone() if self.requires_grad else self, *args, **kwargs)
+        try:
+            check_result(e.clone, self.spec, found.spec)
+        except Mismatch as mismatch:
+            mismatch.hint = f"use the form without the underscore: {name[:-1]}(...)"
+            raise explain(e.clone, (self,), {}, mismatch) from None
+        return current().update(e.copy, self, (self, found), {})
 
     method.__name__ = name
-    method.__doc__ = f"{op.doc} In place: the tensor itself changes."
+    doc = function.doc if isinstance(function, Op) else function.__doc__ or ""
+    method.__doc__ = f"{doc.partition(chr(10))[0]} In place: the tensor itself changes."
     return method
 
 
 for _name, _function in FUNCTIONS.items():
     if _name not in NOT_METHODS:
-        setattr(Tensor, _name, _method(_name, _function))
+        setattr(Tensor, _name, _method(_name, getattr(_function, "__wrapped__", _function)))
 for _name in IN_PLACE:
-    setattr(Tensor, f"{_name}_", _in_place(f"{_name}_", FUNCTIONS[_name]))
+    _function = FUNCTIONS[_name]
+    setattr(
+        Tensor,
+        f"{_name}_",
+        _in_place(f"{_name}_", getattr(_function, "__wrapped__", _function)),
+    )
 
 _NONE: Attrs = {}
 
@@ -1358,8 +1481,23 @@ for _name, _op in {
     setattr(Tensor, f"__{_name}__", _left)
     setattr(Tensor, f"__r{_name}__", _right)
     setattr(Tensor, f"__i{_name}__", _in_place(f"__i{_name}__", _op))
-for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
+for _name in ("lt", "le", "gt", "ge"):
     setattr(Tensor, f"__{_name}__", _binary(FUNCTIONS[_name])[0])  # type: ignore[arg-type]
+
+
+def _same(op: Op) -> Callable[..., Any]:
+    get = INTERPRETER.get
+
+    def method(self: Tensor, other: Any) -> Any:
+        if other is None or other.__class__ is str:
+            return NotImplemented  # Python then says that they differ
+        return get(RECORD).apply(op, (self, other), _NONE)
+
+    return method
+
+
+Tensor.__eq__ = _same(e.eq)  # type: ignore[method-assign]
+Tensor.__ne__ = _same(e.ne)  # type: ignore[method-assign]
 
 
 def _matmul(self: Tensor, other: Any) -> Any:
@@ -1375,12 +1513,27 @@ for _name, _unary in {
     "rmatmul": lambda self, other: linalg.matmul(other, self),
     "neg": _neg,
     "abs": lambda self: e.abs(self),
-    "invert": lambda self: e.logical_not(self),
+    "invert": lambda self: bits.bitwise_not(self),
     "mod": lambda self, other: e.remainder(self, other),
     "rmod": lambda self, other: e.remainder(other, self),
     "floordiv": lambda self, other: e.floor_divide(self, other),
     "rfloordiv": lambda self, other: e.floor_divide(other, self),
-    "and": lambda self, other: e.logical_and(self, other),
-    "or": lambda self, other: e.logical_or(self, other),
+    "lshift": lambda self, other: bits.bitwise_left_shift(self, other),
+    "rlshift": lambda self, other: bits.bitwise_left_shift(other, self),
+    "rshift": lambda self, other: bits.bitwise_right_shift(self, other),
+    "rrshift": lambda self, other: bits.bitwise_right_shift(other, self),
+    "and": lambda self, other: bits.bitwise_and(self, other),
+    "rand": lambda self, other: bits.bitwise_and(other, self),
+    "or": lambda self, other: bits.bitwise_or(self, other),
+    "ror": lambda self, other: bits.bitwise_or(other, self),
+    "xor": lambda self, other: bits.bitwise_xor(self, other),
+    "rxor": lambda self, other: bits.bitwise_xor(other, self),
+    "pos": lambda self: self,
 }.items():
     setattr(Tensor, f"__{_name}__", _unary)
+for _name, _op in {
+    "mod": e.remainder, "floordiv": e.floor_divide, "and": bits.bitwise_and,
+    "or": bits.bitwise_or, "xor": bits.bitwise_xor,
+    "lshift": bits.bitwise_left_shift, "rshift": bits.bitwise_right_shift,
+}.items():  # fmt: skip
+    setattr(Tensor, f"__i{_name}__", _in_place(f"__i{_name}__", _op))

@@ -172,7 +172,9 @@ UFUNCS = (
     "add subtract multiply true_divide power square negative absolute sign exp log sqrt sin cos "
     "tanh maximum minimum equal not_equal less less_equal greater greater_equal logical_and "
     "logical_or logical_not isnan isinf isfinite expm1 log1p "
-    "logical_xor tan arctan reciprocal log2 log10 floor ceil rint trunc remainder floor_divide"
+    "logical_xor tan arctan reciprocal log2 log10 floor ceil rint trunc remainder floor_divide "
+    "arcsin arccos sinh cosh arcsinh arccosh arctanh exp2 arctan2 hypot copysign logaddexp fmod "
+    "bitwise_and bitwise_or bitwise_xor invert left_shift right_shift"
 ).split()
 FUNCTIONS = (
     "where clip concatenate stack broadcast_to zeros ones full empty zeros_like ones_like dot "
@@ -191,6 +193,17 @@ def _function(name: str) -> Any:
     return call
 
 
+def _linalg(name: str) -> Any:
+    def call(*args: Any) -> Any:
+        found = getattr(np.linalg, name)(*map(host, args))
+        return wrap(tuple(found) if isinstance(found, tuple) else found)
+
+    return call
+
+
+LINALG = "inv solve det slogdet cholesky pinv".split()
+
+
 class _Grid:
     def __getitem__(self, key: Any) -> Any:
         return wrap(np.ogrid[key])
@@ -206,6 +219,7 @@ def make_cupy() -> SimpleNamespace:
     return SimpleNamespace(
         **{name: Ufunc(name) for name in UFUNCS},
         **{name: _function(name) for name in FUNCTIONS},
+        linalg=SimpleNamespace(**{name: _linalg(name) for name in LINALG}),
         ndarray=DeviceArray,
         ogrid=_Grid(),
         copyto=_copyto,

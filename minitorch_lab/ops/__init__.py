@@ -5,14 +5,40 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import elementwise, indexing, linalg, movement, nn, order, random, reduce
+from ..op import Op, public
+from . import (
+    bits,
+    einsum,
+    elementwise,
+    indexing,
+    linalg,
+    movement,
+    nn,
+    order,
+    random,
+    reduce,
+    solve,
+    special,
+)
 
-FAMILIES: tuple[Any, ...] = (elementwise, reduce, movement, indexing, linalg, order)
+FAMILIES: tuple[Any, ...] = (
+    elementwise,
+    special,
+    bits,
+    reduce,
+    movement,
+    indexing,
+    linalg,
+    einsum,
+    solve,
+    order,
+)
 
 # What ``lab.NAME(...)`` and ``x.NAME(...)`` are; an op's row knows everything else.
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
 for _family in FAMILIES:
-    FUNCTIONS |= _family.FUNCTIONS
+    for _name, _function in _family.FUNCTIONS.items():
+        FUNCTIONS[_name] = _function if isinstance(_function, Op) else public(_function, _name)
 # Functions that are no methods of a tensor, such as those of several equal tensors.
 NOT_METHODS = frozenset(n for f in FAMILIES for n in getattr(f, "NOT_METHODS", ()))
 # Ops with an in-place form, such as ``x.add_(y)``.
@@ -22,6 +48,8 @@ __all__ = [
     "FUNCTIONS",
     "IN_PLACE",
     "NOT_METHODS",
+    "bits",
+    "einsum",
     "elementwise",
     "indexing",
     "linalg",
@@ -30,4 +58,6 @@ __all__ = [
     "order",
     "random",
     "reduce",
+    "solve",
+    "special",
 ]

@@ -187,18 +187,22 @@ square: Op = op(
 def _whole_division(ufunc: str) -> Any:
     def forward(xp: Any, input: Any, other: Any) -> Any:
         # floats divided by 0 are inf or nan; integers have neither
-        array = input if hasattr(input, "dtype") else other
-        whole = array.dtype.kind in "iu" and not isinstance(other, float)
-        if whole and (not other if isinstance(other, int) else bool((other == 0).any())):
-            raise Mismatch(
-                "an integer is divided by 0",
-                "expected no 0 in other",
-                "with .float() the result is inf or nan",
-                ComputeError,
-            )
+        _need_divisor(input, other)
         return getattr(xp, ufunc)(input, other)
 
     return forward
+
+
+def _need_divisor(input: Any, other: Any) -> None:
+    array = input if hasattr(input, "dtype") else other
+    whole = array.dtype.kind in "iu" and not isinstance(other, float)
+    if whole and (not other if isinstance(other, int) else bool((other == 0).any())):
+        raise Mismatch(
+            "an integer is divided by 0",
+            "expected no 0 in other",
+            "with .float() the result is inf or nan",
+            ComputeError,
+        )
 
 
 remainder: Op = op(
@@ -462,6 +466,7 @@ def _curve(
     onnx: str | None = None,
     low: float = -1.0,
     high: float = 1.0,
+    promotes: str = "*",
 ) -> Op:
     return op(
         name,
@@ -469,7 +474,7 @@ def _curve(
         ufunc=ufunc,
         vjp=vjp,
         saved=saved,
-        promotes="*",
+        promotes=promotes,
         floats=True,
         shape=same_shape,
         formula=formula,
@@ -970,8 +975,8 @@ copy: Op = op(
 FUNCTIONS = {
     name: globals()[name]
     for name in (
-        "add sub mul div pow neg abs sign square exp log sqrt sin cos tanh sigmoid relu "
-        "maximum minimum where clamp eq ne lt le gt ge logical_and logical_or logical_not "
+        "add sub mul pow neg abs sign square exp log sqrt sin cos tanh sigmoid relu "
+        "maximum minimum where eq ne lt le gt ge logical_and logical_or logical_not "
         "isnan isinf isfinite clone "
         "remainder floor_divide erf tan atan reciprocal rsqrt log2 log10 log1p expm1 "
         "floor ceil trunc round clamp_min clamp_max masked_fill logical_xor isclose"
@@ -980,8 +985,7 @@ FUNCTIONS = {
 NOT_METHODS = ("where",)
 # With an in-place form, such as ``x.add_(y)``.
 IN_PLACE = tuple(
-    (
-        "add sub mul div pow neg abs exp sqrt tanh sigmoid relu clamp square maximum minimum "
-        "sign floor_divide tan reciprocal rsqrt expm1 floor ceil trunc round masked_fill"
-    ).split()
+    n
+    for n in FUNCTIONS
+    if n not in "maximum minimum where isnan isinf isfinite clone isclose".split()
 )

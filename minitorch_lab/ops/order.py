@@ -11,7 +11,7 @@ from ..op import Attrs, Mismatch, Op, Spec, apart, current, op, sample
 from . import elementwise as e
 from .indexing import gather
 from .movement import narrow, reshape, squeeze
-from .reduce import even_share
+from .reduce import amax, amin, argmax, argmin, even_share
 from .rules import INT64, one_dim, per_input
 
 Bound = tuple[tuple[Any, ...], Attrs]
@@ -22,6 +22,51 @@ class Ranked(NamedTuple):
 
     values: Any
     indices: Any
+
+
+# Extremes: a value, or the pair of values and indices ------------------------------------------
+
+
+def _extreme(x: Any, dim: Any, keepdim: bool, value: Any, where: Any, larger: Any) -> Any:
+    if hasattr(dim, "shape"):
+        return larger(x, dim)
+    if dim is None:
+        return value(x)
+    index = where(x, one_dim(dim, x.ndim), True)
+    return _drop(_at(x, one_dim(dim, x.ndim), index), dim, keepdim)
+
+
+def largest(
+    input: Any,
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    other: Any = None,
+    axis: int | None = None,
+) -> Any:
+    """The largest entry; with ``dim``, the pair ``(values, indices)``; or of two tensors.
+
+    >>> import minitorch_lab as lab
+    >>> lab.max(lab.tensor([[1.0, 5.0], [7.0, 2.0]]), dim=1).indices
+    tensor([1, 0])
+    """
+    dim = axis if dim is None else dim
+    at = dim if other is None else other
+    return _extreme(input, at, keepdim, amax, argmax, e.maximum)
+
+
+def smallest(
+    input: Any,
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    other: Any = None,
+    axis: int | None = None,
+) -> Any:
+    """The smallest entry; with ``dim``, the pair ``(values, indices)``; or of two tensors."""
+    dim = axis if dim is None else dim
+    at = dim if other is None else other
+    return _extreme(input, at, keepdim, amin, argmin, e.minimum)
 
 
 # The order itself: whole numbers, no gradient ------------------------------------------------
@@ -294,4 +339,4 @@ def unique(
 FUNCTIONS = {
     name: globals()[name]
     for name in "sort argsort topk kthvalue median nonzero argwhere unique".split()
-}
+} | {"max": largest, "min": smallest}

@@ -1,0 +1,84 @@
+"""Bitwise ops on whole numbers and bools: what ``&``, ``|``, ``^``, ``~``, ``<<`` and ``>>`` do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import DTypeError
+from ..op import Mismatch, Op, Spec, integers, op, sample
+from .rules import BOOL, broadcast, per_entry
+
+
+def _whole(shifts: bool) -> Any:
+    def shape(*xs: Spec) -> Spec:
+        for x in xs:
+            if x.dtype.kind == "f" or (shifts and x.dtype == BOOL):
+                raise Mismatch(
+                    f"{x.dtype} has no bits to work on",
+                    "expected " + ("integers" if shifts else "integers or bools"),
+                    "compare first (x > 0), or convert with .long()",
+                    DTypeError,
+                )
+        return broadcast(*xs)
+
+    return shape
+
+
+def _bitwise(
+    name: str, ufunc: str, symbol: str, c: str, doc: str, high: int = 100, shifts: bool = False
+) -> Op:
+    return op(
+        name,
+        doc,
+        ufunc=ufunc,
+        arguments=("input", "other"),
+        promotes="input other",
+        shape=_whole(shifts),
+        formula=(rf"z = x \mathbin{{{symbol}}} y", r"\text{none}"),
+        cost=per_entry(),
+        kernel=f"x {c} y",
+        samples=[sample(integers(100, 3, 4), integers(high, 4))],
+    )
+
+
+bitwise_and: Op = _bitwise("bitwise_and", "bitwise_and", r"\&", "&", "The bits that both have.")
+bitwise_or: Op = _bitwise("bitwise_or", "bitwise_or", "|", "|", "The bits that one has.")
+bitwise_xor: Op = _bitwise(
+    "bitwise_xor", "bitwise_xor", r"\oplus", "^", "The bits that exactly one has."
+)
+bitwise_left_shift: Op = _bitwise(
+    "bitwise_left_shift",
+    "left_shift",
+    r"\ll",
+    "<<",
+    "The bits moved up by other places: times a power of 2.",
+    8,
+    True,
+)
+bitwise_right_shift: Op = _bitwise(
+    "bitwise_right_shift",
+    "right_shift",
+    r"\gg",
+    ">>",
+    "The bits moved down by other places: divided by a power of 2.",
+    8,
+    True,
+)
+bitwise_not: Op = op(
+    "bitwise_not",
+    "Each bit turned over; of a bool, whether it does not hold.",
+    ufunc="invert",
+    shape=_whole(False),
+    formula=(r"y = \lnot x", r"\text{none}"),
+    cost=per_entry(),
+    kernel="~x",
+    samples=[integers(100, 3, 4)],
+)
+
+FUNCTIONS = {
+    name: globals()[name]
+    for name in (
+        "bitwise_and bitwise_or bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift"
+    ).split()
+}
+IN_PLACE = tuple(FUNCTIONS)

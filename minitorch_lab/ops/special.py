@@ -1,0 +1,467 @@
+"""More elementwise functions: inverse and hyperbolic curves, and short ones made of ops."""
+
+from __future__ import annotations
+
+from math import log as ln
+from math import pi
+from typing import Any
+
+import numpy as np
+
+from ..errors import ComputeError
+from ..op import Op, apart, normal, op, sample, uniform
+from . import elementwise as e
+from .rules import broadcast, per_entry, same_shape
+
+# Curves --------------------------------------------------------------------------------------
+
+asin: Op = e._curve(
+    "asin",
+    "The angle, in radians, whose sine is the entry.",
+    "arcsin",
+    lambda g, y, x: g / e.sqrt(1 - x * x),
+    "input",
+    (r"y = \arcsin x", r"\bar x = \bar y / \sqrt{1 - x^2}"),
+    "asin(x)",
+    "Asin",
+    low=-0.8,
+    high=0.8,
+)
+acos: Op = e._curve(
+    "acos",
+    "The angle, in radians, whose cosine is the entry.",
+    "arccos",
+    lambda g, y, x: -g / e.sqrt(1 - x * x),
+    "input",
+    (r"y = \arccos x", r"\bar x = -\bar y / \sqrt{1 - x^2}"),
+    "acos(x)",
+    "Acos",
+    low=-0.8,
+    high=0.8,
+)
+sinh: Op = e._curve(
+    "sinh",
+    "Hyperbolic sine of each entry.",
+    "sinh",
+    lambda g, y, x: g * cosh(x),
+    "input",
+    (r"y = \sinh x", r"\bar x = \bar y \cosh x"),
+    "sinh(x)",
+    "Sinh",
+)
+cosh: Op = e._curve(
+    "cosh",
+    "Hyperbolic cosine of each entry.",
+    "cosh",
+    lambda g, y, x: g * sinh(x),
+    "input",
+    (r"y = \cosh x", r"\bar x = \bar y \sinh x"),
+    "cosh(x)",
+    "Cosh",
+)
+asinh: Op = e._curve(
+    "asinh",
+    "The number whose hyperbolic sine is the entry.",
+    "arcsinh",
+    lambda g, y, x: g / e.sqrt(x * x + 1),
+    "input",
+    (r"y = \operatorname{arsinh} x", r"\bar x = \bar y / \sqrt{x^2 + 1}"),
+    "asinh(x)",
+    "Asinh",
+)
+acosh: Op = e._curve(
+    "acosh",
+    "The positive number whose hyperbolic cosine is the entry.",
+    "arccosh",
+    lambda g, y, x: g / e.sqrt(x * x - 1),
+    "input",
+    (r"y = \operatorname{arcosh} x", r"\bar x = \bar y / \sqrt{x^2 - 1}"),
+    "acosh(x)",
+    "Acosh",
+    low=1.3,
+    high=3.0,
+    promotes="input",  # the loops over all entries stay inside of where it is defined
+)
+atanh: Op = e._curve(
+    "atanh",
+    "The number whose hyperbolic tangent is the entry.",
+    "arctanh",
+    lambda g, y, x: g / (1 - x * x),
+    "input",
+    (r"y = \operatorname{artanh} x", r"\bar x = \bar y / (1 - x^2)"),
+    "atanh(x)",
+    "Atanh",
+    low=-0.8,
+    high=0.8,
+)
+exp2: Op = e._curve(
+    "exp2",
+    "2 to the power of each entry.",
+    "exp2",
+    lambda g, y, x: g * (y * ln(2)),
+    "y",
+    (r"y = 2^x", r"\bar x = \bar y\,y \ln 2"),
+    "exp2(x)",
+)
+
+
+def _erfc_forward(xp: Any, input: Any) -> Any:
+    x = input.astype("float32") if input.dtype.itemsize < 4 else input
+    size = xp.minimum(xp.absolute(x), 28.0)
+    tail = xp.exp(-size * size) * e._polynomial(e._ERF_ABOVE_1, (size - 3.0) / (size + 3.0))
+    # below 1 nothing is lost by 1 - erf; above, the tail itself keeps its digits
+    near = 1.0 - e._erf_forward(xp, x)
+    out = xp.where(size < 1.0, near, xp.where(x < 0, 2.0 - tail, tail))
+    return out.astype(input.dtype, copy=False)
+
+
+erfc: Op = op(
+    "erfc",
+    "1 minus the error function, exact also where it is tiny.",
+    forward=_erfc_forward,
+    vjp=lambda g, y, x: g * (-2 / pi**0.5 * e.exp(-x * x)),
+    saved="input",
+    promotes="*",
+    floats=True,
+    shape=same_shape,
+    formula=(
+        r"y = 1 - \operatorname{erf} x",
+        r"\bar x = -\bar y\,\frac{2}{\sqrt\pi} e^{-x^2}",
+    ),
+    cost=per_entry(60),
+    kernel="erfc(x)",
+    samples=[normal(3, 4), uniform(-3, 3, 5), normal()],
+)
+
+
+# Pairs ---------------------------------------------------------------------------------------
+
+
+def _pair(
+    name: str,
+    doc: str,
+    ufunc: str,
+    vjp: tuple[Any, Any],
+    formula: tuple[str, str],
+    saved: str = "input other",
+    forward: Any = None,
+    floats: bool = True,
+) -> Op:
+    return op(
+        name,
+        doc,
+        ufunc=ufunc if forward is None else None,
+        forward=forward,
+        arguments=e.TWO,
+        vjp=vjp,
+        saved=saved,
+        promotes="*",
+        floats=floats,
+        shape=broadcast,
+        formula=formula,
+        cost=per_entry(8),
+        samples=[
+            sample(apart(3, 4), uniform(0.331, 0.332, 3, 4)),
+            sample(apart(4), uniform(0.331, 0.332, 3, 1)),
+        ],
+    )
+
+
+atan2: Op = _pair(
+    "atan2",
+    "The angle of the point (other, input), in radians from -pi to pi.",
+    "arctan2",
+    (
+        lambda g, z, y, x: g * (x / (x * x + y * y)),
+        lambda g, z, y, x: g * (-y / (x * x + y * y)),
+    ),
+    (
+        r"z = \operatorname{atan2}(y, x)",
+        r"\bar y = \bar z\,x / (x^2 + y^2),\quad \bar x = -\bar z\,y / (x^2 + y^2)",
+    ),
+)
+hypot: Op = _pair(
+    "hypot",
+    "Length of the hypotenuse over two sides, without overflow.",
+    "hypot",
+    (lambda g, z, x, y: g * (x / z), lambda g, z, x, y: g * (y / z)),
+    (r"z = \sqrt{x^2 + y^2}", r"\bar x = \bar z\,x / z,\quad \bar y = \bar z\,y / z"),
+    "input other y",
+)
+copysign: Op = _pair(
+    "copysign",
+    "The size of input with the sign of other.",
+    "copysign",
+    (lambda g, z, x, y: g * (e.sign(x) * copysign(1.0, y)), lambda g, z, x, y: g * 0.0),
+    (
+        r"z = |x| \operatorname{sign} y",
+        r"\bar x = \bar z \operatorname{sign} x \operatorname{sign} y",
+    ),
+)
+logaddexp: Op = _pair(
+    "logaddexp",
+    "Logarithm of the sum of two exponentials, without overflow.",
+    "logaddexp",
+    (
+        lambda g, z, x, y: g * e.sigmoid(_gap(x, y)),
+        lambda g, z, x, y: g * e.sigmoid(_gap(y, x)),
+    ),
+    (
+        r"z = \ln(e^x + e^y)",
+        r"\bar x = \bar z\,\sigma(x - y),\quad \bar y = \bar z\,\sigma(y - x)",
+    ),
+)
+
+
+def _gap(x: Any, y: Any) -> Any:
+    """``x - y``, and 0 for two equal infinities."""
+    return e.where(e.eq(x, y), 0.0, x - y)
+
+
+def _fmod_forward(xp: Any, input: Any, other: Any) -> Any:
+    e._need_divisor(input, other)
+    return xp.fmod(input, other)
+
+
+fmod: Op = _pair(
+    "fmod",
+    "What is left of input after whole steps of other, with the sign of input.",
+    "",
+    (lambda g, z, x, y: g, lambda g, z, x, y: -g * e.trunc(x / y)),
+    (
+        r"z = x - y \operatorname{trunc}(x / y)",
+        r"\bar x = \bar z,\quad \bar y = -\bar z \operatorname{trunc}(x / y)",
+    ),
+    forward=_fmod_forward,
+    floats=False,
+)
+
+
+# Made of the above ---------------------------------------------------------------------------
+
+
+def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
+    """Quotient of each pair of entries; ``rounding_mode`` "trunc" or "floor" makes it whole.
+
+    >>> import minitorch_lab as lab
+    >>> lab.div(lab.tensor([7, -7]), 2, rounding_mode="trunc")
+    tensor([ 3, -3])
+    """
+    if rounding_mode is None:
+        return e.div(input, other)
+    if rounding_mode == "floor":
+        return e.floor_divide(input, other)
+    if rounding_mode != "trunc":
+        raise ComputeError(
+            f"div(rounding_mode): got {rounding_mode!r}\n  expected None, 'trunc' or 'floor'"
+        )
+    return e.trunc(e.div(input, other)) if _any_float(input, other) else _whole_trunc(input, other)
+
+
+def _any_float(*values: Any) -> bool:
+    return any(
+        isinstance(x, float) or (hasattr(x, "dtype") and x.dtype.is_floating_point) for x in values
+    )
+
+
+def _whole_trunc(input: Any, other: Any) -> Any:
+    down = e.floor_divide(input, other)
+    rest = e.remainder(input, other)  # it has the sign of other: not 0 and input's is the other one
+    turned = (
+        e.ne(e.lt(input, 0), e.lt(other, 0))
+        if hasattr(other, "dtype")
+        else (e.ge(input, 0) if other < 0 else e.lt(input, 0))
+    )
+    return down + e.logical_and(turned, e.ne(rest, 0))
+
+
+def rsub(input: Any, other: Any, *, alpha: float = 1) -> Any:
+    """``other - alpha * input``."""
+    return e.sub(other, input if alpha == 1 else e.mul(input, alpha))
+
+
+def clamp(input: Any, min: Any = None, max: Any = None) -> Any:
+    """Each entry, moved into the range from min to max: numbers, or tensors that broadcast.
+
+    >>> import minitorch_lab as lab
+    >>> lab.clamp(lab.tensor([-1.0, 0.5, 2.0]), 0, 1)
+    tensor([0.0000, 0.5000, 1.0000])
+    """
+    if not (hasattr(min, "shape") or hasattr(max, "shape")):
+        return e.clamp(input, min, max)
+    if min is not None:
+        input = e.clamp_min(input, min)
+    return input if max is None else e.clamp_max(input, max)
+
+
+def lerp(input: Any, end: Any, weight: Any) -> Any:
+    """From input to end by the share ``weight``: 0 gives input, 1 gives end.
+
+    >>> import minitorch_lab as lab
+    >>> lab.lerp(lab.tensor([0.0, 10.0]), lab.tensor([4.0, 20.0]), 0.5)
+    tensor([ 2., 15.])
+    """
+    way = e.sub(end, input)
+    if isinstance(weight, (int, float)):
+        return input + way * weight if weight < 0.5 else end - way * (1 - weight)
+    return e.where(e.lt(e.abs(weight), 0.5), input + way * weight, end - way * (1 - weight))
+
+
+def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: float = 1) -> Any:
+    """``input + value * tensor1 * tensor2``."""
+    product = e.mul(tensor1, tensor2)
+    return input + (product if value == 1 else product * value)
+
+
+def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: float = 1) -> Any:
+    """``input + value * tensor1 / tensor2``."""
+    if not _any_float(tensor1, tensor2):
+        raise ComputeError(
+            "addcdiv(input, tensor1, tensor2): the quotient of integers is no integer\n"
+            "  expected float tensors\n  convert with .float()"
+        )
+    quotient = e.div(tensor1, tensor2)
+    return input + (quotient if value == 1 else quotient * value)
+
+
+def frac(input: Any) -> Any:
+    """What follows the point: each entry minus its whole part."""
+    if not input.dtype.is_floating_point:
+        raise ComputeError(
+            f"frac(input): expected a float dtype, got {input.dtype.name}\n  convert with .float()"
+        )
+    return input - e.trunc(input)
+
+
+def heaviside(input: Any, values: Any) -> Any:
+    """0 for negative entries, 1 for positive ones, ``values`` for 0."""
+    if input.dtype is not values.dtype:
+        raise ComputeError(
+            "heaviside(input, values): the dtypes differ\n"
+            f"  input   {input.dtype.name}\n  values  {values.dtype.name}\n  convert one with .to()"
+        )
+    one = e.to_dtype(e.gt(input, 0), input.dtype)
+    return e.where(e.eq(input, 0), values, one)
+
+
+def nan_to_num(
+    input: Any, nan: float | None = None, posinf: float | None = None, neginf: float | None = None
+) -> Any:
+    """NaN as ``nan`` (0), infinities as the largest and smallest number of the dtype.
+
+    >>> import minitorch_lab as lab
+    >>> lab.nan_to_num(lab.tensor([float("nan"), float("inf"), 1.0]), posinf=9.0)
+    tensor([0., 9., 1.])
+    """
+    if not input.dtype.is_floating_point:
+        return e.clone(input)
+    limit = float(np.finfo(input.dtype.np).max)
+    input = e.where(e.isnan(input), 0.0 if nan is None else float(nan), input)
+    high = limit if posinf is None else float(posinf)
+    low = -limit if neginf is None else float(neginf)
+    input = e.where(e.eq(input, float("inf")), high, input)
+    return e.where(e.eq(input, float("-inf")), low, input)
+
+
+def xlogy(input: Any, other: Any) -> Any:
+    """``input * log(other)``, and 0 where input is 0."""
+    zero = (
+        e.logical_and(e.eq(input, 0), e.logical_not(e.isnan(other)))
+        if hasattr(other, "dtype")
+        else e.eq(input, 0)
+    )
+    safe = e.where(zero, 1.0, other)
+    product = e.mul(input, e.log(safe))
+    return e.where(zero, 0.0, product)
+
+
+def sinc(input: Any) -> Any:
+    """``sin(pi x) / (pi x)``, and 1 at 0."""
+    zero = e.eq(input, 0)
+    x = e.where(zero, 1.0, input) * pi
+    return e.where(zero, 1.0, e.sin(x) / x)
+
+
+def logit(input: Any, eps: float | None = None) -> Any:
+    """The inverse of sigmoid: ``log(x / (1 - x))``; with ``eps``, x is moved from 0 and 1 first."""
+    x = input if eps is None else e.clamp(input, eps, 1 - eps)
+    return e.log(x / (1 - x))
+
+
+def float_power(input: Any, exponent: Any) -> Any:
+    """Power in float64."""
+    wide = [
+        e.to_dtype(x, "float64") if hasattr(x, "dtype") else float(x) for x in (input, exponent)
+    ]
+    return e.pow(*wide)
+
+
+def fmax(input: Any, other: Any) -> Any:
+    """The larger of each pair of entries; a number wins against NaN."""
+    return e.where(e.isnan(other), input, e.where(e.isnan(input), other, e.maximum(input, other)))
+
+
+def fmin(input: Any, other: Any) -> Any:
+    """The smaller of each pair of entries; a number wins against NaN."""
+    return e.where(e.isnan(other), input, e.where(e.isnan(input), other, e.minimum(input, other)))
+
+
+def deg2rad(input: Any) -> Any:
+    """Degrees as radians."""
+    return e.mul(input, pi / 180)
+
+
+def rad2deg(input: Any) -> Any:
+    """Radians as degrees."""
+    return e.mul(input, 180 / pi)
+
+
+def signbit(input: Any) -> Any:
+    """Whether the entry is negative; -0.0 is."""
+    if not input.dtype.is_floating_point:
+        return e.lt(input, 0)
+    return e.lt(copysign(1.0, input), 0)
+
+
+def positive(input: Any) -> Any:
+    """The tensor itself."""
+    if input.dtype.name == "bool":
+        raise ComputeError("positive(input): a bool has no sign\n  convert with .int()")
+    return input
+
+
+_OWN = (
+    "asin acos sinh cosh asinh acosh atanh exp2 erfc atan2 hypot copysign logaddexp fmod div rsub "
+    "clamp lerp addcmul addcdiv frac heaviside nan_to_num xlogy sinc logit float_power fmax fmin "
+    "deg2rad rad2deg signbit positive"
+).split()
+# PyTorch's second names, and those of its elder relatives.
+_SAME = {
+    "arcsin": asin,
+    "arccos": acos,
+    "arctan": e.atan,
+    "arcsinh": asinh,
+    "arccosh": acosh,
+    "arctanh": atanh,
+    "arctan2": atan2,
+    "multiply": e.mul,
+    "subtract": e.sub,
+    "divide": div,
+    "true_divide": e.div,
+    "negative": e.neg,
+    "absolute": e.abs,
+    "clip": clamp,
+    "fix": e.trunc,
+    "sgn": e.sign,
+    "greater": e.gt,
+    "greater_equal": e.ge,
+    "less": e.lt,
+    "less_equal": e.le,
+    "not_equal": e.ne,
+}
+FUNCTIONS = {name: globals()[name] for name in _OWN} | _SAME
+NOT_METHODS = ("rsub",)
+IN_PLACE = (
+    *(n for n in _OWN if n not in "logaddexp rsub float_power fmax fmin signbit positive".split()),
+    *_SAME,
+)
