@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
+from math import inf
 from pathlib import Path
 from types import CodeType
 from typing import Any, NamedTuple
@@ -239,14 +240,41 @@ def undo_broadcast(g: Any, shape: tuple[int, ...], reduce_sum: Op, reshape: Op) 
     return reshape(g, tuple(shape)) if tuple(g.shape) != tuple(shape) else g
 
 
-def at_time(x: Any, time: int) -> Any:
-    """The tensor as it was at ``time``: before the in-place ops that came after.
+def at_time(x: Any, time: int | float) -> Any:
+    """The tensor as it was at ``time``: before the in-place op of that time and later ones.
 
     An in-place op moves the tensor to a new node, whose first input stands for the old state.
     """
-    while x.version[0] > time and x.node is not None and x.node.id > time:
+    while x.node is not None and x.node.id >= time:
         x = x.node.inputs[0]
     return x
+
+
+def outdated(x: Any) -> bool:
+    """Whether ``x`` is a view whose memory was changed in place after its node was made.
+
+    Such a node tells where in its base the view lies, but not what the base was computed from.
+    """
+    node = x.node
+    return (
+        node is not None
+        and node.op.view
+        and x.version[0] > node.id
+        and not node.freed
+        and node.inputs[0].version is x.version
+    )
+
+
+def to_base(x: Any, g: Any, time: int | float, value_of: Callable[[Any], Any]) -> tuple[Any, Any]:
+    """Lead the gradient of an outdated view to its base, as the base was at ``time``."""
+    while outdated(x):
+        node = x.node
+        parent = node.inputs[0]
+        g = node.op.rule(0)(g, None, value_of(parent), **node.attrs)
+        if tuple(g.shape) != tuple(parent.shape):
+            g = undo_broadcast(g, tuple(parent.shape), OPS["sum"], OPS["reshape"])
+        x = at_time(parent, time)
+    return x, g
 
 
 def walk(
@@ -320,6 +348,7 @@ def _walk(
     since: int = 0,
 ) -> Iterator[Step]:
     reduce_sum, reshape, to = OPS["sum"], OPS["reshape"], OPS["to"]
+    root, gradient = to_base(root, gradient, inf, value_of)
     node = root.node
     pending: dict[int, tuple[Node, Any]] = {node.id: (node, gradient)}
     heap = [-node.id]
@@ -343,9 +372,10 @@ def _walk(
         for i, x in enumerate(inputs):
             if x.__class__ in NUMBERS:
                 continue
-            if x.version[0] > time:
-                if i in op.saved or (op.variadic and op.saved):
-                    raise GradError(overwritten_message(node, i, x))
+            changed = x.version[0]  # 0: neither it nor what it is a view of, ever
+            if changed > time and (i in op.saved or (op.variadic and op.saved)):
+                raise GradError(overwritten_message(node, i, x))
+            if changed and not outdated(x):
                 x = at_time(x, time)
             if not x.requires_grad:
                 continue
@@ -360,6 +390,8 @@ def _walk(
                 gx = undo_broadcast(gx, value.shape, reduce_sum, reshape)
             if gx.dtype != value.dtype:
                 gx = to(gx, value.dtype)
+            if changed:
+                x, gx = to_base(x, gx, time, value_of)
             contributions.append((i, x, gx))
         yield Step(node, g, contributions)
         for _, x, gx in contributions:

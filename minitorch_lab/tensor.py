@@ -1039,7 +1039,8 @@ def node_now(x: Tensor) -> Node | None:
 
 def path_to(view: Tensor) -> tuple[Tensor, movement.Path]:
     """The tensor that ``view`` looks into, and the view ops from there to it."""
-    x, through = view, ()
+    x = view
+    through: movement.Path = ()
     while (
         x.node is not None
         and x.node.op.view

@@ -20,6 +20,7 @@ from ..device import Device, device_of
 from ..errors import KindError, LabError, TraceError, describe
 from ..op import INTERPRETER, OPS, Attrs, Mismatch, Op, Spec, common_dtype, infer
 from ..ops import elementwise as e
+from ..ops.movement import Path, reshape, write_view
 from ..tape import NUMBERS, SCOPE, Node, Settings, caller, locate, tick, walk
 from ..tensor import (
     Size,
@@ -28,6 +29,7 @@ from ..tensor import (
     check_in_place,
     check_result,
     explain,
+    node_now,
     record,
     start_gradient,
 )
@@ -39,12 +41,14 @@ _new = object.__new__
 class Symbol(Tensor):
     """A tensor without a value: it stands for a variable of the graph that is being traced."""
 
-    __slots__ = ("builder", "outside", "variable")
+    __slots__ = ("builder", "outside", "seen", "variable", "viewed")
 
     # no name of a method of Tensor may stand here: x.var() is the variance
     builder: Builder
     variable: Var
     outside: bool  # stands for a tensor that was computed before the function was called
+    viewed: tuple[Tensor, Op, Attrs] | None  # of a view: what it looks into, and how
+    seen: int  # the version of the memory that ``variable`` stands for
 
     @property
     def array(self) -> Any:
@@ -323,8 +327,9 @@ class Trace:
         out.builder, out.variable, out.outside = self.builder, var, False
         out.requires_grad = False
         out._grad = out.node = None
-        out.name = None
+        out.name = out.viewed = None
         out.version = [0]
+        out.seen = 0
         return out
 
     def constant(self, array: Any) -> Symbol:
@@ -338,8 +343,19 @@ class Trace:
                 if not x.builder.open:
                     raise TraceError(outlived_message(x.variable))
                 raise TraceError("a tensor of another trace was used in this one")
+            if x.viewed is not None and x.version[0] > x.seen:
+                self._look_again(x)
             return x.variable
         return self.builder.capture(x)
+
+    def _look_again(self, x: Symbol) -> None:
+        """Take a view anew: what it looks into has been changed in place."""
+        assert x.viewed is not None
+        base, op, attrs = x.viewed
+        x.variable = self.builder.emit(op, (self.var_of(base),), attrs, x.spec)
+        x.seen = x.version[0]
+        if x.node is None and base.requires_grad and self.recording:
+            x.node, x.requires_grad = record(op, (base,), attrs, x.variable), True
 
     def apply(self, op: Op, inputs: tuple[Any, ...], attrs: Attrs) -> Symbol:
         """Append ``op`` to the graph."""
@@ -357,6 +373,9 @@ class Trace:
         var = self.builder.emit(op, tuple(args), attrs, spec, inputs)
         inputs = tuple(map(self.at_border, inputs))
         out = self.symbol(var)
+        if op.view and isinstance(inputs[0], Tensor):
+            out.version, out.viewed = inputs[0].version, (inputs[0], op, attrs)
+            out.seen = out.version[0]
         if (
             self.recording
             and op.differentiable
@@ -396,11 +415,10 @@ class Trace:
         wants = target.requires_grad or any(
             isinstance(x, Tensor) and x.requires_grad for x in inputs
         )
-        if wants and self.recording and target.node is None and target.requires_grad:
-            check_in_place(op, target)
-        old = self.symbol(self.var_of(target))
-        old.node, old.requires_grad = target.node, target.requires_grad  # its value stays
-        old.name = target.name
+        base, through = _path(target)
+        if wants and self.recording:
+            check_in_place(op, base, target)
+        old = self._state(target)
         try:
             found = infer(op, [x.spec if isinstance(x, Tensor) else x for x in inputs], attrs)
             check_result(op, target.spec, found)
@@ -409,21 +427,29 @@ class Trace:
         out = self.apply(op, tuple(old if x is target else x for x in inputs), attrs)
         if out.variable.spec.dtype != target.spec.dtype:
             out = self.apply(OPS["to"], (out,), {"dtype": target.spec.dtype})
-        if isinstance(target, Symbol):
-            target.variable, target.node = out.variable, out.node
-            target.requires_grad = out.requires_grad
+        if through:
+            out = self.apply(write_view, (self._state(base), out), {"through": through})
+        if isinstance(base, Symbol):
+            base.variable, base.node = out.variable, out.node
+            base.requires_grad = out.requires_grad
         else:
             if out.requires_grad:
                 refuse(
                     "an in-place change of a tensor from outside that records a gradient",
                     "put it under no_grad(), or change a tensor that is made inside",
                 )
-            self.builder.value[id(target)] = out.variable
-            first = self.builder.updated.get(id(target))
-            entry = first[0] if first else self._entry(target)
-            self.builder.updated[id(target)] = (entry, target)
-        target.version[0] = tick() if out.node is None else out.node.id
+            self.builder.value[id(base)] = out.variable
+            first = self.builder.updated.get(id(base))
+            entry = first[0] if first else self._entry(base)
+            self.builder.updated[id(base)] = (entry, base)
+        base.version[0] = tick() if out.node is None else out.node.id
         return target
+
+    def _state(self, x: Tensor) -> Symbol:
+        """What ``x`` is before an in-place op: its value stays in the graph."""
+        old = self.symbol(self.var_of(x))
+        old.node, old.requires_grad, old.name = node_now(x), x.requires_grad, x.name
+        return old
 
     def _entry(self, target: Tensor) -> Var:
         return next(
@@ -531,6 +557,33 @@ class Trace:
                 self.update(e.add, known, (known, gx), {})
         finally:
             INTERPRETER.reset(token)
+
+
+def _path(view: Tensor) -> tuple[Tensor, Path]:
+    """The tensor that ``view`` looks into, and the view ops from there to it."""
+    x = view
+    through: Path = ()
+    while isinstance(x, Symbol) and x.viewed is not None:
+        base, op, attrs = x.viewed
+        if op is reshape and _may_copy(base, x):
+            refuse(
+                "an in-place change of a reshape that may be a copy",
+                "change the tensor itself, or .clone() the reshape first",
+            )
+        through = ((op.name, attrs), *through)
+        x = base
+    return x, through
+
+
+def _may_copy(base: Tensor, view: Tensor) -> bool:
+    """Whether a reshape joins dimensions of a transposed or cut tensor."""
+    if [n for n in base.shape if n != 1] == [n for n in view.shape if n != 1]:
+        return False
+    while isinstance(base, Symbol) and base.viewed is not None:
+        base, op, _ = base.viewed
+        if op is not reshape:
+            return True
+    return False
 
 
 # Tracing a function ------------------------------------------------------------------------

@@ -293,10 +293,16 @@ def expand_ellipsis(index: tuple[Any, ...], ndim: int) -> tuple[Any, ...]:
     return (*index[:at], *(slice(None),) * (ndim - used), *index[at + 1 :])
 
 
+def _slice_forward(xp: Any, input: Any, index: tuple[Any, ...]) -> Any:
+    out = input[index]
+    # ints alone make the library copy one number out; with ... it gives a view of it
+    return out if out.shape or Ellipsis in index else input[(*index, ...)]
+
+
 slice_: Op = op(
     "slice",
     "A part of the tensor, by ints and slices.",
-    forward=lambda xp, input, index: input[index],
+    forward=_slice_forward,
     vjp=lambda g, y, x, index: unslice(g, index=index, shape=tuple(x.shape)),
     shape=lambda x, index: replace(x, shape=index_shape(x.shape, index)),
     view=True,
@@ -325,6 +331,64 @@ unslice: Op = op(
     formula=(r"y[i] = x, \text{ else } 0", r"\bar x = \bar y[i]"),
     cost=per_entry(0),
     samples=[sample(normal(2), index=(slice(1, None), 2), shape=(3, 4))],
+)
+
+
+# A change through a view -------------------------------------------------------------------
+# An in-place op on a view changes the tensor that it looks into. ``through`` names the view ops
+# from there to the view, each with its attributes.
+
+Path = tuple[tuple[str, Attrs], ...]
+
+
+def see(x: Any, through: Path) -> Any:
+    """The view of ``x`` at the end of a path."""
+    for name, attrs in through:
+        x = current().apply(OPS[name], (x,), attrs)
+    return x
+
+
+def _write_forward(xp: Any, input: Any, value: Any, through: Path) -> Any:
+    out = input.copy()
+    part = out
+    for name, attrs in through:
+        part = OPS[name].forward(xp, part, **attrs)
+    if xp.may_share_memory(part, out):
+        part[...] = value
+    elif out.size:  # this copy lies in memory in another order: go by the places of the entries
+        places = xp.arange(out.size).reshape(out.shape)
+        for name, attrs in through:
+            places = OPS[name].forward(xp, places, **attrs)
+        out.reshape(-1)[places] = value
+    return out
+
+
+def _write_shape(x: Spec, value: Spec, through: Path) -> Spec:
+    return x
+
+
+write_view: Op = op(
+    "write_view",
+    "The input with new values in a view of it: what an in-place op on the view makes of it.",
+    forward=_write_forward,
+    vjp=(
+        lambda g, y, x, value, through: write_view(g, 0.0, through=through),
+        lambda g, y, x, value, through: see(g, through),
+    ),
+    shape=_write_shape,
+    formula=(
+        r"y = x,\; \pi(y) = v",
+        r"\bar x = \bar y,\; \pi(\bar x) = 0;\quad \bar v = \pi(\bar y)",
+    ),
+    cost=per_entry(0),
+    samples=[
+        sample(normal(3, 4), normal(4), through=(("slice", {"index": (1,)}),)),
+        sample(
+            normal(2, 3),
+            normal(3),
+            through=(("permute", {"dims": (1, 0)}), ("slice", {"index": (slice(None), 1)})),
+        ),
+    ],
 )
 
 
