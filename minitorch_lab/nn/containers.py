@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import IndexingError, KindError, describe
 from ..tensor import Tensor
 from .module import Module, Parameter
+
+R = TypeVar("R", bound="Row")
 
 
 def _place(index: int, count: int, kind: str) -> int:
@@ -16,7 +18,70 @@ def _place(index: int, count: int, kind: str) -> int:
     return index % count
 
 
-class ModuleList(Module):
+class Row(Module):
+    """Modules in a row, by number: what ModuleList and Sequential share."""
+
+    def _key(self, index: int) -> str:
+        return list(self._modules)[_place(index, len(self), type(self).__name__)]
+
+    def _refill(self, modules: Iterable[Module]) -> None:
+        modules = list(modules)
+        for name in list(self._modules):
+            delattr(self, name)
+        for i, module in enumerate(modules):
+            self.add_module(str(i), module)
+
+    def append(self: R, module: Module) -> R:
+        """Add a module at the end."""
+        self.add_module(str(len(self)), module)
+        return self
+
+    def extend(self: R, modules: Iterable[Module]) -> R:
+        """Add modules at the end."""
+        if not isinstance(modules, Iterable):
+            raise KindError(
+                f"{type(self).__name__}: expected a list of modules, got {describe(modules)}"
+            )
+        for module in list(modules):
+            self.append(module)
+        return self
+
+    def insert(self: R, index: int, module: Module) -> R:
+        """Put a module before number ``index``."""
+        if not isinstance(module, Module):
+            raise KindError(f"insert: expected a module, got {describe(module)}")
+        modules = list(self)
+        modules.insert(index, module)
+        self._refill(modules)
+        return self
+
+    def pop(self, index: int = -1) -> Module:
+        """Take a module out."""
+        module: Module = self._modules[self._key(index)]
+        del self[index]
+        return module
+
+    def __setitem__(self, index: int, module: Module) -> None:
+        self.add_module(self._key(index), module)
+
+    def __delitem__(self, index: int | slice) -> None:
+        modules = list(self)
+        if isinstance(index, int):
+            index = _place(index, len(modules), type(self).__name__)
+        del modules[index]
+        self._refill(modules)
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self._modules.values())
+
+    def __iadd__(self: R, modules: Iterable[Module]) -> R:
+        return self.extend(modules)
+
+
+class ModuleList(Row):
     """A list of modules.
 
     >>> from minitorch_lab.nn import Identity
@@ -29,62 +94,27 @@ class ModuleList(Module):
         super().__init__()
         self.extend(modules or ())
 
-    def _refill(self, modules: list[Module]) -> None:
-        for name in list(self._modules):
-            delattr(self, name)
-        for i, module in enumerate(modules):
-            self.add_module(str(i), module)
-
-    def append(self, module: Module) -> ModuleList:
-        """Add a module at the end."""
-        self.add_module(str(len(self)), module)
-        return self
-
-    def extend(self, modules: Iterable[Module]) -> ModuleList:
-        """Add modules at the end."""
-        for module in modules:
-            self.append(module)
-        return self
-
-    def insert(self, index: int, module: Module) -> None:
-        """Put a module before number ``index``."""
-        modules = list(self)
-        modules.insert(index, module)
-        self._refill(modules)
-
-    def pop(self, index: int = -1) -> Module:
-        """Take a module out."""
-        module: Module = self[index]
-        del self[index]
-        return module
-
     def __getitem__(self, index: int | slice) -> Any:
-        modules = list(self)
         if isinstance(index, slice):
-            return type(self)(modules[index])
-        return modules[_place(index, len(modules), "ModuleList")]
-
-    def __setitem__(self, index: int, module: Module) -> None:
-        self.add_module(str(_place(index, len(self), "ModuleList")), module)
-
-    def __delitem__(self, index: int | slice) -> None:
-        modules = list(self)
-        if isinstance(index, int):
-            index = _place(index, len(modules), "ModuleList")
-        del modules[index]
-        self._refill(modules)
-
-    def __len__(self) -> int:
-        return len(self._modules)
-
-    def __iter__(self) -> Iterator[Module]:
-        return iter(self._modules.values())
+            return type(self)(list(self)[index])
+        return self._modules[self._key(index)]
 
     def __add__(self, other: Iterable[Module]) -> ModuleList:
         return type(self)([*self, *other])
 
-    def __iadd__(self, modules: Iterable[Module]) -> ModuleList:
-        return self.extend(modules)
+    def _part_lines(self) -> list[str]:
+        """Neighbours that print alike share a line: ``(0-3): 4 x Linear(...)``."""
+        runs: list[list[Any]] = []
+        for i, module in enumerate(self):
+            text = repr(module)
+            if runs and runs[-1][2] == text:
+                runs[-1][1] = i
+            else:
+                runs.append([i, i, text])
+        return [
+            (f"({i}): " if i == j else f"({i}-{j}): {j - i + 1} x ") + text.replace("\n", "\n  ")
+            for i, j, text in runs
+        ]
 
 
 class ModuleDict(Module):
@@ -113,12 +143,7 @@ class ModuleDict(Module):
         return self._modules[key]
 
     def __setitem__(self, key: str, module: Module) -> None:
-        if not isinstance(module, Module):
-            raise KindError(f"{key}: expected a module, got {describe(module)}")
-        if key in self._modules or not hasattr(self, key):
-            self.add_module(key, module)
-        else:
-            raise _NameError(f"ModuleDict: the name {key!r} is taken by a method or attribute")
+        self.add_module(key, module)
 
     def __delitem__(self, key: str) -> None:
         del self._modules[key]
@@ -157,11 +182,17 @@ class ModuleDict(Module):
             del self[key]
 
 
-class _NameError(KindError, KeyError):
-    """A name that cannot be given to a part."""
+def _parameter(value: Any) -> Parameter:
+    return value if isinstance(value, Parameter) else Parameter(value)
 
-    def __str__(self) -> str:
-        return str(self.args[0])
+
+def _parameter_lines(module: Module) -> str:
+    """A line for each parameter, as PyTorch prints them."""
+    return "\n".join(
+        f"  ({name}): Parameter containing: [{p.dtype} of size {'x'.join(map(str, p.shape))}"
+        + ("]" if p.device.type == "cpu" else f" ({p.device})]")
+        for name, p in module._parameters.items()
+    )
 
 
 class ParameterList(Module):
@@ -172,9 +203,9 @@ class ParameterList(Module):
     2
     """
 
-    def __init__(self, values: Iterable[Tensor] = ()) -> None:
+    def __init__(self, values: Iterable[Tensor] | None = None) -> None:
         super().__init__()
-        self.extend(values or ())
+        self.extend(() if values is None else values)
 
     def append(self, value: Tensor) -> ParameterList:
         """Add a parameter at the end."""
@@ -182,12 +213,13 @@ class ParameterList(Module):
         return self
 
     def _set(self, index: int, value: Tensor) -> None:
-        parameter = value if isinstance(value, Parameter) else Parameter(value)
-        self.register_parameter(str(index), parameter)
+        self.register_parameter(str(index), _parameter(value))
 
     def extend(self, values: Iterable[Tensor]) -> ParameterList:
         """Add parameters at the end."""
-        for value in values:
+        if isinstance(values, Tensor) or not isinstance(values, Iterable):
+            raise KindError(f"ParameterList: expected a list of tensors, got {describe(values)}")
+        for value in list(values):
             self.append(value)
         return self
 
@@ -208,3 +240,106 @@ class ParameterList(Module):
 
     def __iadd__(self, values: Iterable[Tensor]) -> ParameterList:
         return self.extend(values)
+
+    def extra_repr(self) -> str:
+        """The parameters."""
+        return _parameter_lines(self)
+
+
+class ParameterDict(Module):
+    """Parameters by name; tensors become parameters.
+
+    >>> from minitorch_lab.tensor import tensor
+    >>> scales = ParameterDict({"width": tensor([1.0])})
+    >>> "width" in scales, len(scales)
+    (True, 1)
+    """
+
+    def __init__(self, parameters: Any = None) -> None:
+        super().__init__()
+        if parameters is not None:
+            self.update(parameters)
+
+    def update(self, parameters: Mapping[str, Tensor] | Iterable[tuple[str, Tensor]]) -> None:
+        """Add parameters, in place of those that have their names."""
+        source: Any = parameters
+        mapping = isinstance(source, (Mapping, ParameterDict))
+        for name, value in list(source.items() if mapping else source):
+            self[name] = value
+
+    def __getitem__(self, key: str) -> Parameter:
+        return self._parameters[key]
+
+    def __setitem__(self, key: str, value: Tensor) -> None:
+        self.register_parameter(key, _parameter(value))
+
+    def __delitem__(self, key: str) -> None:
+        del self._parameters[key]
+        object.__delattr__(self, key)
+
+    def __len__(self) -> int:
+        return len(self._parameters)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parameters)
+
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(list(self._parameters))
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._parameters
+
+    def keys(self) -> Iterable[str]:
+        """The names."""
+        return self._parameters.keys()
+
+    def values(self) -> Iterable[Parameter]:
+        """The parameters."""
+        return self._parameters.values()
+
+    def items(self) -> Iterable[tuple[str, Parameter]]:
+        """The pairs of name and parameter."""
+        return self._parameters.items()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The parameter of a name, or ``default``."""
+        return self._parameters.get(key, default)
+
+    def setdefault(self, key: str, default: Any = None) -> Parameter:
+        """The parameter of a name, which is ``default`` if there is none yet."""
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def pop(self, key: str) -> Parameter:
+        """Take a parameter out."""
+        value = self[key]
+        del self[key]
+        return value
+
+    def popitem(self) -> tuple[str, Parameter]:
+        """Take the last pair of name and parameter out."""
+        key = list(self)[-1] if len(self) else ""
+        return key, self.pop(key)
+
+    def clear(self) -> None:
+        """Take all parameters out."""
+        for key in list(self):
+            del self[key]
+
+    def copy(self) -> ParameterDict:
+        """Another dict of the same parameters."""
+        return ParameterDict(self)
+
+    def __or__(self, other: Any) -> ParameterDict:
+        out = self.copy()
+        out.update(other)
+        return out
+
+    def __ior__(self, other: Any) -> ParameterDict:
+        self.update(other)
+        return self
+
+    def extra_repr(self) -> str:
+        """The parameters."""
+        return _parameter_lines(self)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterator
 from typing import Any
 
 from .. import creation
-from ..errors import ArgumentError, IndexingError, KindError, describe
+from ..errors import ArgumentError, KindError, describe
 from ..ops.movement import reshape
 from ..ops.rules import one_dim, pair
 from ..tensor import Tensor
 from . import functional as F
 from . import init
+from .containers import Row
 from .module import Module, Parameter
 
 
@@ -256,7 +256,7 @@ class Identity(Module):
         return input
 
 
-class Sequential(Module):
+class Sequential(Row):
     """Modules one after the other.
 
     >>> Sequential(Flatten(), Identity())
@@ -283,20 +283,15 @@ class Sequential(Module):
         return input
 
     def __getitem__(self, index: int | slice) -> Any:
-        modules = list(self._modules.values())
         if isinstance(index, slice):
-            return Sequential(*modules[index])
-        if not -len(modules) <= index < len(modules):
-            raise IndexingError(f"Sequential has {len(modules)} modules, no number {index}")
-        return modules[index]
+            return type(self)(OrderedDict(list(self._modules.items())[index]))
+        return self._modules[self._key(index)]
 
-    def __len__(self) -> int:
-        return len(self._modules)
+    def __add__(self, other: Sequential) -> Sequential:
+        return Sequential(*self, *other)
 
-    def __iter__(self) -> Iterator[Module]:
-        return iter(self._modules.values())
+    def __mul__(self, times: int) -> Sequential:
+        _count("times", times)
+        return Sequential(*(list(self) * times))
 
-    def append(self, module: Module) -> Sequential:
-        """Add a module at the end."""
-        self.add_module(str(len(self)), module)
-        return self
+    __rmul__ = __mul__

@@ -1,0 +1,373 @@
+"""Modules, their hooks and their state, and the layers, losses and first values, as PyTorch's."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+import pytest
+from oracle import Oracle
+
+import minitorch_lab as lab
+from minitorch_lab import nn
+
+
+def plain(value: Any) -> Any:
+    """``value`` as the oracle gives it: arrays, lists, names of dtypes."""
+    if isinstance(value, lab.Tensor):
+        return value.detach().numpy()
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    return value
+
+
+def same(ours: Any, theirs: Any, rtol: float = 1e-5) -> None:
+    """The same data, floats within ``rtol``."""
+    if isinstance(theirs, (list, dict)):
+        assert type(ours) is type(theirs)
+        assert len(ours) == len(theirs)
+        keys = theirs if isinstance(theirs, dict) else range(len(theirs))
+        for k in keys:
+            same(ours[k], theirs[k], rtol)
+    elif isinstance(theirs, np.ndarray):
+        assert ours.shape == theirs.shape
+        assert ours.dtype == theirs.dtype
+        np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=rtol)
+    elif isinstance(theirs, float):
+        assert ours == pytest.approx(theirs, rel=rtol)
+    else:
+        assert ours == theirs
+
+
+def small(t: Any) -> Any:
+    t.manual_seed(0)
+    return t.nn.Sequential(t.nn.Linear(3, 4), t.nn.ReLU(), t.nn.Linear(4, 2))
+
+
+def tied(t: Any) -> Any:
+    net = t.nn.Sequential(t.nn.Linear(2, 2), t.nn.Linear(2, 2))
+    net[1].weight = net[0].weight
+    return net
+
+
+def doubled(t: Any) -> Any:
+    part = t.nn.ReLU()
+    return t.nn.Sequential(part, part, t.nn.Sequential(part))
+
+
+# Hooks ---------------------------------------------------------------------------------------
+
+
+def backward_hooks(t: Any) -> Any:
+    net, log = small(t), []
+
+    def told(module: Any, into: Any, out: Any) -> None:
+        log.append([[None if g is None else g.sum().item() for g in gs] for gs in (into, out)])
+
+    handle = net[0].register_full_backward_hook(told)
+    net[2].register_full_backward_hook(lambda module, into, out: (into[0] * 2,))
+    net[2].register_full_backward_pre_hook(lambda module, out: (out[0] * 3,))
+    x = t.ones(2, 3, requires_grad=True)
+    net(x).sum().backward()
+    grads = [p.grad for p in net.parameters()]
+    handle.remove()
+    handle.remove()
+    net(t.ones(2, 3)).sum().backward()
+    return [log, x.grad, grads]
+
+
+def order_of_hooks(t: Any) -> Any:
+    layer, log = t.nn.Identity(), []
+    layer.register_full_backward_hook(lambda m, i, o: log.append("second"))
+    layer.register_full_backward_hook(lambda m, i, o: log.append("first"), prepend=True)
+    layer.register_full_backward_pre_hook(lambda m, o: log.append("before"))
+    layer.register_forward_hook(lambda m, a, o: log.append("after"))
+    layer.register_forward_pre_hook(lambda m, a: log.append("start"))
+    layer(t.ones(2, requires_grad=True)).sum().backward()
+    return log
+
+
+def several_inputs(t: Any) -> Any:
+    class Two(t.nn.Module):
+        def forward(self, a: Any, b: Any, k: int = 0) -> Any:
+            return a * b + k, a - b
+
+    log, two = [], Two()
+    two.register_full_backward_hook(lambda m, i, o: log.append([list(i), list(o)]))
+    two.register_forward_pre_hook(lambda m, a, k: (a, {**k, "k": 5}), with_kwargs=True)
+    two.register_forward_hook(lambda m, a, k, o: log.append(dict(k)), with_kwargs=True)
+    a, b = t.ones(2, requires_grad=True), t.full((2,), 2.0, requires_grad=True)
+    y, z = two(a, b)
+    ((y * 3).sum() + z.sum()).backward()
+    return [log, y, z, a.grad, b.grad]
+
+
+def always_called(t: Any) -> Any:
+    layer, seen = t.nn.Linear(3, 2), []
+    layer.register_forward_hook(lambda m, a, o: seen.append("left"))
+    layer.register_forward_hook(lambda m, a, o: seen.append(o), always_call=True)
+    with pytest.raises(RuntimeError):
+        layer(t.ones(2, 2))
+    return seen
+
+
+# Parts ---------------------------------------------------------------------------------------
+
+
+def names(t: Any) -> Any:
+    d, e = doubled(t), tied(t)
+    return [
+        [k for k, _ in d.named_modules()],
+        [k for k, _ in d.named_modules(remove_duplicate=False)],
+        [k for k, _ in d.named_modules(prefix="p")],
+        [k for k, _ in d.named_children()],
+        len(list(d.children())),
+        [k for k, _ in e.named_parameters()],
+        [k for k, _ in e.named_parameters(remove_duplicate=False)],
+        [k for k, _ in e.named_parameters("a", recurse=False)],
+        [k for k, _ in t.nn.BatchNorm1d(2).named_buffers("b")],
+        len(list(e.parameters(recurse=False))),
+    ]
+
+
+def order_of_apply(t: Any) -> Any:
+    seen: list[str] = []
+    t.nn.Sequential(t.nn.Sequential(t.nn.ReLU()), t.nn.Tanh()).apply(
+        lambda m: seen.append(type(m).__name__)
+    )
+    return seen
+
+
+def own_train(t: Any) -> Any:
+    class Frozen(t.nn.Module):
+        def train(self, mode: bool = True) -> Any:
+            return super().train(False)
+
+    net = t.nn.Sequential(Frozen(), t.nn.ReLU())
+    net.train()
+    return [m.training for m in net.modules()]
+
+
+def buffers(t: Any) -> Any:
+    one = t.nn.Module()
+    one.register_buffer("late", None)
+    one.register_buffer("left", t.zeros(1), persistent=False)
+    before = list(one.state_dict())
+    one.late = t.ones(1)
+    return [before, list(one.state_dict()), [k for k, _ in one.named_buffers()]]
+
+
+def states(t: Any) -> Any:
+    net = small(t)
+    taken = net.state_dict(prefix="z.", keep_vars=True)
+    other = t.nn.Linear(2, 2)
+    loaded = other.load_state_dict(
+        {"weight": t.zeros(2, 2, dtype=t.float64), "bias": t.ones(2)}, assign=True
+    )
+    left = net.load_state_dict({"0.bias": t.ones(4), "q": t.ones(1)}, strict=False)
+    return [
+        list(taken),
+        [type(v).__name__ for v in taken.values()],
+        [type(p).__name__ for p in other.parameters()],
+        [p.detach() for p in other.parameters()],
+        list(loaded),
+        list(left),
+        net[0].bias,
+    ]
+
+
+def conversions(t: Any) -> Any:
+    net = t.nn.Sequential(t.nn.Linear(2, 2), t.nn.BatchNorm1d(2))
+    found = [
+        [str(v.dtype).split(".")[-1] for v in getattr(net, how)().state_dict().values()]
+        for how in ("half", "double", "float")
+    ]
+    net.to("cpu", t.float64)
+    net.to(t.zeros(1))
+    found.append([str(v.dtype).split(".")[-1] for v in net.parameters()])
+    return found
+
+
+def copies(t: Any) -> Any:
+    net = t.nn.Sequential(t.nn.Linear(2, 2), t.nn.BatchNorm1d(2))
+    found = []
+    for twin in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):  # noqa: S301
+        found.append([type(v).__name__ for v in twin.parameters()])
+        found.append([v.requires_grad for v in twin.parameters()])
+        found.append([list(v.shape) for v in twin.state_dict().values()])
+        twin(t.ones(3, 2)).sum().backward()
+        found.append(all(p.grad is not None for p in twin.parameters()))
+        found.append(all(p.grad is None for p in net.parameters()))
+    return found
+
+
+def printed(t: Any) -> Any:
+    n = t.nn
+
+    class Extra(n.Module):
+        def __init__(self, part: bool) -> None:
+            super().__init__()
+            if part:
+                self.part = n.ReLU()
+
+        def extra_repr(self) -> str:
+            return "one\ntwo"
+
+    row = n.Sequential(n.ReLU(), n.Tanh())
+    row.insert(1, n.Sigmoid()).extend([n.ELU()])
+    del row[0]
+    row[0] = n.GELU()
+    found = [row, row[1:], row.pop(0), row + row, row * 2, Extra(True), Extra(False)]
+    found.append(n.Sequential(OrderedDict(a=n.ReLU(), b=n.Tanh()))[1:])
+    alike = [n.Linear(2, 2), n.Linear(2, 2), n.ReLU(), n.Sequential(n.ReLU())]
+    found += [n.ModuleList(alike), n.Parameter(t.ones(2)), n.Parameter(t.ones(2), False)]
+    found.append(n.ParameterList([t.ones(2, 3), t.ones(())]))
+    return [repr(x).replace("torch.", "").replace("lab.", "") for x in found]
+
+
+def dictionaries(t: Any) -> Any:
+    d = t.nn.ParameterDict({"a": t.ones(2)})
+    d["b"] = t.zeros(1)
+    d.update({"c": t.nn.Parameter(t.ones(1), requires_grad=False)})
+    more = d | t.nn.ParameterDict({"d": t.ones(3)})
+    last = more.popitem()[0]
+    return [
+        list(d),
+        [k for k, _ in d.named_parameters()],
+        [type(v).__name__ for v in d.values()],
+        list(more.keys()),
+        last,
+        list(reversed(d)),
+        "a" in d,
+        d.get("z"),
+        list(d.pop("a").shape),
+        len(d),
+        list(d.setdefault("e", t.ones(4)).shape),
+        [k for k in dir(t.nn.ModuleList([t.nn.ReLU()])) if k[0].isdigit()],
+    ]
+
+
+PROGRAMS = [
+    backward_hooks, order_of_hooks, several_inputs, always_called, names, order_of_apply,
+    own_train, buffers, states, conversions, copies, printed, dictionaries,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda f: f.__name__)
+def test_programs_do_what_pytorchs_do(oracle: Oracle, program: Any) -> None:
+    same(plain(program(lab)), oracle(program))
+
+
+WRONG: dict[str, Any] = {
+    "a tensor for a parameter": lambda t: setattr(t.nn.Linear(2, 2), "weight", t.ones(2, 2)),
+    "a number for a parameter": lambda t: setattr(t.nn.Linear(2, 2), "weight", 3),
+    "a number for a module": lambda t: setattr(small(t), "0", 3),
+    "a number for a buffer": lambda t: setattr(t.nn.BatchNorm1d(2), "running_mean", 3),
+    "a dot in a buffer": lambda t: t.nn.Module().register_buffer("a.b", t.ones(1)),
+    "an empty buffer": lambda t: t.nn.Module().register_buffer("", t.ones(1)),
+    "a taken buffer": lambda t: t.nn.Module().register_buffer("forward", t.ones(1)),
+    "a name that is a number": lambda t: t.nn.Module().register_buffer(3, t.ones(1)),
+    "a tensor as parameter": lambda t: t.nn.Module().register_parameter("p", t.ones(1)),
+    "a dot in a parameter": lambda t: t.nn.Module().register_parameter("p.q", None),
+    "a number as module": lambda t: t.nn.Module().add_module("x", 3),
+    "a taken module": lambda t: t.nn.Module().add_module("forward", t.nn.ReLU()),
+    "a method's name": lambda t: t.nn.ModuleDict({"keys": t.nn.ReLU()}),
+    "a number in a row": lambda t: t.nn.Sequential(3),
+    "no such index": lambda t: small(t)[9],
+    "no such attribute": lambda t: t.nn.Module().nothing,
+    "no such part": lambda t: small(t).get_submodule("0.5"),
+    "no such parameter": lambda t: small(t).get_parameter("0.x"),
+    "no such buffer": lambda t: small(t).get_buffer("0.bias"),
+    "a mode that is a number": lambda t: small(t).train(3),
+    "integers": lambda t: small(t).to(t.int64),
+    "a list of state": lambda t: small(t).load_state_dict([1]),
+    "nothing of state": lambda t: small(t).load_state_dict({}),
+    "other shapes": lambda t: small(t).load_state_dict({"0.bias": t.ones(3)}, strict=False),
+    "an integer parameter": lambda t: t.nn.Parameter(t.ones(2, dtype=t.int64)),
+    "no forward": lambda t: t.nn.Module()(3),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_wrong_calls_raise_pytorchs_class(oracle: Oracle, what: str) -> None:
+    with pytest.raises(oracle.error(WRONG[what])) as caught:
+        WRONG[what](lab)
+    assert str(caught.value)
+
+
+def test_what_does_not_fit_is_listed_at_once_and_nothing_changes() -> None:
+    net = small(lab)
+    before = {k: v.tolist() for k, v in net.state_dict().items()}
+    state = {
+        "0.wieght": lab.ones(4, 3),
+        "0.bias": lab.ones(9),
+        "2.weight": 3,
+        "2.bias": lab.ones(2),
+    }
+    with pytest.raises(RuntimeError) as caught:
+        net.load_state_dict(state)
+    text = str(caught.value)
+    assert "missing     0.weight" in text
+    assert "unexpected  0.wieght" in text
+    assert "0.bias: module (4,), state_dict (9,)" in text
+    assert "2.weight: module (2, 4), state_dict int 3" in text
+    assert "is 0.wieght meant to be 0.weight?" in text
+    assert {k: v.tolist() for k, v in net.state_dict().items()} == before
+
+
+@pytest.mark.parametrize(
+    ("change", "hint"),
+    [
+        (lambda s: {f"module.{k}": v for k, v in s.items()}, "every key has 'module.' in front"),
+        (lambda s: {"model": s, "epoch": 3}, r"load state_dict\['model'\]"),
+    ],
+)
+def test_near_misses_get_a_hint(change: Any, hint: str) -> None:
+    net = small(lab)
+    with pytest.raises(RuntimeError, match=hint):
+        net.load_state_dict(change(net.state_dict()))
+    around = nn.Sequential(OrderedDict(net=net))
+    with pytest.raises(RuntimeError, match=r"load them into module\.net"):
+        around.load_state_dict(net.state_dict())
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_hooks_that_give_the_wrong_number_of_gradients(count: int) -> None:
+    layer = nn.Identity()
+    layer.register_full_backward_hook(lambda m, i, o: (i[0],) * count)
+    out = layer(lab.ones(2, requires_grad=True)).sum()
+    with pytest.raises(RuntimeError, match=f"returned {count} gradients"):
+        out.backward()
+    layer = nn.Identity()
+    layer.register_forward_pre_hook(lambda m, a, k: 3, with_kwargs=True)
+    with pytest.raises(RuntimeError, match="the pair"):
+        layer(lab.ones(2))
+
+
+def test_backward_hooks_in_a_compiled_function() -> None:
+    layer = nn.Linear(2, 1, bias=False)
+    layer.register_full_backward_hook(lambda m, i, o: (i[0] * 2,))
+
+    def slope(x: Any) -> Any:
+        return lab.autograd.grad(layer(x).sum(), x)[0]
+
+    x = lab.ones(3, 2, requires_grad=True)
+    eager = slope(x)
+    np.testing.assert_allclose(eager.numpy(), np.tile(layer.weight.detach().numpy() * 2, (3, 1)))
+
+    def step(x: Any) -> Any:
+        y = layer(x * layer.weight).sum()
+        y.backward()
+        return y
+
+    layer.zero_grad()
+    step(lab.ones(3, 2))
+    first = layer.weight.grad.numpy().copy()
+    layer.zero_grad()
+    lab.compile(step)(lab.ones(3, 2))
+    np.testing.assert_allclose(layer.weight.grad.numpy(), first)
