@@ -7,14 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import ArgumentError, ShapeError
+from ...errors import ArgumentError, DTypeError, ShapeError
+from ...op import Mismatch
 from ...ops import elementwise as e
+from ...ops import reduce
+from ...ops.indexing import repeat_interleave
 from ...ops.linalg import product
 from ...ops.movement import transpose
 from ...ops.reduce import softmax
+from ...ops.rules import broadcast_shapes
 from ...tensor import Tensor, as_tensor
 from .drop import dropout
-from .sparse import NotSupported
+
+_NAME = "scaled_dot_product_attention"
 
 
 def causal(rows: int, columns: int, device: Any) -> Tensor:
@@ -24,8 +29,6 @@ def causal(rows: int, columns: int, device: Any) -> Tensor:
 
 def masked(scores: Any, mask: Any) -> Any:
     """The scores with minus infinity where a bool mask is False, or plus a float mask."""
-    if mask is None:
-        return scores
     if mask.dtype.np.kind == "b":
         return e.where(mask, scores, -math.inf)
     return scores + mask
@@ -45,26 +48,89 @@ def scaled_dot_product_attention(
 
     Shapes: query ``(..., L, E)``, key ``(..., S, E)``, value ``(..., S, F)``, result
     ``(..., L, F)``. ``attn_mask`` broadcasts to ``(..., L, S)``: bool, True where a query may
-    look, or float, added to the scores. With ``is_causal`` no query looks ahead. Vaswani et al.
-    (2017). Dropout is applied whenever ``dropout_p`` is above 0.
+    look, or float, added to the scores; a query that may look nowhere gets zeros. With
+    ``is_causal`` no query looks ahead. With ``enable_gqa`` each of the fewer heads of key and
+    value serves several heads of query (dimension -3). Dropout is applied whenever ``dropout_p``
+    is above 0. Vaswani et al. (2017); Ainslie et al. (2023) for the shared heads.
+
+    >>> from minitorch_lab.tensor import tensor
+    >>> x = tensor([[0.0, 1.0], [2.0, 3.0]])
+    >>> scaled_dot_product_attention(x, x, x, is_causal=True)
+    tensor([[0.0000, 1.0000],
+            [1.9983, 2.9983]])
     """
-    name = "scaled_dot_product_attention"
-    if enable_gqa:
-        raise NotSupported(f"{name}: enable_gqa=True is not supported\n  repeat the key heads")
     if is_causal and attn_mask is not None:
-        raise _MaskError(f"{name}: attn_mask and is_causal are both given\n  expected one of them")
-    if query.ndim < 2 or key.ndim < 2 or value.ndim < 2 or query.shape[-1] != key.shape[-1]:
+        raise _MaskError(f"{_NAME}: attn_mask and is_causal are both given\n  expected one of them")
+    _check(query, key, value)
+    if enable_gqa:
+        key, value = _shared(query, key, value)
+    factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    scores = product(query * factor, transpose(key, -1, -2))
+    if attn_mask is None:
+        if is_causal:
+            scores = masked(scores, causal(query.shape[-2], key.shape[-2], query.device))
+        return product(dropout(softmax(scores, -1), dropout_p), value)
+    _check_mask(scores, attn_mask)
+    hidden = e.logical_not(attn_mask) if _is_bool(attn_mask) else e.eq(attn_mask, -math.inf)
+    # A row without any key would be 0 / 0: it looks at all keys, and its result is set to zeros.
+    blind = reduce.all(hidden, -1, keepdim=True)
+    shown = e.logical_or(attn_mask, blind) if _is_bool(attn_mask) else e.where(blind, 0, attn_mask)
+    weights = softmax(masked(scores, shown), -1)
+    return e.masked_fill(product(dropout(weights, dropout_p), value), blind, 0)
+
+
+def _is_bool(mask: Any) -> Any:
+    return mask.dtype.np.kind == "b"
+
+
+def _check(query: Any, key: Any, value: Any) -> None:
+    fits = (
+        min(query.ndim, key.ndim, value.ndim) >= 2
+        and query.shape[-1] == key.shape[-1]
+        and key.shape[-2] == value.shape[-2]
+    )
+    if not fits:
         raise ShapeError(
-            f"{name}: query, key and value do not fit\n  query  {query.spec}\n"
+            f"{_NAME}: query, key and value do not fit\n  query  {query.spec}\n"
             f"  key    {key.spec}\n  value  {value.spec}\n"
             "  expected (..., L, E), (..., S, E) and (..., S, F)"
         )
-    factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
-    if is_causal:
-        attn_mask = causal(query.shape[-2], key.shape[-2], query.device)
-    scores = product(query * factor, transpose(key, -1, -2))
-    weights = softmax(masked(scores, attn_mask), -1)
-    return product(dropout(weights, dropout_p), value)
+
+
+def _check_mask(scores: Any, mask: Any) -> None:
+    """The mask is bool or of the scores' dtype, and broadcasts to their shape."""
+    if not _is_bool(mask) and mask.dtype != scores.dtype:
+        raise DTypeError(
+            f"{_NAME}: attn_mask has a wrong dtype\n  attn_mask  {mask.spec}\n"
+            f"  expected bool, True where a query may look, or {scores.dtype.name}, added to the "
+            "scores\n  convert with .bool() or .to(query.dtype)"
+        )
+    target = tuple(scores.shape)
+    try:
+        fits = broadcast_shapes(tuple(mask.shape), target) == target
+    except Mismatch:
+        fits = False
+    if not fits:
+        raise ShapeError(
+            f"{_NAME}: attn_mask has a wrong shape\n  attn_mask  {mask.spec}\n"
+            f"  expected {target}, or a shape that broadcasts to it"
+        )
+
+
+def _shared(query: Any, key: Any, value: Any) -> list[Any]:
+    """Key and value with each head repeated, until there are as many as in the query."""
+    heads = [x.shape[-3] if x.ndim > 2 else 0 for x in (query, key, value)]
+    if not all(heads) or heads[0] % heads[1] or heads[0] % heads[2]:
+        raise ShapeError(
+            f"{_NAME}(enable_gqa=True): the heads do not fit\n  query  {query.spec}\n"
+            f"  key    {key.spec}\n  value  {value.spec}\n"
+            "  expected (..., heads, length, size), and heads of query that are a multiple of the "
+            f"heads of key and value, got {heads[0]}, {heads[1]} and {heads[2]}"
+        )
+    return [
+        x if n == heads[0] else repeat_interleave(x, heads[0] // n, -3)
+        for x, n in ((key, heads[1]), (value, heads[2]))
+    ]
 
 
 class _MaskError(ArgumentError, RuntimeError):
