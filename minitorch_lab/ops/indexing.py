@@ -41,7 +41,7 @@ from .movement import (
     slice_,
     unslice,
 )
-from .rules import broadcast_shapes, one_dim, per_entry
+from .rules import add_rows, broadcast_shapes, one_dim, per_entry
 
 Bound = tuple[tuple[Any, ...], Attrs]
 
@@ -349,7 +349,10 @@ def _check_index_add(x: Any, index: Any, source: Any, dim: int) -> None:
 def _index_add_inplace(xp: Any, target: Any, index: Any, source: Any, dim: int) -> None:
     _check_index_add(target, index, source, dim)
     check_range(index, target.shape[dim], error=ComputeError)
-    xp.add.at(target, (*(slice(None),) * dim, index), source)
+    if dim == 0:
+        add_rows(xp, target, index, source)
+    else:
+        xp.add.at(target, (*(slice(None),) * dim, index), source)
 
 
 def _index_add_forward(xp: Any, input: Any, index: Any, source: Any, dim: int) -> Any:
@@ -456,7 +459,10 @@ def _untake_forward(
     xp: Any, input: Any, *index: Any, template: tuple[Any, ...], shape: tuple[int, ...]
 ) -> Any:
     out = xp.zeros(shape, input.dtype)
-    xp.add.at(out, fill(template, index), input)
+    if template == (PLACE,):
+        add_rows(xp, out, index[0], input)
+    else:
+        xp.add.at(out, fill(template, index), input)
     return out
 
 

@@ -25,7 +25,7 @@ from .indexing import PLACE, check_range, gather, untake
 from .linalg import product
 from .movement import reshape, transpose, unsqueeze
 from .reduce import log_softmax, mean, softmax, sum
-from .rules import broadcast, need_float, pair, per_entry, per_input
+from .rules import broadcast, need_float, pair, per_entry, per_input, total
 
 Bound = tuple[tuple[Any, ...], Attrs]
 Pair = tuple[int, int]
@@ -747,9 +747,9 @@ def _ce_forward(xp: Any, input: Any, target: Any) -> Any:
     n, classes = input.shape
     check_range(target, classes, "target")
     shifted = input - xp.maximum.reduce(input, axis=1, keepdims=True)
-    total = xp.log(xp.add.reduce(xp.exp(shifted), axis=1))
+    logs = xp.log(total(xp, xp.exp(shifted), 1, False))
     picked = shifted[xp.arange(n), target]
-    return xp.add.reduce(total - picked) / input.dtype.type(n)
+    return xp.add.reduce(logs - picked) / input.dtype.type(n)
 
 
 def _ce_grad(g: Any, y: Any, x: Any, target: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 from ..op import Cost, Mismatch, Op, Spec, normal, op, sample
 from . import elementwise as e
 from .reduce import mean, sum
-from .rules import need_float, per_entry
+from .rules import need_float, per_entry, total
 
 Dims = tuple[int, ...]
 
@@ -25,8 +25,8 @@ def _standardize_forward(xp: Any, input: Any, dim: Dims, eps: float) -> Any:
     for d in dim:
         count *= input.shape[d]
     kind = input.dtype.type
-    out = input - xp.add.reduce(input, axis=dim, keepdims=True) / kind(max(count, 1))
-    spread = xp.add.reduce(out * out, axis=dim, keepdims=True) / kind(max(count, 1))
+    out = input - total(xp, input, dim) / kind(max(count, 1))
+    spread = total(xp, out * out, dim) / kind(max(count, 1))
     out /= xp.sqrt(spread + kind(eps))
     return out
 

@@ -14,7 +14,17 @@ from ..errors import ComputeError, DTypeError, IndexingError, KindError, ShapeEr
 from ..op import Attrs, Mismatch, Op, Spec, apart, mask, normal, op, sample, uniform
 from . import elementwise as e
 from .movement import cat, expand, narrow, reshape
-from .rules import BOOL, INT64, all_dims, need_float, one_dim, per_input, reduce_shape, reduced
+from .rules import (
+    BOOL,
+    INT64,
+    all_dims,
+    need_float,
+    one_dim,
+    per_input,
+    reduce_shape,
+    reduced,
+    total,
+)
 
 Bound = tuple[tuple[Any, ...], Attrs]
 Dims = int | Sequence[int] | None
@@ -50,7 +60,9 @@ def _sum_shape(x: Spec, dim: tuple[int, ...], keepdim: bool) -> Spec:
 
 
 def _sum_forward(xp: Any, input: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
-    return xp.add.reduce(input, axis=dim, dtype=_wide(input.dtype), keepdims=keepdim)
+    if input.dtype.kind == "f":
+        return total(xp, input, dim, keepdim)
+    return xp.add.reduce(input, axis=dim, dtype=INT64, keepdims=keepdim)
 
 
 sum: Op = op(
@@ -80,7 +92,7 @@ def _mean_forward(xp: Any, input: Any, dim: tuple[int, ...], keepdim: bool) -> A
         raise KindError("mean of integers")  # the shape rule writes the message
     count = prod([input.shape[d] for d in dim])
     with np.errstate(invalid="ignore"):  # the mean of nothing is NaN, as in PyTorch
-        return xp.add.reduce(input, axis=dim, keepdims=keepdim) / input.dtype.type(count)
+        return total(xp, input, dim, keepdim) / input.dtype.type(count)
 
 
 def _mean_grad(g: Any, y: Any, x: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
@@ -570,7 +582,7 @@ def _softmax_forward(xp: Any, input: Any, dim: int) -> Any:
         return xp.ones_like(input)
     out = input - xp.maximum.reduce(input, axis=dim, keepdims=True)
     out = xp.exp(out, out=out)
-    out /= xp.add.reduce(out, axis=dim, keepdims=True)
+    out /= total(xp, out, dim)
     return out
 
 
@@ -578,7 +590,7 @@ def _log_softmax_forward(xp: Any, input: Any, dim: int) -> Any:
     if input.ndim == 0:
         return xp.zeros_like(input)
     out = input - xp.maximum.reduce(input, axis=dim, keepdims=True)
-    out -= xp.log(xp.add.reduce(xp.exp(out), axis=dim, keepdims=True))
+    out -= xp.log(total(xp, xp.exp(out), dim))
     return out
 
 

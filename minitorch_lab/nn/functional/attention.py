@@ -30,7 +30,8 @@ def causal(rows: int, columns: int, device: Any) -> Tensor:
 def masked(scores: Any, mask: Any) -> Any:
     """The scores with minus infinity where a bool mask is False, or plus a float mask."""
     if mask.dtype.np.kind == "b":
-        return e.where(mask, scores, -math.inf)
+        # The mask is smaller than the scores, and an addition costs backward nothing.
+        mask = e.to_dtype(e.where(mask, 0.0, -math.inf), scores.dtype)
     return scores + mask
 
 
