@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from oracle import digest
 
 import minitorch_lab as lab
 from minitorch_lab import nn, saving
@@ -74,18 +75,57 @@ def test_a_training_goes_on_from_a_file(tmp_path: Path) -> None:
     assert train(model, optimizer, 3) == expected
 
 
-def test_state_dicts_go_to_pytorch_and_back(tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch reads and writes the files here")
-    from safetensors.torch import load_file, save_file
-
-    ours, theirs = nn.Linear(4, 2), torch.nn.Linear(4, 2)
+def test_pytorch_reads_a_state_dict(tmp_path: Path, oracle: Any) -> None:
+    """The answer is about these very bytes: others would have to be read again."""
+    ours = nn.Sequential(nn.Linear(4, 2), nn.BatchNorm1d(2))
     lab.save(ours.state_dict(), tmp_path / "ours.safetensors")
-    theirs.load_state_dict(load_file(tmp_path / "ours.safetensors"))
-    assert theirs.weight.tolist() == ours.weight.tolist()
-    other = torch.nn.Linear(4, 2)
-    save_file(other.state_dict(), tmp_path / "theirs.safetensors")
+    content = (tmp_path / "ours.safetensors").read_bytes()
+
+    def read(torch: Any) -> Any:
+        from safetensors.torch import load
+
+        theirs = torch.nn.Sequential(torch.nn.Linear(4, 2), torch.nn.BatchNorm1d(2))
+        theirs.load_state_dict(load(content))
+        return dict(theirs.state_dict())
+
+    found = oracle(read, digest(np.frombuffer(content, np.uint8)))
+    assert list(found) == list(ours.state_dict())
+    for name, value in ours.state_dict().items():
+        np.testing.assert_array_equal(found[name], value.numpy(), strict=True)
+
+
+def test_a_state_dict_of_pytorch_is_read(tmp_path: Path, oracle: Any) -> None:
+    def write(torch: Any) -> Any:
+        from safetensors.torch import save
+
+        torch.manual_seed(0)
+        theirs = torch.nn.Sequential(torch.nn.Linear(4, 2), torch.nn.BatchNorm1d(2))
+        state = theirs.state_dict()
+        return save(state).hex(), dict(state)
+
+    content, state = oracle(write)
+    (tmp_path / "theirs.safetensors").write_bytes(bytes.fromhex(content))
+    ours = nn.Sequential(nn.Linear(4, 2), nn.BatchNorm1d(2))
     ours.load_state_dict(lab.load(tmp_path / "theirs.safetensors"))
-    assert ours.bias.tolist() == other.bias.tolist()
+    for name, value in ours.state_dict().items():
+        np.testing.assert_array_equal(value.numpy(), state[name], strict=True)
+
+
+def test_every_dtype_of_pytorch_is_read(tmp_path: Path, oracle: Any) -> None:
+    def write(torch: Any) -> Any:
+        from safetensors.torch import save
+
+        kinds = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32")
+        tensors = {k: torch.arange(6).reshape(2, 3).to(getattr(torch, k)) for k in kinds}
+        tensors |= {"none": torch.zeros(0, 2), "one": torch.tensor(0.1, dtype=torch.float64)}
+        return save(tensors).hex(), tensors
+
+    content, tensors = oracle(write)
+    (tmp_path / "theirs").write_bytes(bytes.fromhex(content))
+    back = lab.load(tmp_path / "theirs")
+    assert sorted(back) == sorted(tensors)
+    for name, value in tensors.items():
+        np.testing.assert_array_equal(back[name].numpy(), value, strict=True)
 
 
 def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
