@@ -13,7 +13,7 @@ import importlib
 import warnings
 from typing import Any
 
-from . import autograd, nn, optim, random, utils
+from . import autograd, linalg, nn, optim, random, utils
 from ._version import __version__
 from .creation import (
     arange,
@@ -158,6 +158,7 @@ __all__ = [
     "is_grad_enabled",
     "is_inference_mode_enabled",
     "is_tensor",
+    "linalg",
     "linspace",
     "logspace",
     "long",

@@ -20,6 +20,9 @@ from .activations import (
 from .attention import (
     MultiheadAttention,
 )
+from .bilinear import (
+    Bilinear,
+)
 from .containers import (
     ModuleDict,
     ModuleList,
@@ -105,6 +108,7 @@ __all__ = [
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
+    "Bilinear",
     "Conv1d",
     "Conv2d",
     "ConvTranspose1d",

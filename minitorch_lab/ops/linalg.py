@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from math import prod
 from typing import Any
 
-from ..errors import ShapeError
-from ..op import Cost, Mismatch, Op, Spec, check_same_dtype, normal, op, sample
-from .movement import reshape, transpose, unsqueeze
+from ..errors import ComputeError, DTypeError, KindError, ShapeError, describe
+from ..op import (
+    Cost,
+    Mismatch,
+    Op,
+    Spec,
+    check_same_dtype,
+    input_lines,
+    message,
+    normal,
+    op,
+    sample,
+)
+from .movement import diagonal, reshape, transpose, unsqueeze
 from .reduce import sum
 from .rules import broadcast_shapes
 
 
 def _matmul_shape(x: Spec, y: Spec) -> Spec:
     check_same_dtype(x, y, names=("input", "other"))
+    if x.dtype.kind == "b":
+        raise Mismatch(
+            "bools have no matrix product",
+            "expected numbers on both sides",
+            "convert with .float(), or with .long() to count",
+            DTypeError,
+        )
     if x.ndim < 2 or y.ndim < 2:
         raise Mismatch(
             "a matrix product needs two matrices",
@@ -22,19 +42,37 @@ def _matmul_shape(x: Spec, y: Spec) -> Spec:
             "a number multiplies with *",
         )
     if x.shape[-1] != y.shape[-2]:
-        turned = x.shape[-1] == y.shape[-1]
+        raise _inner(x, y, "other.shape[-2]", y.shape[-2])
+    try:
+        batch = broadcast_shapes(x.shape[:-2], y.shape[:-2])
+    except Mismatch:
         raise Mismatch(
-            "inner sizes differ",
-            f"expected other.shape[-2] == input.shape[-1], got {y.shape[-2]} and {x.shape[-1]}",
-            "other looks transposed: try input @ other.T" if turned else "",
-        )
-    batch = broadcast_shapes(x.shape[:-2], y.shape[:-2])
+            "the batches do not broadcast",
+            "expected equal sizes, or 1, before the last two dimensions, "
+            f"got {x.shape[:-2]} and {y.shape[:-2]}",
+            "aligned from the right: unsqueeze() puts a dimension of 1 where the batch is missing",
+        ) from None
     return replace(x, shape=(*batch, x.shape[-2], y.shape[-1]))
 
 
+def _inner(x: Any, y: Any, place: str, size: int) -> Mismatch:
+    """Inner sizes that differ, and which transpose would help."""
+    k, shape = x.shape[-1], tuple(y.shape)
+    hint = ""
+    if y.ndim >= 2 and k == shape[-1]:
+        hint = f"other looks transposed: try input @ other.{'T' if y.ndim == 2 else 'mT'}"
+    elif x.ndim >= 2 and x.shape[-2] == size:
+        hint = f"input looks transposed: try input.{'T' if x.ndim == 2 else 'mT'} @ other"
+    elif tuple(x.shape) == shape:
+        hint = "entry by entry is input * other"
+    return Mismatch(
+        "inner sizes differ", f"expected {place} == input.shape[-1], got {size} and {k}", hint
+    )
+
+
 def _matmul_forward(xp: Any, input: Any, other: Any) -> Any:
-    if input.dtype != other.dtype:
-        raise TypeError("dtypes differ")  # the shape rule writes the message
+    if input.dtype != other.dtype or input.dtype.kind == "b":
+        raise TypeError("dtypes do not fit")  # the shape rule writes the message
     return xp.matmul(input, other)
 
 
@@ -66,8 +104,15 @@ def matmul(input: Any, other: Any) -> Any:
     left out of the result.
     """
     a, b = getattr(input, "ndim", None), getattr(other, "ndim", None)
-    if a is None or b is None or (a >= 2 and b >= 2) or a == 0 or b == 0:
+    if a is None or b is None:
+        raise _no_tensor("matmul", input=input, other=other)
+    if (a >= 2 and b >= 2) or a == 0 or b == 0:
         return product(input, other)
+    inner = other.shape[0 if b == 1 else -2]
+    if input.shape[-1] != inner:
+        place = "other.shape[0]" if b == 1 else "other.shape[-2]"
+        wrong = _inner(input, other, place, inner)
+        raise message(product, [input.spec, other.spec], ["", ""], wrong, {})
     x = unsqueeze(input, 0) if a == 1 else input
     y = unsqueeze(other, 1) if b == 1 else other
     out = product(x, y)
@@ -162,30 +207,25 @@ def linear_bind(
 linear.bind = linear_bind
 
 
+# By name: each says how many dimensions it takes ----------------------------------------------
+
+
 def mm(input: Any, mat2: Any) -> Any:
     """Matrix product of two matrices, ``(N, K)`` and ``(K, M)``."""
+    _need_ndim("mm", input=(input, 2), mat2=(mat2, 2))
     return product(input, mat2)
 
 
 def dot(input: Any, other: Any) -> Any:
-    """Sum of the products of two vectors."""
-    return sum(input * other)
-
-
-def _need_ndim(name: str, **wanted: tuple[Any, int]) -> None:
-    """ShapeError unless each input has its number of dimensions."""
-    for argument, (value, ndim) in wanted.items():
-        found = getattr(value, "ndim", ndim)
-        if found != ndim:
-            raise ShapeError(
-                f"{name}(): {argument} has {found} dimensions\n"
-                f"  {argument}  {tuple(value.shape)}\n  expected {ndim}"
-            )
+    """Sum of the products of two vectors of equal length."""
+    _need_ndim("dot", input=(input, 1), other=(other, 1))
+    return matmul(input, other)
 
 
 def bmm(input: Any, mat2: Any) -> Any:
     """Matrix products of a batch: ``(B, N, K)`` and ``(B, K, M)`` give ``(B, N, M)``."""
     _need_ndim("bmm", input=(input, 3), mat2=(mat2, 3))
+    _need_batch("bmm", input=input, mat2=mat2)
     return product(input, mat2)
 
 
@@ -204,29 +244,166 @@ def outer(input: Any, vec2: Any) -> Any:
 def addmm(input: Any, mat1: Any, mat2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
     """``beta * input + alpha * (mat1 @ mat2)``, for matrices."""
     _need_ndim("addmm", mat1=(mat1, 2), mat2=(mat2, 2))
-    return _scaled(input, product(mat1, mat2), beta, alpha)
+    return _scaled("addmm", input, product(mat1, mat2), beta, alpha)
+
+
+def addmv(input: Any, mat: Any, vec: Any, *, beta: float = 1, alpha: float = 1) -> Any:
+    """``beta * input + alpha * (mat @ vec)``, for a matrix and a vector."""
+    _need_ndim("addmv", mat=(mat, 2), vec=(vec, 1))
+    return _scaled("addmv", input, matmul(mat, vec), beta, alpha)
+
+
+def addr(input: Any, vec1: Any, vec2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
+    """``beta * input + alpha * outer(vec1, vec2)``, for vectors."""
+    return _scaled("addr", input, outer(vec1, vec2), beta, alpha)
 
 
 def baddbmm(input: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
     """``beta * input + alpha * (batch1 @ batch2)``, for batches of matrices."""
     _need_ndim("baddbmm", batch1=(batch1, 3), batch2=(batch2, 3))
-    return _scaled(input, product(batch1, batch2), beta, alpha)
+    _need_batch("baddbmm", batch1=batch1, batch2=batch2)
+    return _scaled("baddbmm", input, product(batch1, batch2), beta, alpha)
 
 
-def _scaled(input: Any, found: Any, beta: float, alpha: float) -> Any:
+def addbmm(input: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
+    """``beta * input`` plus ``alpha`` times the sum of ``batch1[i] @ batch2[i]`` over the batch."""
+    _need_ndim("addbmm", batch1=(batch1, 3), batch2=(batch2, 3))
+    _need_batch("addbmm", batch1=batch1, batch2=batch2)
+    return _scaled("addbmm", input, sum(product(batch1, batch2), 0), beta, alpha)
+
+
+def _scaled(name: str, input: Any, found: Any, beta: float, alpha: float) -> Any:
+    if not hasattr(input, "ndim"):
+        raise _no_tensor(name, input=input, product=found)
+    if input.dtype != found.dtype:
+        raise DTypeError(
+            f"{name}(): the dtypes differ\n  input    {input.spec}\n  product  {found.spec}\n"
+            f"  expected one dtype\n  convert with .to(lab.{found.dtype.name})"
+        )
+    if found.dtype.np.kind != "f" and float in (type(beta), type(alpha)):
+        raise DTypeError(
+            f"{name}(): beta and alpha of integers must be integers\n"
+            f"  input  {input.spec}\n  expected ints, got beta={beta} and alpha={alpha}\n"
+            "  convert the tensors with .float()"
+        )
+    lead = input.ndim - found.ndim
+    if lead > 0 or any(
+        n not in (1, m) for n, m in zip(input.shape, found.shape[-lead:], strict=True)
+    ):
+        raise ShapeError(
+            f"{name}(): input does not broadcast to the product\n  input    {input.spec}\n"
+            f"  product  {found.spec}\n  expected {tuple(found.shape)}, or sizes of 1 there"
+        )
     found = found if alpha == 1 else found * alpha
     if beta == 0:  # as in PyTorch, NaN in the input does not matter then
         return found
     return (input if beta == 1 else input * beta) + found
 
 
+def multi_dot(tensors: Sequence[Any]) -> Any:
+    """Product of several matrices, in the order of multiplying that needs the fewest steps.
+
+    The first and the last may be vectors: a row and a column. The order is found by dynamic
+    programming over where the last product splits the chain (Cormen et al., Introduction to
+    Algorithms, 1990).
+    """
+    if len(tensors) < 2:
+        raise ComputeError(f"multi_dot(tensors): expected 2 tensors or more, got {len(tensors)}")
+    for i, x in enumerate(tensors):
+        _need_ndim("multi_dot", **{f"tensors[{i}]": (x, 1 if _may_be_vector(i, x, tensors) else 2)})
+    first, last = tensors[0], tensors[-1]
+    rows = [1 if first.ndim == 1 else first.shape[0], *(x.shape[0] for x in tensors[1:])]
+    sizes = [int(n) for n in (*rows, 1 if last.ndim == 1 else last.shape[1])]
+
+    @cache
+    def best(i: int, j: int) -> tuple[int, int]:
+        """The cost of tensors ``i`` to ``j``, and where the left part ends."""
+        if i == j:
+            return 0, i
+        return min(
+            (best(i, k)[0] + best(k + 1, j)[0] + sizes[i] * sizes[k + 1] * sizes[j + 1], k)
+            for k in range(i, j)
+        )
+
+    def multiply(i: int, j: int) -> Any:
+        if i == j:
+            return tensors[i]
+        k = best(i, j)[1]
+        return matmul(multiply(i, k), multiply(k + 1, j))
+
+    return multiply(0, len(tensors) - 1)
+
+
+def _may_be_vector(i: int, x: Any, tensors: Sequence[Any]) -> bool:
+    return i in (0, len(tensors) - 1) and getattr(x, "ndim", 2) == 1
+
+
+def trace(input: Any) -> Any:
+    """Sum of the diagonal of a matrix."""
+    _need_ndim("trace", input=(input, 2))
+    return sum(diagonal(input))
+
+
+def kron(input: Any, other: Any) -> Any:
+    """Kronecker product: a copy of ``other`` for each entry of ``input``, times that entry.
+
+    Shapes: ``(N, M)`` and ``(K, L)`` give ``(N * K, M * L)``; the same for any number of
+    dimensions, where the shorter shape gets leading ones.
+
+    >>> import minitorch_lab as lab
+    >>> lab.kron(lab.tensor([1, 10]), lab.tensor([1, 2, 3]))
+    tensor([ 1,  2,  3, 10, 20, 30])
+    """
+    n = max(input.ndim, other.ndim)
+    a, b = ((1,) * (n - x.ndim) + tuple(int(v) for v in x.shape) for x in (input, other))
+    x = reshape(input, tuple(v for size in a for v in (size, 1)))
+    y = reshape(other, tuple(v for size in b for v in (1, size)))
+    return reshape(x * y, tuple(v * w for v, w in zip(a, b, strict=True)))
+
+
+# Errors of the functions above -----------------------------------------------------------------
+
+
+def _need_ndim(name: str, **wanted: tuple[Any, int]) -> None:
+    """KindError unless all are tensors; ShapeError unless each has its number of dimensions."""
+    if any(not hasattr(value, "ndim") for value, _ in wanted.values()):
+        raise _no_tensor(name, **{argument: value for argument, (value, _) in wanted.items()})
+    for argument, (value, ndim) in wanted.items():
+        if value.ndim != ndim:
+            raise ShapeError(
+                f"{name}(): {argument} has {value.ndim} dimension{'' if value.ndim == 1 else 's'}\n"
+                f"  {argument}  {tuple(value.shape)}\n  expected {ndim}\n"
+                + "  matmul() takes vectors, matrices and batches of matrices"
+            )
+
+
+def _need_batch(name: str, **batches: Any) -> None:
+    """ShapeError unless the batches are equally long."""
+    (a, x), (b, y) = batches.items()
+    if x.shape[0] != y.shape[0]:
+        raise ShapeError(
+            f"{name}(): the batches differ\n  {a}  {x.spec}\n  {b}  {y.spec}\n"
+            f"  expected {a}.shape[0] == {b}.shape[0], got {x.shape[0]} and {y.shape[0]}\n"
+            "  matmul() broadcasts a batch of 1"
+        )
+
+
+def _no_tensor(name: str, **inputs: Any) -> KindError:
+    """The error for an input that is a number or a list."""
+    argument, value = next((a, v) for a, v in inputs.items() if not hasattr(v, "ndim"))
+    lines = [f"{name}({', '.join(inputs)}): {argument} is not a tensor"]
+    lines += input_lines(
+        list(inputs),
+        [str(v.spec) if hasattr(v, "spec") else describe(v) for v in inputs.values()],
+        [""] * len(inputs),
+    )
+    number = isinstance(value, (int, float))
+    lines.append(f"  expected a tensor, got {describe(value)}")
+    lines.append("  a number multiplies with *" if number else "  lab.tensor(x) makes a tensor")
+    return KindError("\n".join(lines))
+
+
 FUNCTIONS = {
-    "matmul": matmul,
-    "mm": mm,
-    "dot": dot,
-    "bmm": bmm,
-    "mv": mv,
-    "outer": outer,
-    "addmm": addmm,
-    "baddbmm": baddbmm,
-}
+    name: globals()[name]
+    for name in "matmul mm dot bmm mv outer addmm addmv addr baddbmm addbmm trace kron".split()
+} | {"ger": outer}

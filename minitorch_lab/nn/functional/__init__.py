@@ -19,6 +19,9 @@ from .activations import (
 from .attention import (
     scaled_dot_product_attention,
 )
+from .bilinear import (
+    bilinear,
+)
 from .drop import check_probability, dropout
 from .losses import (
     binary_cross_entropy,
@@ -63,6 +66,7 @@ __all__ = [
     "avg_pool1d",
     "avg_pool2d",
     "batch_norm",
+    "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "check_probability",
