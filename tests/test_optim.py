@@ -265,6 +265,7 @@ def test_a_schedule_retraces_nothing(kind: str, oracle: Any) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore:.*lr_scheduler.step:UserWarning")
 def test_schedules_refuse() -> None:
     w = lab.ones(1, requires_grad=True)
     optimizer = optim.SGD([w], lr=0.1)

@@ -25,18 +25,21 @@ class Adadelta(Optimizer):
         rho: float = 0.9,
         eps: float = 1e-6,
         weight_decay: float = 0,
+        foreach: bool | None = None,
         *,
+        capturable: bool = False,
         maximize: bool = False,
+        differentiable: bool = False,
     ) -> None:
         defaults = {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay}
-        super().__init__(params, {**defaults, "maximize": maximize})
+        more = {"maximize": maximize, "capturable": capturable, "foreach": foreach}
+        super().__init__(params, {**defaults, **more, "differentiable": differentiable})
 
     def check(self, settings: Group) -> None:
         """ArgumentError for settings that make no sense."""
         super().check(settings)
         if settings["rho"] != 1:
             need_between("rho", settings["rho"], 0, 1)
-        need_between("eps", settings["eps"], 0)
 
     def update(self, p: Tensor, grad: Tensor, group: Group) -> None:
         """One step for one parameter."""
@@ -47,10 +50,7 @@ class Adadelta(Optimizer):
             acc_delta=lambda: creation.zeros_like(p),
         )
         current().write(state, "step", number(state, "step") + 1)
-        if setting(group, "maximize"):
-            grad = -grad
-        if setting(group, "weight_decay"):
-            grad = grad + p * setting(group, "weight_decay")
+        grad = self.slope(p, grad, group)
         rho, eps = setting(group, "rho"), setting(group, "eps")
         v, u = state["square_avg"], state["acc_delta"]
         v.mul_(rho).add_((grad * grad).mul_(1 - rho))

@@ -26,17 +26,21 @@ class Adagrad(Optimizer):
         weight_decay: float = 0,
         initial_accumulator_value: float = 0,
         eps: float = 1e-10,
+        foreach: bool | None = None,
         *,
         maximize: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
     ) -> None:
         defaults = {"lr": lr, "lr_decay": lr_decay, "eps": eps, "weight_decay": weight_decay}
-        start = {"initial_accumulator_value": initial_accumulator_value, "maximize": maximize}
-        super().__init__(params, {**defaults, **start})
+        start = {"initial_accumulator_value": initial_accumulator_value, "foreach": foreach}
+        more = {"maximize": maximize, "differentiable": differentiable, "fused": fused}
+        super().__init__(params, {**defaults, **start, **more})
 
     def check(self, settings: Group) -> None:
         """ArgumentError for settings that make no sense."""
         super().check(settings)
-        for name in ("lr_decay", "initial_accumulator_value", "eps"):
+        for name in ("lr_decay", "initial_accumulator_value"):
             need_between(name, settings[name], 0)
 
     def add_param_group(self, group: Group) -> None:
@@ -54,10 +58,7 @@ class Adagrad(Optimizer):
         state = self._start(p, group)
         before = number(state, "step")
         current().write(state, "step", before + 1)
-        if setting(group, "maximize"):
-            grad = -grad
-        if setting(group, "weight_decay"):
-            grad = grad + p * setting(group, "weight_decay")
+        grad = self.slope(p, grad, group)
         lr = number(group, "lr") / (1 + before * setting(group, "lr_decay"))
         total = state["sum"].add_(grad * grad)
         p.sub_((grad / total.sqrt().add_(setting(group, "eps"))).mul_(lr))

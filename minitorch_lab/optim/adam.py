@@ -8,7 +8,7 @@ from .. import creation
 from ..op import current
 from ..ops import elementwise
 from ..tensor import Tensor
-from .optimizer import CYCLED, Group, Optimizer, momentum_of, need_between, number, setting
+from .optimizer import Group, Optimizer, momentum_of, number, second_of, setting
 
 
 class Adam(Optimizer):
@@ -16,8 +16,9 @@ class Adam(Optimizer):
 
     :math:`m \leftarrow \beta_1 m + (1 - \beta_1) g`, :math:`v \leftarrow \beta_2 v + (1 - \beta_2)
     g^2`, :math:`p \leftarrow p - \text{lr}\, \hat m / (\sqrt{\hat v} + \epsilon)`, where the hats
-    undo the start from zero. With ``amsgrad`` the largest v so far takes its place. Sources: Kingma
-    and Ba (2015); Reddi, Kale and Kumar (2018).
+    undo the start from zero. With ``amsgrad`` the largest v so far takes its place, and
+    ``decoupled_weight_decay`` makes it AdamW. Sources: Kingma and Ba (2015); Reddi, Kale and Kumar
+    (2018).
     """
 
     def __init__(
@@ -29,25 +30,22 @@ class Adam(Optimizer):
         weight_decay: float = 0,
         amsgrad: bool = False,
         *,
+        foreach: bool | None = None,
         maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        decoupled_weight_decay: bool = False,
     ) -> None:
         defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
-        super().__init__(params, {**defaults, "amsgrad": amsgrad, "maximize": maximize})
-
-    def check(self, settings: Group) -> None:
-        """ArgumentError for settings that make no sense."""
-        super().check(settings)
-        for i, beta in enumerate(settings["betas"]):
-            need_between(f"betas[{i}]", beta, 0, 1)
-        need_between("eps", settings["eps"], 0)
-
-    def decayed(self, p: Tensor, grad: Tensor, group: Group) -> Tensor:
-        """Weight decay as a part of the gradient."""
-        return grad + p * setting(group, "weight_decay")
+        more = {"amsgrad": amsgrad, "maximize": maximize, "foreach": foreach, "fused": fused}
+        last = {"capturable": capturable, "differentiable": differentiable}
+        last["decoupled_weight_decay"] = decoupled_weight_decay
+        super().__init__(params, {**defaults, **more, **last})
 
     def update(self, p: Tensor, grad: Tensor, group: Group) -> None:
         """One step for one parameter."""
-        beta1, beta2 = momentum_of(group), _second(group)
+        beta1, beta2 = momentum_of(group), second_of(group)
         amsgrad = setting(group, "amsgrad")
         first: Group = {
             "step": lambda: 0,
@@ -59,10 +57,7 @@ class Adam(Optimizer):
         state = self.of(p, **first)
         step = number(state, "step") + 1
         current().write(state, "step", step)
-        if setting(group, "maximize"):
-            grad = -grad
-        if setting(group, "weight_decay"):
-            grad = self.decayed(p, grad, group)
+        grad = self.slope(p, grad, group)
         m, v = state["exp_avg"], state["exp_avg_sq"]
         m.mul_(beta1).add_(grad * (1 - beta1))
         v.mul_(beta2).add_((grad * grad).mul_(1 - beta2))
@@ -72,8 +67,3 @@ class Adam(Optimizer):
         root = (1 - beta2**step) ** 0.5
         size = number(group, "lr") * root / (1 - beta1**step)
         p.sub_((m / v.sqrt().add_(setting(group, "eps") * root)).mul_(size))
-
-
-def _second(group: Group) -> float:
-    # where a schedule moves the first beta, the tuple is new in each step
-    return float(group["betas"][1] if CYCLED in group else setting(group, "betas")[1])

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..tensor import Tensor
 from .adam import Adam
-from .optimizer import Group, number, setting
 
 
 class AdamW(Adam):
@@ -26,10 +24,22 @@ class AdamW(Adam):
         amsgrad: bool = False,
         *,
         maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
     ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
-
-    def decayed(self, p: Tensor, grad: Tensor, group: Group) -> Tensor:
-        """Shrink the parameter; the gradient stays as it is."""
-        p.mul_(1 - number(group, "lr") * setting(group, "weight_decay"))
-        return grad
+        super().__init__(
+            params,
+            lr,
+            betas,
+            eps,
+            weight_decay,
+            amsgrad,
+            maximize=maximize,
+            foreach=foreach,
+            capturable=capturable,
+            differentiable=differentiable,
+            fused=fused,
+            decoupled_weight_decay=True,
+        )

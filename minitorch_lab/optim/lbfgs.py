@@ -73,6 +73,7 @@ class LBFGS(Optimizer):
                 "LBFGS.step(closure): a function is needed that computes loss and gradients\n"
                 "  it calls zero_grad() and backward(), and returns the loss"
             )
+        self.stepped = True
         with no_grad():
             return self._step(closure)
 

@@ -27,18 +27,20 @@ class RMSprop(Optimizer):
         weight_decay: float = 0,
         momentum: float = 0,
         centered: bool = False,
-        *,
+        capturable: bool = False,
+        foreach: bool | None = None,
         maximize: bool = False,
+        differentiable: bool = False,
     ) -> None:
         defaults = {"lr": lr, "momentum": momentum, "alpha": alpha, "eps": eps}
-        more = {"centered": centered, "weight_decay": weight_decay, "maximize": maximize}
-        super().__init__(params, {**defaults, **more})
+        more = {"centered": centered, "weight_decay": weight_decay, "capturable": capturable}
+        last = {"foreach": foreach, "maximize": maximize, "differentiable": differentiable}
+        super().__init__(params, {**defaults, **more, **last})
 
     def check(self, settings: Group) -> None:
         """ArgumentError for settings that make no sense."""
         super().check(settings)
-        for name in ("momentum", "alpha", "eps"):
-            need_between(name, settings[name], 0)
+        need_between("alpha", settings["alpha"], 0)
 
     def update(self, p: Tensor, grad: Tensor, group: Group) -> None:
         """One step for one parameter."""
@@ -51,10 +53,7 @@ class RMSprop(Optimizer):
             first["grad_avg"] = lambda: creation.zeros_like(p)
         state = self.of(p, **first)
         current().write(state, "step", number(state, "step") + 1)
-        if setting(group, "maximize"):
-            grad = -grad
-        if setting(group, "weight_decay"):
-            grad = grad + p * setting(group, "weight_decay")
+        grad = self.slope(p, grad, group)
         alpha = setting(group, "alpha")
         v = state["square_avg"].mul_(alpha).add_((grad * grad).mul_(1 - alpha))
         if centered:

@@ -28,9 +28,15 @@ class SGD(Optimizer):
         nesterov: bool = False,
         *,
         maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        fused: bool | None = None,
     ) -> None:
         if nesterov and (momentum <= 0 or dampening != 0):
-            raise ArgumentError("nesterov=True needs momentum above 0 and dampening 0")
+            raise ArgumentError(
+                f"nesterov=True: got momentum={momentum}, dampening={dampening}\n"
+                "  expected momentum above 0 and dampening 0"
+            )
         super().__init__(
             params,
             {
@@ -40,22 +46,24 @@ class SGD(Optimizer):
                 "weight_decay": weight_decay,
                 "nesterov": nesterov,
                 "maximize": maximize,
+                "foreach": foreach,
+                "differentiable": differentiable,
+                "fused": fused,
             },
         )
 
-    def check(self, settings: Group) -> None:
-        """ArgumentError for settings that make no sense."""
-        super().check(settings)
-        if not settings["momentum"] >= 0:
-            raise ArgumentError(f"momentum={settings['momentum']}: expected 0 or more")
+    def load_state_dict(self, state_dict: Group) -> None:
+        """Take settings and state over; PyTorch's does not count the steps."""
+        super().load_state_dict(state_dict)
+        for group in self.param_groups:
+            for p in group["params"] if group["dampening"] else ():
+                if p in self.state:
+                    self.state[p].setdefault("step", 1)
 
     def update(self, p: Tensor, grad: Tensor, group: Group) -> None:
         """One step for one parameter."""
         momentum = momentum_of(group) if group["momentum"] else setting(group, "momentum")
-        if setting(group, "maximize"):
-            grad = -grad
-        if setting(group, "weight_decay"):
-            grad = grad + p * setting(group, "weight_decay")
+        grad = self.slope(p, grad, group)
         if group["momentum"]:
             velocity = self._velocity(p, grad, momentum, setting(group, "dampening"))
             grad = grad + velocity * momentum if setting(group, "nesterov") else velocity
