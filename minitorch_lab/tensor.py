@@ -267,6 +267,16 @@ class Tensor:
         return movement.permute(self, tuple(reversed(range(self.ndim))))
 
     @property
+    def H(self) -> Tensor:
+        """The transpose of a matrix: there are no complex numbers to conjugate."""
+        return movement.t(self)
+
+    @property
+    def mH(self) -> Tensor:
+        """The last two dimensions swapped."""
+        return movement.adjoint(self)
+
+    @property
     def mT(self) -> Tensor:
         """The last two dimensions swapped."""
         return movement.transpose(self, -1, -2)
@@ -320,10 +330,18 @@ class Tensor:
         return bool(self.array.item())
 
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._one("float"))
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._one("int"))
+
+    def _one(self, what: str) -> Any:
+        if self.spec.size != 1:
+            raise ArgumentError(
+                f"{what}(tensor): a tensor with {self.spec.size} entries is not one number\n"
+                f"  tensor  {self.spec}\n  expected one entry\n  pick one by index"
+            )
+        return self.item()
 
     def __index__(self) -> int:
         if self.array.dtype.kind not in "iub" or self.array.size != 1:
@@ -921,6 +939,14 @@ class Record:
             base.version[0] = node.id
         return target
 
+    def become(self, target: Tensor, view: Callable[[Any], Any]) -> Tensor:
+        """``target`` itself takes the shape of a view of it: ``x.unsqueeze_(0)``."""
+        if self.recording:
+            check_leaf("view", target)
+        out = view(_twin(target))
+        target.array, target.node, target.requires_grad = out.array, out.node, out.requires_grad
+        return target
+
     def constant(self, array: Any) -> Tensor:
         """A tensor made from data."""
         return make(array)
@@ -1141,6 +1167,8 @@ def explain(
     """
     if isinstance(error, MemoryError):
         return error
+    if isinstance(error, AttributeError) and not any(isinstance(x, Tensor) for x in inputs):
+        return KindError(kind_message(op, inputs, 0))
     specs = [x.spec if isinstance(x, Tensor) else x for x in inputs]
     origins = [origin(x) for x in inputs]
     mismatch = error if isinstance(error, Mismatch) else None
@@ -1161,17 +1189,21 @@ def explain(
     return message(op, specs, origins, plain, attrs)
 
 
-def check_in_place(op: Op, base: Tensor, target: Tensor) -> None:
-    """Whether the tape can follow an in-place change of ``target``, which looks into ``base``."""
+def check_leaf(name: str, base: Tensor, a: str = "a leaf") -> None:
+    """GradError where an in-place change would be one of a leaf that requires grad."""
     if base.requires_grad and base.node is None:
-        a = "a leaf" if base is target else "a view of a leaf"
         raise GradError(
-            f"{op.name}_: {a} that requires grad cannot be changed in place\n"
-            f"  tensor  {target.spec}  {origin(base)}".rstrip()
+            f"{name}_: {a} that requires grad cannot be changed in place\n"
+            f"  tensor  {base.spec}  {origin(base)}".rstrip()
             + "\n"
             "  expected a change outside the graph\n"
             "  put the update under `with lab.no_grad():`"
         )
+
+
+def check_in_place(op: Op, base: Tensor, target: Tensor) -> None:
+    """Whether the tape can follow an in-place change of ``target``, which looks into ``base``."""
+    check_leaf(op.name, base, "a leaf" if base is target else "a view of a leaf")
     # an unrecorded view knows only that it is one: the version tells who was looked into first
     first = base.version[1]() if base.node is None and len(base.version) > 1 else None
     unknown = first is not None and first is not base

@@ -27,6 +27,7 @@ from ..tensor import (
     Tensor,
     _numbers,
     check_in_place,
+    check_leaf,
     check_result,
     explain,
     node_now,
@@ -443,6 +444,20 @@ class Trace:
             entry = first[0] if first else self._entry(base)
             self.builder.updated[id(base)] = (entry, base)
         base.version[0] = tick() if out.node is None else out.node.id
+        return target
+
+    def become(self, target: Tensor, view: Callable[[Any], Any]) -> Tensor:
+        """``target`` itself takes the shape of a view of it: ``x.unsqueeze_(0)``."""
+        if not isinstance(target, Symbol):
+            refuse("a new shape for a tensor from outside", "use the form without the underscore")
+        if self.recording:
+            check_leaf("view", target)
+        old = self.symbol(self.var_of(target))
+        for name in ("node", "requires_grad", "name", "viewed", "version", "seen"):
+            setattr(old, name, getattr(target, name))
+        out = view(old)
+        for name in ("variable", "node", "requires_grad", "viewed", "version", "seen"):
+            setattr(target, name, getattr(out, name))
         return target
 
     def _state(self, x: Tensor) -> Symbol:

@@ -19,8 +19,16 @@ Bound = tuple[tuple[Any, ...], Attrs]
 # Shape -------------------------------------------------------------------------------------
 
 
-def _reshape_bind(input: Any, *shape: Any) -> Bound:
-    return (input,), {"shape": shape_of_args(shape)}
+def _ints(function: str, name: str, given: tuple[Any, ...], named: Attrs) -> tuple[int, ...]:
+    """Ints given as ``f(x, 2, 3)``, ``f(x, (2, 3))`` or by name, ``f(x, name=(2, 3))``."""
+    if len(given) + len(named) == 0 or (named and (given or set(named) != {name})):
+        got = ", ".join([*(describe(g) for g in given), *named]) or "nothing"
+        raise KindError(f"{function}(input, {name}): expected ints for {name}, got {got}")
+    return shape_of_args((named[name],) if named else given, name)
+
+
+def _reshape_bind(input: Any, *shape: Any, **named: Any) -> Bound:
+    return (input,), {"shape": _ints("reshape", "shape", shape, named)}
 
 
 def _reshape_shape(x: Spec, shape: tuple[int, ...]) -> Spec:
@@ -92,8 +100,8 @@ def unsqueeze(input: Any, dim: int) -> Any:
     return reshape(input, (*shape[:at], 1, *shape[at:]))
 
 
-def _permute_bind(input: Any, *dims: Any) -> Bound:
-    order = tuple(one_dim(d, input.ndim) for d in shape_of_args(dims, "dims"))
+def _permute_bind(input: Any, *dims: Any, **named: Any) -> Bound:
+    order = tuple(one_dim(d, input.ndim) for d in _ints("permute", "dims", dims, named))
     return (input,), {"dims": order}
 
 
@@ -135,13 +143,30 @@ def transpose(input: Any, dim0: int, dim1: int) -> Any:
     return permute(input, order)
 
 
+def swapaxes(input: Any, axis0: int, axis1: int) -> Any:
+    """Swap two dimensions: NumPy's name for ``transpose``."""
+    return transpose(input, axis0, axis1)
+
+
+def adjoint(input: Any) -> Any:
+    """The last two dimensions swapped: ``(B, N, M)`` becomes ``(B, M, N)``."""
+    if input.ndim < 2:
+        raise ShapeError(f"adjoint(input): expected 2 dimensions or more\n  input  {input.spec}")
+    return transpose(input, -2, -1)
+
+
 def t(input: Any) -> Any:
     """Transpose a matrix; a vector and a number stay as they are."""
+    if input.ndim > 2:
+        raise ShapeError(
+            f"t(input): expected a matrix or less\n  input  {input.spec}\n"
+            "  .mT swaps the last two dimensions, .transpose(a, b) any two"
+        )
     return transpose(input, 0, 1) if input.ndim == 2 else input
 
 
-def _expand_bind(input: Any, *size: Any) -> Bound:
-    sizes = shape_of_args(size, "size")
+def _expand_bind(input: Any, *size: Any, **named: Any) -> Bound:
+    sizes = _ints("expand", "size", size, named)
     lead = len(sizes) - input.ndim
     shape = tuple(
         input.shape[i - lead] if n == -1 and i >= lead else n for i, n in enumerate(sizes)
@@ -176,7 +201,8 @@ expand: Op = op(
 # Joining -----------------------------------------------------------------------------------
 
 
-def _many(name: str, tensors: Any, dim: int, extra: int) -> Bound:
+def _many(name: str, tensors: Any, dim: int, axis: int | None, extra: int) -> Bound:
+    dim = dim if axis is None else axis
     if not isinstance(tensors, (tuple, list)) or not tensors:
         raise KindError(
             f"{name}(tensors): expected a list or tuple of tensors, got {describe(tensors)}"
@@ -186,8 +212,16 @@ def _many(name: str, tensors: Any, dim: int, extra: int) -> Bound:
     return tuple(tensors), {"dim": dim}
 
 
-def _cat_bind(tensors: Any, dim: int = 0) -> Bound:
-    return _many("cat", tensors, dim, 0)
+def _cat_bind(tensors: Any, dim: int = 0, *, axis: int | None = None) -> Bound:
+    if isinstance(tensors, (tuple, list)):
+        shapes = [tuple(x.shape) for x in tensors if hasattr(x, "shape")]
+        full = next((shape for shape in shapes if shape != (0,)), None)
+        if full and len(full) > 1 and (0,) in shapes:
+            # tensor([]) joins with anything, as in PyTorch: a list that grows starts with it
+            at = one_dim(dim if axis is None else axis, len(full))
+            none = (*full[:at], 0, *full[at + 1 :])
+            tensors = [reshape(x, none) if tuple(x.shape) == (0,) else x for x in tensors]
+    return _many("cat", tensors, dim, axis, 0)
 
 
 def _cat_grad(i: int, g: Any, y: Any, *xs: Any, dim: int) -> Any:
@@ -211,8 +245,8 @@ cat: Op = op(
 )
 
 
-def _stack_bind(tensors: Any, dim: int = 0) -> Bound:
-    return _many("stack", tensors, dim, 1)
+def _stack_bind(tensors: Any, dim: int = 0, *, axis: int | None = None) -> Bound:
+    return _many("stack", tensors, dim, axis, 1)
 
 
 def _stack_shape(*xs: Spec, dim: int) -> Spec:
@@ -249,7 +283,21 @@ stack: Op = op(
 def narrow(input: Any, dim: int, start: int, length: int) -> Any:
     """The part of ``input`` from ``start``, ``length`` entries long, along ``dim``."""
     dim = one_dim(dim, input.ndim)
-    return slice_(input, index=(*(slice(None),) * dim, slice(start, start + length)))
+    n = _length(input, dim, "narrow")
+    (first, count) = shape_of_args((start, length), "start and length")
+    if not -n <= first <= n:
+        raise IndexingError(
+            f"narrow(input, dim, start, length): start={first} is out of range\n"
+            f"  expected start from {-n} to {n} for dimension {dim} of size {n}"
+        )
+    first += n if first < 0 else 0
+    if not 0 <= count <= n - first:
+        raise ShapeError(
+            f"narrow(input, dim, start, length): length={count} does not fit\n"
+            f"  expected a length from 0 to {n - first}: dimension {dim} has size {n} "
+            f"and start is {first}"
+        )
+    return slice_(input, index=(*(slice(None),) * dim, slice(first, first + count)))
 
 
 def index_shape(shape: tuple[int, ...], index: tuple[Any, ...]) -> tuple[int, ...]:
@@ -395,13 +443,19 @@ write_view: Op = op(
 # The same memory ---------------------------------------------------------------------------
 
 
-def view(input: Any, *shape: Any) -> Any:
-    """The same entries in another shape, in the same memory.
+def view(input: Any, *shape: Any, **named: Any) -> Any:
+    """The same entries in another shape, in the same memory: ``view(2, -1)``, ``view((2, -1))``.
 
     Where the memory has another order than the entries, as after a transpose, there is no such
     view: ``reshape`` copies then. Graph mode knows no memory order and takes any tensor.
     """
-    out = reshape(input, *shape)
+    if len(shape) == 1 and hasattr(shape[0], "np"):
+        raise ArgumentError(
+            f"view(input, dtype): the bytes of a tensor are not read as another dtype\n"
+            f"  input  {input.spec}\n  expected a shape, got {shape[0]!r}\n"
+            "  .to(dtype) converts the values"
+        )
+    out = reshape(input, _ints("view", "size", shape, named))
     array = None if current().tracing else input.array
     # What an op computed owns its memory, in an order that may differ from PyTorch's: a copy
     # does no harm there. A transpose or a slice of another tensor has a base.
@@ -508,7 +562,13 @@ def _each(function: Callable[[Any], Any], tensors: tuple[Any, ...]) -> Any:
 # Taking apart and joining ------------------------------------------------------------------
 
 
-def split(tensor: Any, split_size_or_sections: int | Sequence[int], dim: int = 0) -> Any:
+def split(
+    tensor: Any,
+    split_size_or_sections: int | Sequence[int] | None = None,
+    dim: int = 0,
+    *,
+    split_size: int | Sequence[int] | None = None,
+) -> Any:
     """Parts along ``dim``: of one size (the last may be smaller), or of the sizes in a list.
 
     Shapes: ``(N, 3 * C)`` with size ``C`` and ``dim=1`` gives three of ``(N, C)``.
@@ -517,6 +577,8 @@ def split(tensor: Any, split_size_or_sections: int | Sequence[int], dim: int = 0
     >>> [part.tolist() for part in split(lab.arange(5), 2)]
     [[0, 1], [2, 3], [4]]
     """
+    if split_size is not None and split_size_or_sections is None:
+        split_size_or_sections = split_size  # what PyTorch's method calls it
     dim = one_dim(dim, tensor.ndim)
     n = _length(tensor, dim, "split")
     if isinstance(split_size_or_sections, (tuple, list)):
@@ -547,6 +609,70 @@ def chunk(input: Any, chunks: int, dim: int = 0) -> Any:
         raise ShapeError(f"chunk(input, chunks): expected 1 chunk or more, got {count}")
     n = _length(input, one_dim(dim, input.ndim), "chunk")
     return split(input, -(-n // count), dim) if n else split(input, [0] * count, dim)
+
+
+def tensor_split(
+    input: Any,
+    indices_or_sections: Any = None,
+    dim: int = 0,
+    *,
+    indices: Any = None,
+    sections: int | None = None,
+) -> Any:
+    """Parts along ``dim``: so many, of nearly equal sizes, or cut at a list of places.
+
+    >>> import minitorch_lab as lab
+    >>> [part.tolist() for part in tensor_split(lab.arange(5), 2)]
+    [[0, 1, 2], [3, 4]]
+    """
+    given = [v for v in (indices_or_sections, indices, sections) if v is not None]
+    if len(given) != 1:
+        raise KindError("tensor_split(input, indices_or_sections): expected one number or list")
+    dim = one_dim(dim, input.ndim)
+    n = _length(input, dim, "tensor_split")
+    cuts = given[0].tolist() if hasattr(given[0], "tolist") else given[0]
+    if isinstance(cuts, (list, tuple)):
+        places = [*shape_of_args((cuts,), "indices")]
+    else:
+        (count,) = shape_of_args((cuts,), "sections")
+        if count < 1:
+            raise ShapeError(f"tensor_split(input, sections): expected 1 part or more, got {count}")
+        places = [i * (n // count) + min(i, n % count) for i in range(1, count)]
+    # as slices cut: beyond the end is the end, below 0 counts from there
+    spans = [range(n)[slice(*ends)] for ends in zip([0, *places], [*places, n], strict=True)]
+    return tuple(narrow(input, dim, span.start if span else 0, len(span)) for span in spans)
+
+
+def _even_split(name: str, input: Any, given: Any, dim: int, least: int) -> Any:
+    if input.ndim < least:
+        raise ShapeError(
+            f"{name}(input): expected {least} dimension{'s' * (least > 1)} or more\n"
+            f"  input  {input.spec}"
+        )
+    if not isinstance(given, (list, tuple)):
+        (count,) = shape_of_args((given,), "sections")
+        if count < 1 or input.shape[dim] % count:
+            raise ShapeError(
+                f"{name}(input, sections): {count} equal parts do not fit\n"
+                f"  input  {input.spec}\n  expected a divisor of {input.shape[dim]}\n"
+                "  tensor_split() takes any number"
+            )
+    return tensor_split(input, given, dim)
+
+
+def hsplit(input: Any, indices_or_sections: Any) -> Any:
+    """Parts side by side: what ``hstack`` joins."""
+    return _even_split("hsplit", input, indices_or_sections, 0 if input.ndim == 1 else 1, 1)
+
+
+def vsplit(input: Any, indices_or_sections: Any) -> Any:
+    """Parts one below the other: what ``vstack`` joins."""
+    return _even_split("vsplit", input, indices_or_sections, 0, 2)
+
+
+def dsplit(input: Any, indices_or_sections: Any) -> Any:
+    """Parts along the third dimension: what ``dstack`` joins."""
+    return _even_split("dsplit", input, indices_or_sections, 2, 3)
 
 
 def unbind(input: Any, dim: int = 0) -> Any:
@@ -629,10 +755,8 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> Any:
 # Repeating ---------------------------------------------------------------------------------
 
 
-def _repeat_bind(input: Any, *repeats: Any) -> Bound:
-    if not repeats:
-        raise KindError("repeat(input, *repeats): expected how often to repeat, got nothing")
-    counts = shape_of_args(repeats, "repeats")
+def _repeat_bind(input: Any, *repeats: Any, **named: Any) -> Bound:
+    counts = _ints("repeat", "repeats", repeats, named)
     if len(counts) < input.ndim or any(n < 0 for n in counts):
         raise ShapeError(
             f"repeat(input, {counts}): these are no repeats for {input.ndim} dimensions\n"
@@ -672,19 +796,17 @@ repeat: Op = op(
 )
 
 
-def tile(input: Any, *dims: Any) -> Any:
+def tile(input: Any, *dims: Any, **named: Any) -> Any:
     """Copies side by side; fewer counts than dimensions repeat the last dimensions only."""
-    if not dims:
-        raise KindError("tile(input, *dims): expected how often to repeat, got nothing")
-    counts = shape_of_args(dims, "dims")
+    counts = _ints("tile", "dims", dims, named)
     return repeat(input, (*(1,) * (input.ndim - len(counts)), *counts))
 
 
 # Turning and shifting ----------------------------------------------------------------------
 
 
-def _flip_bind(input: Any, *dims: Any) -> Bound:
-    places = tuple(one_dim(d, input.ndim) for d in shape_of_args(dims, "dims"))
+def _flip_bind(input: Any, *dims: Any, **named: Any) -> Bound:
+    places = tuple(one_dim(d, input.ndim) for d in _ints("flip", "dims", dims, named))
     if len(set(places)) != len(places):
         raise ShapeError(f"flip: dims={places} names a dimension twice")
     return (input,), {"dims": places}
@@ -716,6 +838,27 @@ def fliplr(input: Any) -> Any:
 def flipud(input: Any) -> Any:
     """Rows in reverse order."""
     return flip(input, 0)
+
+
+def rot90(input: Any, k: int = 1, dims: Sequence[int] = (0, 1)) -> Any:
+    """A quarter turn ``k`` times in the plane of two dimensions, from the first to the second.
+
+    >>> import minitorch_lab as lab
+    >>> rot90(lab.tensor([[1, 2], [3, 4]]))
+    tensor([[2, 4],
+            [1, 3]])
+    """
+    if len(shape_of_args((dims,), "dims")) != 2:
+        raise ShapeError(f"rot90(input, k, dims): expected two dims, got {tuple(dims)}")
+    if input.ndim < 2:
+        raise ShapeError(f"rot90(input): expected 2 dimensions or more\n  input  {input.spec}")
+    a, b = _two_dims("rot90", dims[0], dims[1], input.ndim, ("dims[0]", "dims[1]"))
+    turns = k % 4
+    if turns == 1:
+        return transpose(flip(input, b), a, b)
+    if turns == 3:
+        return flip(transpose(input, a, b), b)
+    return flip(input, (a, b)) if turns else clone(input)
 
 
 def roll(input: Any, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None) -> Any:
@@ -756,7 +899,8 @@ def select(input: Any, dim: int, index: int) -> Any:
     if not input.ndim:
         raise IndexingError("select: a 0-d tensor has no dimension to select from")
     dim = one_dim(dim, input.ndim)
-    return slice_(input, index=(*(slice(None),) * dim, int(index)))
+    (place,) = shape_of_args((index,), "index")
+    return slice_(input, index=(*(slice(None),) * dim, place))
 
 
 def _places(n: int, m: int, offset: int) -> slice:
@@ -766,10 +910,12 @@ def _places(n: int, m: int, offset: int) -> slice:
     return slice(start, start + (count - 1) * (m + 1) + 1, m + 1) if count else slice(0, 0)
 
 
-def _two_dims(name: str, dim1: int, dim2: int, ndim: int) -> tuple[int, int]:
-    a, b = one_dim(dim1, ndim, "dim1"), one_dim(dim2, ndim, "dim2")
+def _two_dims(
+    name: str, dim1: int, dim2: int, ndim: int, names: tuple[str, str] = ("dim1", "dim2")
+) -> tuple[int, int]:
+    a, b = one_dim(dim1, ndim, names[0]), one_dim(dim2, ndim, names[1])
     if a == b:
-        raise ShapeError(f"{name}: dim1={dim1} and dim2={dim2} are the same dimension")
+        raise ShapeError(f"{name}: {names[0]}={dim1} and {names[1]}={dim2} are the same dimension")
     return a, b
 
 
@@ -779,14 +925,57 @@ def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
     Shapes: ``(N, N)`` gives ``(N,)``; ``(B, N, N)`` with ``dim1=1, dim2=2`` gives ``(B, N)``.
     ``offset`` above 0 takes a diagonal further up, below 0 one further down.
     """
+    return see(input, _diagonal_path(input, offset, dim1, dim2))
+
+
+def _diagonal_path(input: Any, offset: int, dim1: int, dim2: int) -> Path:
     if input.ndim < 2:
         raise IndexingError(f"diagonal: expected 2 dimensions or more, got {input.ndim}")
     a, b = _two_dims("diagonal", dim1, dim2, input.ndim)
     rest = [d for d in range(input.ndim) if d not in (a, b)]
-    x = permute(input, [*rest, a, b])
-    n, m = (int(v) for v in x.shape[-2:])
-    flat = reshape(x, (*(int(v) for v in x.shape[:-2]), n * m))
-    return slice_(flat, index=(*(slice(None),) * len(rest), _places(n, m, int(offset))))
+    order = (*rest, a, b)
+    n, m = (int(input.shape[d]) for d in (a, b))
+    batch = tuple(int(input.shape[d]) for d in rest)
+    index = (*(slice(None),) * len(rest), _places(n, m, int(offset)))
+    turn: Path = () if order == (*range(input.ndim),) else (("permute", {"dims": order}),)
+    return (*turn, ("reshape", {"shape": (*batch, n * m)}), ("slice", {"index": index}))
+
+
+def diagonal_scatter(input: Any, src: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
+    """The input with ``src`` on its diagonal."""
+    return _replaced("diagonal_scatter", input, src, _diagonal_path(input, offset, dim1, dim2))
+
+
+def select_scatter(input: Any, src: Any, dim: int, index: int) -> Any:
+    """The input with ``src`` in place of one slice along ``dim``."""
+    dim = one_dim(dim, input.ndim)
+    where = (*(slice(None),) * dim, int(index))
+    return _replaced("select_scatter", input, src, (("slice", {"index": where}),))
+
+
+def slice_scatter(
+    input: Any,
+    src: Any,
+    dim: int = 0,
+    start: int | None = None,
+    end: int | None = None,
+    step: int = 1,
+) -> Any:
+    """The input with ``src`` in place of ``input[start:end:step]`` along ``dim``."""
+    dim = one_dim(dim, input.ndim)
+    where = (*(slice(None),) * dim, slice(start, end, step))
+    return _replaced("slice_scatter", input, src, (("slice", {"index": where}),))
+
+
+def _replaced(name: str, input: Any, src: Any, through: Path) -> Any:
+    place = tuple(see(input, through).shape)
+    if not hasattr(src, "shape") or tuple(src.shape) != place:
+        raise ShapeError(
+            f"{name}(input, src): src does not fit\n  input  {input.spec}\n"
+            f"  src    {src.spec if hasattr(src, 'spec') else describe(src)}\n"
+            f"  expected src of shape {place}"
+        )
+    return write_view(input, src, through=through)
 
 
 def diag_embed(input: Any, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:
@@ -892,6 +1081,79 @@ def broadcast_tensors(*tensors: Any) -> Any:
     return tuple(expand(x, shape) for x in tensors)
 
 
+def cartesian_prod(*tensors: Any) -> Any:
+    """Every combination of one entry from each vector: ``(N,)`` and ``(M,)`` give ``(N * M, 2)``.
+
+    >>> import minitorch_lab as lab
+    >>> cartesian_prod(lab.tensor([1, 2]), lab.tensor([3, 4])).tolist()
+    [[1, 3], [1, 4], [2, 3], [2, 4]]
+    """
+    for i, x in enumerate(_list_of("cartesian_prod", tensors)):
+        if x.ndim != 1:
+            raise ShapeError(
+                f"cartesian_prod(*tensors): tensors[{i}] is no vector\n"
+                f"  tensors[{i}]  {x.spec}\n  expected shape (N,)"
+            )
+    if len(tensors) == 1:
+        return tensors[0]
+    return stack([ravel(x) for x in meshgrid(*tensors, indexing="ij")], 1)
+
+
+def block_diag(*tensors: Any) -> Any:
+    """Matrices along the diagonal of a larger one, zeros elsewhere; a vector counts as a row.
+
+    >>> import minitorch_lab as lab
+    >>> block_diag(lab.tensor([[1, 2]]), lab.tensor([[3]]))
+    tensor([[1, 2, 0],
+            [0, 0, 3]])
+    """
+    parts = [atleast_2d(x) for x in _list_of("block_diag", tensors)]
+    for i, x in enumerate(parts):
+        if x.ndim != 2:
+            raise ShapeError(
+                f"block_diag(*tensors): tensors[{i}] is no matrix\n"
+                f"  tensors[{i}]  {x.spec}\n  expected 2 dimensions or less"
+            )
+    shape = tuple(sum(int(x.shape[k]) for x in parts) for k in (0, 1))
+    row = column = 0
+    total: Any = None
+    for x in parts:
+        n, m = (int(v) for v in x.shape)
+        where = (slice(row, row + n), slice(column, column + m))
+        placed = unslice(x, index=where, shape=shape)
+        total = placed if total is None else total + placed
+        row, column = row + n, column + m
+    return total
+
+
+# In place: the tensor itself takes another shape -------------------------------------------
+
+
+def squeeze_(input: Any, dim: int | Sequence[int] | None = None) -> Any:
+    """``squeeze`` in place: the tensor itself takes the shape."""
+    return current().become(input, lambda x: squeeze(x, dim))
+
+
+def unsqueeze_(input: Any, dim: int) -> Any:
+    """``unsqueeze`` in place: the tensor itself takes the shape."""
+    return current().become(input, lambda x: unsqueeze(x, dim))
+
+
+def transpose_(input: Any, dim0: int, dim1: int) -> Any:
+    """``transpose`` in place: the tensor itself takes the shape."""
+    return current().become(input, lambda x: transpose(x, dim0, dim1))
+
+
+def swapaxes_(input: Any, axis0: int, axis1: int) -> Any:
+    """``swapaxes`` in place: the tensor itself takes the shape."""
+    return transpose_(input, axis0, axis1)
+
+
+def t_(input: Any) -> Any:
+    """``t`` in place: the tensor itself takes the shape."""
+    return current().become(input, t)
+
+
 FUNCTIONS = {
     name: globals()[name]
     for name in (
@@ -899,18 +1161,21 @@ FUNCTIONS = {
         "unsqueeze permute transpose t movedim atleast_1d atleast_2d atleast_3d expand expand_as "
         "broadcast_to broadcast_tensors cat stack hstack vstack dstack column_stack meshgrid "
         "narrow select split chunk unbind repeat tile flip fliplr flipud roll diagonal diag "
-        "diag_embed diagflat triu tril"
+        "diag_embed diagflat triu tril adjoint swapaxes tensor_split hsplit vsplit dsplit rot90 "
+        "diagonal_scatter select_scatter slice_scatter cartesian_prod block_diag squeeze_ "
+        "unsqueeze_ transpose_ swapaxes_ t_"
     ).split()
 }
 FUNCTIONS |= {
     "concat": cat,
     "concatenate": cat,
     "moveaxis": movedim,
-    "swapaxes": transpose,
+    "row_stack": vstack,
     "swapdims": transpose,
+    "swapdims_": transpose_,
 }
 NOT_METHODS = tuple(
     "cat concat concatenate stack hstack vstack dstack column_stack meshgrid atleast_1d "
-    "atleast_2d atleast_3d broadcast_tensors".split()
+    "atleast_2d atleast_3d broadcast_tensors row_stack cartesian_prod block_diag".split()
 )
 IN_PLACE = ("triu", "tril")
