@@ -392,8 +392,8 @@ lstm: Op = op(
     saved="input weight bias h0 c0 y",
     shape=_shape(4),
     formula=(
-        r"\begin{aligned} (i, f, n, o) &= (\sigma, \sigma, \tanh, \sigma)(x_t + W h_{t-1} + b) \\"
-        r" c_t &= f c_{t-1} + i n, \quad h_t = o \tanh c_t \end{aligned}",
+        r"(i, f, n, o) = (\sigma, \sigma, \tanh, \sigma)(x_t + W h_{t-1} + b), \quad"
+        r" c_t = f c_{t-1} + i n, \quad h_t = o \tanh c_t",
         r"\bar c_t = f_{t+1} \bar c_{t+1} + \bar h_t\, o\,(1 - \tanh^2 c_t)",
     ),
     cost=_cost,
@@ -467,9 +467,8 @@ gru: Op = op(
     saved="input weight bias h0 y",
     shape=_shape(3),
     formula=(
-        r"\begin{aligned} r, z &= \sigma(x_t^{rz} + W^{rz} h_{t-1} + b^{rz}) \\"
-        r" n &= \tanh(x_t^n + r\,(W^n h_{t-1} + b^n)), \quad"
-        r" h_t = (1 - z)\,n + z\,h_{t-1} \end{aligned}",
+        r"r, z = \sigma(x_t^{rz} + W^{rz} h_{t-1} + b^{rz}), \quad"
+        r" n = \tanh(x_t^n + r\,(W^n h_{t-1} + b^n)), \quad h_t = (1 - z)\,n + z\,h_{t-1}",
         r"\bar n = \bar h_t (1 - z), \quad \bar h_{t-1} = \bar h_t z + W^\top \bar u",
     ),
     cost=_cost,
