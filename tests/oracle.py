@@ -10,11 +10,13 @@ an installed PyTorch: what then passes, passes without it.
 
 from __future__ import annotations
 
+import base64
 import builtins
 import hashlib
 import importlib.util
 import json
 import os
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -27,6 +29,7 @@ RECORDED = Path(__file__).parent / "recorded"
 HIDDEN = os.environ.get("MINITORCH_LAB_ORACLE") == "recorded"
 PRESENT = not HIDDEN and importlib.util.find_spec("torch") is not None
 REMEDY = ": install torch==2.13.0 and run python tests/record.py"
+READABLE = 32  # entries of an array of floats: what is longer is packed
 LARGEST = 4096  # entries of an array: what is longer is compared by digest()
 
 
@@ -65,9 +68,15 @@ def encoded(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         if value.size > LARGEST:
             raise ValueError(f"{value.shape} is too long to keep: compare its digest()")
-        items = value.ravel()
-        numbers = " ".join(map(_short, items)) if value.dtype.kind == "f" else items.tolist()
-        return {"array": str(value.dtype), "shape": list(value.shape), "entries": numbers}
+        kept: dict[str, Any] = {"array": str(value.dtype), "shape": list(value.shape)}
+        if value.dtype.kind != "f":
+            kept["entries"] = value.ravel().tolist()
+        elif value.size <= READABLE:
+            kept["entries"] = " ".join(map(_short, value.ravel()))
+        else:
+            data = value.astype(value.dtype.newbyteorder("<")).tobytes()
+            kept["zlib"] = base64.b64encode(zlib.compress(data)).decode()
+        return kept
     return value
 
 
@@ -86,9 +95,13 @@ def decoded(value: Any) -> Any:
         return float(value["float"])
     if "dict" in value:
         return {decoded(k): decoded(v) for k, v in value["dict"]}
+    dtype = np.dtype(value["array"])
+    if "zlib" in value:
+        data = zlib.decompress(base64.b64decode(value["zlib"]))
+        return np.frombuffer(data, dtype.newbyteorder("<")).astype(dtype).reshape(value["shape"])
     entries = value["entries"]
     entries = entries.split() if isinstance(entries, str) else entries
-    return np.array(entries, value["array"]).reshape(value["shape"])
+    return np.array(entries, dtype).reshape(value["shape"])
 
 
 class Book:

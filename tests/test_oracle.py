@@ -19,9 +19,11 @@ def test_an_answer_comes_back_as_it_was_given() -> None:
         "array": np.array([[0.1, -0.0, np.nan], [np.inf, 1e-45, 3]], np.float32),
         1: (np.array([True]), np.int64(2**62), 0.1 + 0.2, None, "text"),
         "empty": np.zeros((0, 3), np.int16),
+        "long": np.linspace(-1, 1, 50).reshape(5, 10),
     }
     found = decoded(json.loads(json.dumps(encoded(given))))
-    assert list(found) == ["array", 1, "empty"]
+    assert list(found) == ["array", 1, "empty", "long"]
+    np.testing.assert_array_equal(found["long"], given["long"], strict=True)
     np.testing.assert_array_equal(found["array"], given["array"], strict=True)
     assert np.signbit(found["array"][0, 1])
     assert found[1][0].dtype == bool
