@@ -13,12 +13,13 @@ from typing import Any
 
 from .dtypes import DType
 from .errors import ComputeError, KindError, ShapeError, describe
+from .op import public
 from .ops import reduce
 from .ops.elementwise import to_dtype
 from .ops.linalg import matmul, multi_dot
 from .ops.movement import diagonal as _diagonal
 from .ops.movement import squeeze
-from .ops.rules import one_dim
+from .ops.rules import all_dims, one_dim
 from .ops.solve import (
     LinAlgError,
     SignLog,
@@ -34,6 +35,7 @@ from .ops.solve import (
 Dims = int | Sequence[int] | None
 
 
+@public
 def norm(
     A: Any,
     ord: float | str | None = None,
@@ -62,6 +64,7 @@ def norm(
     return matrix_norm(A, ord, (0, 1) if dim is None else dim, keepdim, dtype=dtype)
 
 
+@public
 def vector_norm(
     x: Any,
     ord: Any = 2,
@@ -77,9 +80,16 @@ def vector_norm(
     """
     if not isinstance(ord, (int, float)):
         raise KindError(f"vector_norm(x, ord): expected a number, inf or -inf, got {describe(ord)}")
+    searched = [x.shape[d] for d in all_dims(dim, x.ndim)]
+    if 0 in searched and (ord < 0 or ord == inf):
+        raise ShapeError(
+            f"vector_norm(x, ord={ord}): there is no entry to choose from\n  x  {x.spec}\n"
+            "  expected one entry or more: the smallest and largest of nothing are not known"
+        )
     return reduce.norm(x, float(ord), dim, keepdim, dtype=dtype)
 
 
+@public
 def matrix_norm(
     A: Any,
     ord: float | str = "fro",
@@ -118,6 +128,7 @@ def matrix_norm(
     return found if keepdim else squeeze(found, (rows, columns))
 
 
+@public
 def diagonal(A: Any, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:
     """The diagonal of each matrix: ``(..., N, N)`` gives ``(..., N)``."""
     return _diagonal(A, offset, dim1, dim2)

@@ -16,12 +16,12 @@ from typing import Any
 from ..errors import ArgumentError, ComputeError, KindError, ShapeError, describe
 from ..op import Mismatch, input_lines
 from .linalg import product
-from .movement import diagonal, permute, reshape
+from .movement import diagonal, permute, reshape, squeeze
 from .reduce import sum
 from .rules import one_dim
 
 Labels = tuple[Any, ...]  # a letter, or ("...", k) for the k-th last dimension of an ellipsis
-Reading = tuple[list[Labels], Labels, dict[Any, int]]
+Reading = tuple[list[Labels], Labels, dict[Any, int], list[bool]]
 LETTERS = ascii_uppercase + ascii_lowercase  # in the order of the form with lists of numbers
 
 
@@ -44,10 +44,13 @@ def einsum(*args: Any) -> Any:
     """
     equation, operands = _arguments(args)
     try:
-        names, result, sizes = _read(equation, tuple(tuple(x.shape) for x in operands))
+        names, result, sizes, plain = _read(equation, tuple([tuple(x.shape) for x in operands]))
     except Mismatch as wrong:
         raise _worded(equation, operands, wrong) from None
-    parts = [_own(x, labels, sizes) for x, labels in zip(operands, names, strict=True)]
+    parts = [
+        (x, labels) if easy else _own(x, labels, sizes)
+        for x, labels, easy in zip(operands, names, plain, strict=True)
+    ]
     x, labels = parts[0]
     for i, (y, others) in enumerate(parts[1:], 2):
         later = {*result, *(a for _, more in parts[i:] for a in more)}
@@ -66,13 +69,15 @@ def contract(x: Any, a: Labels, y: Any, b: Labels, keep: set[Any]) -> tuple[Any,
     inner = tuple(n for n in a if n in b and n not in keep)
     left = tuple(n for n in a if n not in b)
     right = tuple(n for n in b if n not in a)
-    size = dict(zip((*a, *b), (*x.shape, *y.shape), strict=True))
+    shapes = (*x.shape, *y.shape)
     x = _grouped(_ordered(x, a, (*batch, *left, *inner)), len(batch), len(left), len(inner))
     y = _grouped(_ordered(y, b, (*batch, *inner, *right)), len(batch), len(inner), len(right))
     out = product(x, y) if inner else x * y  # without a sum, a column times a row
     labels = (*batch, *left, *right)
-    shape = tuple(int(size[n]) for n in labels)
-    return (out if tuple(out.shape) == shape else reshape(out, shape)), labels
+    if len(left) == len(right) == 1:
+        return out, labels
+    size = dict(zip((*a, *b), shapes, strict=True))
+    return reshape(out, tuple(int(size[n]) for n in labels)), labels
 
 
 def _grouped(x: Any, batch: int, rows: int, columns: int) -> Any:
@@ -97,18 +102,14 @@ def _ordered(x: Any, labels: Labels, wanted: Labels) -> Any:
 
 def _own(x: Any, labels: Labels, sizes: dict[Any, int]) -> tuple[Any, Labels]:
     """An operand with each letter once, and without dimensions that are 1 to be broadcast."""
-    if len(set(labels)) < len(labels):
-        for n in dict.fromkeys(labels):
-            while labels.count(n) > 1:  # the diagonal comes as the last dimension
-                i = labels.index(n)
-                j = labels.index(n, i + 1)
-                x = diagonal(x, 0, i, j)
-                labels = (*(m for k, m in enumerate(labels) if k not in (i, j)), n)
-    shape = tuple(map(int, x.shape))
-    kept = [i for i, n in enumerate(labels) if shape[i] == sizes[n]]
-    if len(kept) == len(labels):
-        return x, labels
-    return reshape(x, tuple(shape[i] for i in kept)), tuple(labels[i] for i in kept)
+    for n in dict.fromkeys(labels):
+        while labels.count(n) > 1:  # the diagonal comes as the last dimension
+            i = labels.index(n)
+            j = labels.index(n, i + 1)
+            x = diagonal(x, 0, i, j)
+            labels = (*(m for k, m in enumerate(labels) if k not in (i, j)), n)
+    gone = tuple(i for i, n in enumerate(labels) if x.shape[i] != sizes[n])
+    return squeeze(x, gone), tuple(n for i, n in enumerate(labels) if i not in gone)
 
 
 # Reading an equation -------------------------------------------------------------------------
@@ -167,7 +168,7 @@ def _letters(numbers: Any) -> str:
 
 @lru_cache(256)  # a training loop asks the same thing in each step
 def _read(equation: str, shapes: tuple[tuple[int, ...], ...]) -> Reading:
-    """The labels of each operand and of the result, and the size of each label."""
+    """The labels of each operand and of the result, the size of each, and who needs no work."""
     left, arrow, right = equation.replace(" ", "").partition("->")
     terms = left.split(",")
     odd = [c for side in (*terms, right) for c in side.replace("...", "") if c not in LETTERS]
@@ -192,11 +193,15 @@ def _read(equation: str, shapes: tuple[tuple[int, ...], ...]) -> Reading:
             )
         names.append(labels)
     sizes = _sizes(names, shapes)
+    plain = [
+        len(set(labels)) == len(labels) and shape == tuple(sizes[n] for n in labels)
+        for labels, shape in zip(names, shapes, strict=True)
+    ]
     most = max((n[1] for n in sizes if not isinstance(n, str)), default=0)
     if not arrow:
         flat = [n for labels in names for n in labels]
         once = sorted(n for n in set(flat) if isinstance(n, str) and flat.count(n) == 1)
-        return names, (*_labels("...", most), *once), sizes
+        return names, (*_labels("...", most), *once), sizes, plain
     result = _labels(right, most)
     for n in result:
         if n not in sizes:
@@ -204,7 +209,7 @@ def _read(equation: str, shapes: tuple[tuple[int, ...], ...]) -> Reading:
             raise Mismatch(what, "expected letters of the operands")
         if result.count(n) > 1:
             raise Mismatch(f"{n!r} is twice in the result", "expected each letter once there")
-    return names, result, sizes
+    return names, result, sizes, plain
 
 
 def _count(n: int, word: str) -> str:

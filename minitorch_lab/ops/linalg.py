@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from math import prod
@@ -15,12 +15,15 @@ from ..op import (
     Op,
     Spec,
     check_same_dtype,
+    current,
     input_lines,
     message,
     normal,
     op,
+    public,
     sample,
 )
+from .elementwise import clone, copy
 from .movement import diagonal, reshape, transpose, unsqueeze
 from .reduce import sum
 from .rules import broadcast_shapes
@@ -300,6 +303,7 @@ def _scaled(name: str, input: Any, found: Any, beta: float, alpha: float) -> Any
     return (input if beta == 1 else input * beta) + found
 
 
+@public
 def multi_dot(tensors: Sequence[Any]) -> Any:
     """Product of several matrices, in the order of multiplying that needs the fewest steps.
 
@@ -364,6 +368,9 @@ def kron(input: Any, other: Any) -> Any:
 # Errors of the functions above -----------------------------------------------------------------
 
 
+AS_MATMUL = ("mm", "bmm", "mv", "dot")
+
+
 def _need_ndim(name: str, **wanted: tuple[Any, int]) -> None:
     """KindError unless all are tensors; ShapeError unless each has its number of dimensions."""
     if any(not hasattr(value, "ndim") for value, _ in wanted.values()):
@@ -372,8 +379,8 @@ def _need_ndim(name: str, **wanted: tuple[Any, int]) -> None:
         if value.ndim != ndim:
             raise ShapeError(
                 f"{name}(): {argument} has {value.ndim} dimension{'' if value.ndim == 1 else 's'}\n"
-                f"  {argument}  {tuple(value.shape)}\n  expected {ndim}\n"
-                + "  matmul() takes vectors, matrices and batches of matrices"
+                f"  {argument}  {tuple(value.shape)}\n  expected {ndim}"
+                + ("\n  matmul() takes vectors, matrices and batches" * (name in AS_MATMUL))
             )
 
 
@@ -403,7 +410,22 @@ def _no_tensor(name: str, **inputs: Any) -> KindError:
     return KindError("\n".join(lines))
 
 
+def _changing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The in-place form: the first input takes the result."""
+
+    def change(input: Any, *args: Any, **kwargs: Any) -> Any:
+        before = clone(input)  # a rule of beta * input may need it as it is now
+        return current().update(copy, input, (input, function(before, *args, **kwargs)), {})
+
+    change.__doc__ = f"``{function.__name__}`` in place: the tensor itself changes."
+    return change
+
+
 FUNCTIONS = {
     name: globals()[name]
     for name in "matmul mm dot bmm mv outer addmm addmv addr baddbmm addbmm trace kron".split()
 } | {"ger": outer}
+FUNCTIONS |= {
+    f"{function.__name__}_": _changing(function)
+    for function in (addmm, addmv, addr, baddbmm, addbmm)
+}

@@ -15,7 +15,19 @@ import numpy as np
 
 from ..device import Device, namespace_for
 from ..errors import ComputeError, DTypeError, KindError, describe
-from ..op import Cost, Draw, Mismatch, Op, Spec, check_same_dtype, current, normal, op, sample
+from ..op import (
+    Cost,
+    Draw,
+    Mismatch,
+    Op,
+    Spec,
+    check_same_dtype,
+    current,
+    normal,
+    op,
+    public,
+    sample,
+)
 from . import elementwise as e
 from .linalg import product
 from .movement import broadcast_to, squeeze, transpose, tril, unsqueeze
@@ -64,7 +76,7 @@ def _need_matrix(A: Spec, square: bool = True) -> None:
         raise Mismatch(
             "A must be square",
             f"expected equal last two sizes, got {A.shape[-2]} and {A.shape[-1]}",
-            "pinv() takes any matrix",
+            "linalg.pinv() takes any matrix, and X @ X.mT is always square",
         )
     if A.dtype.kind != "f" or A.dtype.itemsize < 4:
         raise Mismatch(
@@ -92,7 +104,7 @@ def _guarded(name: str, failure: str, advice: str, compute: Callable[..., Any]) 
         except np.linalg.LinAlgError:
             which = _first_bad(xp, A, compute, others)
         raise LinAlgError(
-            f"{name}(A): {failure}\n  A  {A.dtype} {tuple(A.shape)}\n"
+            f"{name}: {failure}\n  A  {A.dtype} {tuple(A.shape)}\n"
             + (f"  the matrix A[{', '.join(map(str, which))}]\n" if which else "")
             + f"  {advice}"
         )
@@ -142,7 +154,7 @@ inv: Op = op(
     "inv",
     "Inverse of each square matrix.",
     forward=_guarded(
-        "inv",
+        "inv(A)",
         "the matrix is singular",
         f"{SINGULAR}\n  linalg.pinv() always gives an answer",
         lambda xp, A: xp.linalg.inv(A),
@@ -164,7 +176,7 @@ def _solve_shape(A: Spec, B: Spec) -> Spec:
         raise Mismatch(
             "the right side does not fit",
             f"expected B (..., {A.shape[-1]}, K), got {B.shape}",
-            "B holds one column for each system; a row vector needs B.T",
+            "B holds one column for each system, as long as the rows of A",
         )
     batch = broadcast_shapes(A.shape[:-2], B.shape[:-2])
     return replace(B, shape=(*batch, *B.shape[-2:]))
@@ -183,7 +195,7 @@ def _solve_compute(xp: Any, A: Any, B: Any) -> Any:
 solutions: Op = op(
     "solve",
     "Solution X of A X = B, for each square matrix A and the columns of B.",
-    forward=_guarded("solve", "the matrix is singular", SINGULAR, _solve_compute),
+    forward=_guarded("solve(A, B)", "the matrix is singular", SINGULAR, _solve_compute),
     arguments=("A", "B"),
     vjp=(
         lambda g, X, A, B: -product(solutions(_turned(A), g), _turned(X)),
@@ -261,7 +273,7 @@ factor: Op = op(
     "Cholesky factor of each symmetric positive definite matrix: the lower triangle L.",
     # the symmetric part, so that the gradient is symmetric as the matrix is
     forward=_guarded(
-        "cholesky",
+        "cholesky(A)",
         "the matrix is not positive definite",
         "expected a symmetric matrix with positive eigenvalues, such as X @ X.T\n"
         "  adding a small number to its diagonal helps against rounding",
@@ -338,6 +350,7 @@ def inverse(input: Any) -> Any:
     return inv(input)
 
 
+@public
 def solve(A: Any, B: Any, *, left: bool = True) -> Any:
     """Solution X of ``A @ X = B``; with ``left=False`` of ``X @ A = B``.
 
@@ -363,6 +376,7 @@ def solve(A: Any, B: Any, *, left: bool = True) -> Any:
     return solutions(A, B) if left else _turned(solutions(_turned(A), _turned(B)))
 
 
+@public
 def slogdet(A: Any) -> SignLog:
     """Sign and logarithm of the size of the determinant: no overflow where it is huge.
 
@@ -378,6 +392,7 @@ def logdet(input: Any) -> Any:
     return e.where(e.lt(det_sign(input), 0), float("nan"), logabsdet(input))
 
 
+@public
 def cholesky(A: Any, upper: bool = False) -> Any:
     r"""Cholesky factor: the lower triangle L with :math:`L L^\top = A`, or with ``upper`` L.T.
 
@@ -392,6 +407,7 @@ def cholesky(A: Any, upper: bool = False) -> Any:
     return _turned(L) if upper else L
 
 
+@public
 def pinv(A: Any, *, rtol: float | None = None) -> Any:
     """Moore-Penrose inverse: ``pinv(A) @ b`` is the shortest least-squares solution of A x = b.
 
@@ -411,6 +427,7 @@ def pinverse(input: Any, rcond: float = 1e-15) -> Any:
     return pinv(input, rtol=rcond)
 
 
+@public
 def matrix_power(A: Any, n: int) -> Any:
     """``A @ A @ ... @ A``, n times; the identity for 0, of the inverse for negative n.
 
