@@ -13,7 +13,7 @@ import importlib
 import warnings
 from typing import Any
 
-from . import autograd, linalg, nn, optim, random, utils
+from . import autograd, distributions, linalg, nn, optim, random, utils
 from ._version import __version__
 from .creation import (
     arange,
@@ -129,6 +129,7 @@ __all__ = [
     "compile",
     "cuda",
     "device",
+    "distributions",
     "double",
     "dtype",
     "empty",
