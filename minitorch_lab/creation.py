@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,13 @@ from . import random as generators
 from .device import Device, namespace_for, to_host
 from .dtypes import DType
 from .errors import ArgumentError, ComputeError, DTypeError, KindError, ShapeError, describe
-from .op import Mismatch, Op, Sample, Spec, current, op, sample, uniform
+from .op import Mismatch, Op, Sample, Spec, current, op, public, sample, uniform, write_out
+from .ops import elementwise as e
+from .ops import random as random_ops
 from .ops.movement import broadcast_tensors
 from .ops.rules import per_entry, shape_of_args
 from .random import Generator
-from .tensor import Tensor, make, no_grad
+from .tensor import Tensor, make, no_grad, tensor
 
 
 def _made(array: Any, device: Any, requires_grad: bool) -> Tensor:
@@ -38,6 +41,30 @@ def _shape(size: tuple[Any, ...]) -> tuple[int, ...]:
     return shape
 
 
+def _takes_out(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A function that makes a tensor, with ``out=``: its dtype and device are those of out."""
+
+    @wraps(function)
+    def call(*args: Any, out: Tensor | None = None, **kwargs: Any) -> Tensor:
+        if out is None:
+            return function(*args, **kwargs)
+        if not isinstance(out, Tensor):
+            raise KindError(f"{function.__name__}(out): expected a tensor, got {describe(out)}")
+        dtype = kwargs.get("dtype")
+        if dtype is not None and dtypes.dtype_of(dtype) is not out.dtype:
+            raise DTypeError(
+                f"{function.__name__}(out): dtype is {dtypes.dtype_of(dtype).name}\n"
+                f"  out  {out.spec}\n  expected the dtype of out, or no dtype"
+            )
+        wants = kwargs.pop("requires_grad", False)
+        made = function(*args, **{**kwargs, "dtype": out.dtype, "device": out.device})
+        write_out(function.__name__, out, made)
+        return out.requires_grad_() if wants else out
+
+    return call
+
+
+@_takes_out
 def zeros(
     *size: Any, dtype: DType | None = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -49,6 +76,7 @@ def zeros(
     return _made(np.zeros(_shape(size), _np(dtype)), device, requires_grad)
 
 
+@_takes_out
 def ones(
     *size: Any, dtype: DType | None = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -56,6 +84,7 @@ def ones(
     return _made(np.ones(_shape(size), _np(dtype)), device, requires_grad)
 
 
+@_takes_out
 def empty(
     *size: Any, dtype: DType | None = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -63,6 +92,7 @@ def empty(
     return zeros(*size, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
+@_takes_out
 def full(
     size: Any,
     fill_value: Any,
@@ -126,6 +156,7 @@ def full_like(
     return full(tuple(input.shape), fill_value, **options)
 
 
+@_takes_out
 def eye(
     n: int,
     m: int | None = None,
@@ -148,6 +179,7 @@ def _number(value: Any, name: str) -> Any:
     return value
 
 
+@_takes_out
 def arange(
     *bounds: Any,
     start: Any = None,
@@ -193,6 +225,7 @@ def arange(
     return _made(wide.astype(_np(dtype)), device, requires_grad)
 
 
+@_takes_out
 def linspace(
     start: Any,
     end: Any,
@@ -211,6 +244,7 @@ def linspace(
     return _made(wide.astype(_np(dtype)), device, requires_grad)
 
 
+@_takes_out
 def logspace(
     start: Any,
     end: Any,
@@ -359,6 +393,7 @@ def _drawn(
         return _made(draw(_generator(generator), shape, kind, **rest), device, requires_grad)
 
 
+@_takes_out
 def rand(
     *size: Any,
     generator: Generator | None = None,
@@ -371,6 +406,7 @@ def rand(
     return _drawn(_uniform, _draw_uniform, shape, generator, dtype, device, requires_grad)
 
 
+@_takes_out
 def randn(
     *size: Any,
     generator: Generator | None = None,
@@ -384,6 +420,7 @@ def randn(
     return _drawn(_normal, _draw_normal, shape, generator, dtype, device, requires_grad, **law)
 
 
+@public
 def normal(
     mean: Any = 0.0,
     std: Any = 1.0,
@@ -434,6 +471,7 @@ def _need_float(name: str, x: Any) -> None:
         )
 
 
+@_takes_out
 def randint(
     *args: Any,
     low: int | None = None,
@@ -458,6 +496,7 @@ def randint(
     return _drawn(_integers, _draw_integers, shape, generator, dtype, device, requires_grad, **span)
 
 
+@_takes_out
 def randperm(
     n: int, *, generator: Generator | None = None, dtype: DType = dtypes.int64, device: Any = None
 ) -> Tensor:
@@ -546,6 +585,7 @@ _picks: Op = op(
 )
 
 
+@public
 def bernoulli(
     input: Tensor, p: float | None = None, *, generator: Generator | None = None
 ) -> Tensor:
@@ -569,6 +609,7 @@ def bernoulli(
         return _made(_toss(generator, input.array), input.device, False)
 
 
+@public
 def multinomial(
     input: Tensor,
     num_samples: int,
@@ -597,9 +638,153 @@ def multinomial(
         return _made(np.ascontiguousarray(found), input.device, False)
 
 
-# A tensor of probabilities or weights has these two as methods.
-for _method in (bernoulli, multinomial):
-    setattr(Tensor, _method.__name__, _method)
+# Like a tensor that is there ---------------------------------------------------------------
+
+
+def _new(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def method(
+        self: Tensor,
+        *args: Any,
+        dtype: DType | None = None,
+        device: Any = None,
+        requires_grad: bool = False,
+        **kwargs: Any,
+    ) -> Tensor:
+        options = _like(self, dtype, device, requires_grad)
+        return function(*args, **kwargs, **options)
+
+    method.__name__ = f"new_{function.__name__}"
+    method.__doc__ = (
+        f"The function ``{function.__name__}`` with the dtype and device of this tensor."
+    )
+    return method
+
+
+# Overwriting with random numbers -----------------------------------------------------------
+
+
+def _overwrite(self: Tensor, drawn: Tensor) -> Tensor:
+    return current().update(e.copy, self, (self, drawn), {})
+
+
+def _in_place(
+    name: str, row: Op, draw: Callable[..., Any], doc: str, names: tuple[str, ...], defaults: Any
+) -> Callable[..., Tensor]:
+    def method(
+        self: Tensor, *args: Any, generator: Generator | None = None, **kwargs: Any
+    ) -> Tensor:
+        if len(args) > len(names) or set(kwargs) - set(names[len(args) :]):
+            raise KindError(f"{name}: expected {', '.join(names)} and generator")
+        _need_float(name, self)
+        law = {**dict(zip(names, defaults, strict=True)), **kwargs}
+        law |= dict(zip(names, args, strict=False))
+        rest = {k: float(_number(v, k)) for k, v in law.items()}
+        return _overwrite(
+            self,
+            _drawn(row, draw, tuple(self.shape), generator, self.dtype, self.device, False, **rest),
+        )
+
+    method.__name__, method.__doc__ = name, doc
+    return method
+
+
+def _draw_between(generator: Generator, shape: Any, dtype: str, **ends: float) -> Any:
+    return generator.uniform(shape, ends["from"], ends["to"], dtype=dtype)
+
+
+def _draw_whole(generator: Generator, shape: Any, dtype: str) -> Any:
+    return generator.whole(shape, dtype)
+
+
+def _draw_times(generator: Generator, shape: Any, dtype: str, lambd: float) -> Any:
+    return generator.exponential(shape, lambd, dtype)
+
+
+_between = _drawing(
+    "uniform",
+    "Uniform numbers from one end to below the other: drawn anew at each call.",
+    r"y \sim U[a, b)",
+    _draw_between,
+    [sample(shape=(3, 4), dtype="float32", device="cpu", **{"from": -1.0, "to": 2.0})],
+)
+_whole = _drawing(
+    "random",
+    "Whole numbers from 0 to the largest that the dtype holds: drawn anew at each call.",
+    r"y \sim U\{0, \dots, 2^k - 1\}",
+    _draw_whole,
+    [sample(shape=(3, 4), dtype="int64", device="cpu")],
+)
+_times = _drawing(
+    "exponential",
+    "Waiting times with mean 1 / lambd: drawn anew at each call.",
+    r"y \sim \operatorname{Exp}(\lambda)",
+    _draw_times,
+    [sample(shape=(3, 4), dtype="float32", device="cpu", lambd=2.0)],
+)
+
+
+def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None) -> Tensor:
+    """Overwrite each entry with 1 with probability ``p``, a number or a tensor, else with 0."""
+    if isinstance(p, Tensor):
+        with no_grad():
+            return _overwrite(self, bernoulli(p.expand(self.shape), generator=generator))
+    with _as_pytorch():
+        if current().tracing:
+            _no_generator(generator)
+            row = random_ops.bernoulli
+            place = str(self.device)
+            drawn = row(shape=tuple(self.shape), p=p, dtype=self.dtype.name, device=place)
+        else:
+            found = _generator(generator).bernoulli(tuple(self.shape), p, self.dtype.name)
+            drawn = _made(found, self.device, False)
+    return _overwrite(self, drawn)
+
+
+def random_(
+    self: Tensor, low: int = 0, high: int | None = None, *, generator: Generator | None = None
+) -> Tensor:
+    """Overwrite with integers: ``random_(high)`` from 0, ``random_(low, high)`` to below high."""
+    shape = tuple(self.shape)
+    options: tuple[Any, ...] = (shape, generator, self.dtype, self.device, False)
+    if high is None and low == 0:
+        return _overwrite(self, _drawn(_whole, _draw_whole, *options))
+    ends: dict[str, Any] = {"low": 0, "high": low} if high is None else {"low": low, "high": high}
+    return _overwrite(self, _drawn(_integers, _draw_integers, *options, **ends))
+
+
+_METHODS: dict[str, Callable[..., Any]] = {
+    "bernoulli": bernoulli,
+    "multinomial": multinomial,
+    "bernoulli_": bernoulli_,
+    "random_": random_,
+    "normal_": _in_place(
+        "normal_",
+        _normal,
+        _draw_normal,
+        "Overwrite with normal numbers of a mean and a deviation.",
+        ("mean", "std"),
+        (0.0, 1.0),
+    ),
+    "uniform_": _in_place(
+        "uniform_",
+        _between,
+        _draw_between,
+        "Overwrite with uniform numbers from one end to below the other.",
+        ("from", "to"),
+        (0.0, 1.0),
+    ),
+    "exponential_": _in_place(
+        "exponential_",
+        _times,
+        _draw_times,
+        "Overwrite with waiting times of mean ``1 / lambd``.",
+        ("lambd",),
+        (1.0,),
+    ),
+    **{f"new_{f.__name__}": _new(f) for f in (zeros, ones, empty, full, tensor)},
+}
+for _name, _method in _METHODS.items():
+    setattr(Tensor, _name, _method)
 
 __all__ = [
     "arange",

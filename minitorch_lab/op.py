@@ -406,6 +406,8 @@ def into(name: str, function: Callable[..., Any], args: Any, kwargs: Attrs) -> A
     """Call ``function`` and write what it gives into ``out``, one tensor or a tuple of them."""
     kwargs = dict(kwargs)
     out = kwargs.pop("out")
+    if getattr(function, "view", False):
+        raise KindError(f"{name}() takes no out=: its result shares the memory of its input")
     found = function(*args, **kwargs)
     return found if out is None else write_out(name, out, found)
 

@@ -371,6 +371,21 @@ class Generator:
         with self._lock:
             return int(self._draw64(1)[0]) % 2**63
 
+    def whole(self, shape: Shape, dtype: Kind = "int64") -> Array:
+        """Whole numbers from 0 to the largest that the dtype holds: ``random_()``.
+
+        >>> Generator().manual_seed(42).whole(2, "uint8")
+        array([102, 179], dtype=uint8)
+        """
+        sizes = _shape("whole", shape)
+        kind = dtype_of(dtype).np
+        span = np.uint64(_integer_range(kind)[1] + 1)
+        count = math.prod(sizes)
+        with self._lock:
+            wide = kind.itemsize == 8
+            words = self._draw64(count) if wide else self._draw32(count).astype(np.uint64)
+        return (words % span).astype(kind).reshape(sizes)
+
     def bernoulli(self, shape: Shape | None, p: float | Array, dtype: Kind = "float32") -> Array:
         """Ones with probability ``p``, else zeros: ``bernoulli_`` and the mask of dropout.
 

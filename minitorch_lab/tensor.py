@@ -40,7 +40,7 @@ from .op import (
     set_ordinary,
 )
 from .op import op as new_op
-from .ops import FUNCTIONS, IN_PLACE, NOT_METHODS, bits, indexing, linalg, movement
+from .ops import FUNCTIONS, IN_PLACE, NOT_METHODS, bits, indexing, linalg, movement, order
 from .ops import elementwise as e
 from .ops.rules import per_entry
 from .printing import tensor_text
@@ -1481,7 +1481,7 @@ def _in_place(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     return method
 
 
-for _name, _function in FUNCTIONS.items():
+for _name, _function in (FUNCTIONS | order.METHODS).items():
     if _name not in NOT_METHODS:
         setattr(Tensor, _name, _method(_name, getattr(_function, "__wrapped__", _function)))
 for _name in IN_PLACE:

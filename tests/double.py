@@ -180,7 +180,7 @@ FUNCTIONS = (
     "where clip concatenate stack broadcast_to zeros ones full empty zeros_like ones_like dot "
     "matmul argmax argmin all any take_along_axis nonzero arange eye linspace tile triu tril take "
     "may_share_memory ascontiguousarray "
-    "cumsum cumprod argsort sort unique"
+    "cumsum cumprod argsort sort unique bincount"
 ).split()
 
 
@@ -201,7 +201,7 @@ def _linalg(name: str) -> Any:
     return call
 
 
-LINALG = "inv solve det slogdet cholesky pinv".split()
+LINALG = "inv solve det slogdet cholesky pinv svd".split()
 
 
 class _Grid:

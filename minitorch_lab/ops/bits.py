@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import DTypeError
+from ..errors import DTypeError, KindError
 from ..op import Mismatch, Op, Spec, integers, op, sample
 from .rules import BOOL, broadcast, per_entry
 
@@ -17,7 +17,7 @@ def _whole(shifts: bool) -> Any:
                     f"{x.dtype} has no bits to work on",
                     "expected " + ("integers" if shifts else "integers or bools"),
                     "compare first (x > 0), or convert with .long()",
-                    DTypeError,
+                    KindError if len(xs) == 1 else DTypeError,  # as PyTorch
                 )
         return broadcast(*xs)
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from math import ceil, floor
 from typing import Any, NamedTuple
 
 from ..device import NAMESPACES
-from ..errors import IndexingError, KindError, ShapeError, describe
+from ..errors import ComputeError, IndexingError, KindError, ShapeError, describe
 from ..op import Attrs, Mismatch, Op, Spec, apart, current, op, sample
 from . import elementwise as e
+from . import special
 from .indexing import gather
-from .movement import narrow, reshape, squeeze
-from .reduce import amax, amin, argmax, argmin, even_share
+from .movement import cat, narrow, reshape, squeeze, stack, transpose, unsqueeze
+from .reduce import amax, amin, any, argmax, argmin, cumsum, even_share
+from .reduce import sum as count
 from .rules import INT64, one_dim, per_input
 
 Bound = tuple[tuple[Any, ...], Attrs]
@@ -263,6 +267,242 @@ def median(
     return _drop(_at(input, at, index), at, keepdim)
 
 
+def nanmedian(
+    input: Any, dim: int | None = None, keepdim: bool = False, *, axis: int | None = None
+) -> Any:
+    """The middle of the entries that are not NaN; with ``dim``: ``(values, indices)``."""
+    dim = axis if dim is None else dim
+    if dim is None:
+        if 0 in input.shape:
+            return median(input)
+        return nanmedian(reshape(input, -1), 0).values
+    at = one_dim(dim, input.ndim)
+    if not _size(input, at):
+        return median(input, at, keepdim)  # which refuses it
+    if not input.ndim:
+        return _at(input, at, argsort(input, at))
+    known = count(e.logical_not(e.isnan(input)), at, True)
+    place = e.clamp(e.floor_divide(known - 1, 2), 0)
+    return _drop(_at(input, at, gather(argsort(input, at), at, place)), at, keepdim)
+
+
+def quantile(
+    input: Any,
+    q: Any,
+    dim: int | None = None,
+    keepdim: bool = False,
+    *,
+    interpolation: str = "linear",
+) -> Any:
+    """The value below which the share ``q`` of the entries lies: the median for 0.5.
+
+    ``q`` is a number, or a tensor ``(K,)``, which puts a dimension of K before the others.
+    ``interpolation`` says what to give between two entries: linear, lower, higher, midpoint or
+    nearest. The gradient goes to these entries.
+
+    >>> import minitorch_lab as lab
+    >>> lab.quantile(lab.tensor([0.0, 1.0, 2.0, 3.0]), 0.25)
+    tensor(0.7500)
+    """
+    if interpolation not in ("linear", "lower", "higher", "midpoint", "nearest"):
+        raise ComputeError(
+            f"quantile(interpolation): got {interpolation!r}\n"
+            "  expected linear, lower, higher, midpoint or nearest"
+        )
+    if not input.dtype.is_floating_point:
+        raise ComputeError(
+            f"quantile(input, q): expected a float dtype, got {input.dtype.name}\n"
+            "  convert with .float()"
+        )
+    shares = q.tolist() if hasattr(q, "tolist") else q
+    for share in shares if isinstance(shares, list) else [shares]:
+        if not 0 <= share <= 1:
+            raise ComputeError(f"quantile(input, q): got q = {share}\n  expected 0 <= q <= 1")
+    ndim = input.ndim
+    if dim is None:
+        input, at = reshape(input, -1), 0
+    else:
+        at = one_dim(dim, ndim)
+        input = input if ndim else reshape(input, 1)
+    n = _size(input, at)
+    if not n:
+        raise ComputeError("quantile(input, q): there is no entry to choose from")
+    ordered = sort(input, at).values
+    last = narrow(ordered, at, n - 1, 1)
+
+    def one(share: float) -> Any:
+        place = share * (n - 1)
+        low, high = floor(place), ceil(place)
+        if interpolation in ("lower", "higher", "nearest"):
+            low = high = {"lower": low, "higher": high}.get(interpolation, round(place))
+        part = 0.5 if interpolation == "midpoint" else place - low
+        found = narrow(ordered, at, low, 1)
+        if low != high:
+            found = found + (narrow(ordered, at, high, 1) - found) * part
+        found = e.where(e.isnan(last), last, found)
+        if not keepdim:
+            return squeeze(found, at)
+        return reshape(found, (1,) * ndim) if dim is None else found
+
+    return stack([one(share) for share in shares]) if isinstance(shares, list) else one(shares)
+
+
+def mode(input: Any, dim: int = -1, keepdim: bool = False, *, axis: int | None = None) -> Ranked:
+    """The commonest entry along ``dim``, of several the smallest: ``(values, indices)``.
+
+    The index is that of its last occurrence. Each entry is compared with each other.
+
+    >>> import minitorch_lab as lab
+    >>> lab.tensor([3.0, 1.0, 3.0, 2.0]).mode().values
+    tensor(3.)
+    """
+    at = one_dim(dim if axis is None else axis, input.ndim)
+    if not input.ndim:
+        return _at(input, at, argsort(input, at))
+    if not _size(input, at):
+        raise IndexingError("mode(input, dim): there is no entry to choose from")
+    order = argsort(input, at)
+    x = transpose(gather(input.detach(), at, order), at, -1)
+    same = count(e.eq(unsqueeze(x, -1), unsqueeze(x, -2)), -1)
+    first = argmax(same, -1, True)
+    # equal entries stand in their old order: the last of them is as far on as there are others
+    last = first + gather(same, input.ndim - 1, first) - 1
+    return _drop(_at(input, at, gather(order, at, transpose(last, at, -1))), at, keepdim)
+
+
+def msort(input: Any) -> Any:
+    """The entries in order along the first dimension."""
+    return sort(input, 0).values
+
+
+# Running: each entry with all before it --------------------------------------------------------
+
+
+def _scan(parts: tuple[Any, ...], dim: int, join: Any) -> tuple[Any, ...]:
+    """Join each entry with all before it; each round doubles how far back it has looked."""
+    n = _size(parts[0], dim) if parts[0].ndim else 1
+    reach = 1
+    while reach < n:
+        before = [narrow(p, dim, 0, n - reach) for p in parts]
+        now = [narrow(p, dim, reach, n - reach) for p in parts]
+        joined = join(*before, *now)
+        parts = tuple(
+            cat([narrow(p, dim, 0, reach), j], dim) for p, j in zip(parts, joined, strict=True)
+        )
+        reach *= 2
+    return parts
+
+
+def _running(input: Any, dim: int, wins: Any) -> Ranked:
+    at = one_dim(dim, input.ndim)
+    x = input.detach()
+    place = cumsum(e.logical_or(e.eq(x, x), True), at) - 1  # 0, 1, 2, ...
+
+    def join(a: Any, i: Any, b: Any, j: Any) -> tuple[Any, Any]:
+        old = e.logical_and(e.logical_or(wins(a, b), e.isnan(a)), e.logical_not(e.isnan(b)))
+        return e.where(old, a, b), e.where(old, i, j)
+
+    return _at(input, at, _scan((x, place), at, join)[1])
+
+
+def cummax(input: Any, dim: int) -> Ranked:
+    """Running largest entry along ``dim``, and where it stood: ``(values, indices)``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.cummax(lab.tensor([1.0, 3.0, 2.0]), 0).values
+    tensor([1., 3., 3.])
+    """
+    return _running(input, dim, e.gt)
+
+
+def cummin(input: Any, dim: int) -> Ranked:
+    """Running smallest entry along ``dim``, and where it stood: ``(values, indices)``."""
+    return _running(input, dim, e.lt)
+
+
+def logcumsumexp(input: Any, dim: int) -> Any:
+    """Logarithm of the running sum of exp along ``dim``, without overflow."""
+    at = one_dim(dim, input.ndim)
+    return _scan((input,), at, lambda a, b: (special.logaddexp(a, b),))[0]
+
+
+def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None) -> Any:
+    """Each entry minus the one before it along ``dim``, ``n`` times over."""
+    if not input.ndim:
+        raise ShapeError("diff(input): expected one dimension or more, got a 0-d tensor")
+    at = one_dim(dim, input.ndim)
+    parts = [x for x in (prepend, input, append) if x is not None]
+    input = cat(parts, at) if len(parts) > 1 else input
+    minus = e.ne if input.dtype.name == "bool" else e.sub
+    for _ in range(n):
+        rest = max(_size(input, at) - 1, 0)
+        first = _size(input, at) - rest
+        input = minus(narrow(input, at, first, rest), narrow(input, at, 0, rest))
+    return input
+
+
+# Looking up: no gradient ---------------------------------------------------------------------
+
+
+def isin(
+    elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False
+) -> Any:
+    """Whether each entry occurs in ``test_elements``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.isin(lab.tensor([1, 2, 3]), lab.tensor([3, 1]))
+    tensor([ True, False,  True])
+    """
+    if not hasattr(elements, "shape"):
+        found = any(e.eq(test_elements, elements))
+    elif not hasattr(test_elements, "shape"):
+        found = e.eq(elements, test_elements)
+    else:
+        found = any(e.eq(unsqueeze(elements, -1), reshape(test_elements, -1)), -1)
+    return e.logical_not(found) if invert else found
+
+
+def searchsorted(
+    sorted_sequence: Any,
+    input: Any,
+    *,
+    out_int32: bool = False,
+    right: bool = False,
+    side: str | None = None,
+) -> Any:
+    """Where each entry would be inserted so that the sequence, along its last dim, stays sorted.
+
+    Before equal entries, or after them with ``right``. Each entry is compared with each of the
+    sequence.
+
+    >>> import minitorch_lab as lab
+    >>> lab.searchsorted(lab.tensor([1, 3, 5]), lab.tensor([3, 4]))
+    tensor([1, 2])
+    """
+    if side not in (None, "left", "right") or (side == "left" and right):
+        raise ComputeError(f"searchsorted(side): got {side!r}, right={right}\n  they differ")
+    row = sorted_sequence
+    number = not hasattr(input, "shape")
+    if not number and row.ndim > 1:
+        if tuple(row.shape[:-1]) != tuple(input.shape[:-1]):
+            raise ShapeError(
+                "searchsorted(sorted_sequence, input): the shapes differ before the last dim\n"
+                f"  sorted_sequence  {tuple(row.shape)}\n  input            {tuple(input.shape)}"
+            )
+        row = unsqueeze(row, -2)
+    value = input if number else unsqueeze(input, -1)
+    before = (e.le if right or side == "right" else e.lt)(row, value)
+    if not number:
+        before = e.logical_or(before, e.isnan(value))  # NaN counts as the largest
+    found = count(before, -1)
+    return e.to_dtype(found, "int32") if out_int32 else found
+
+
+def bucketize(input: Any, boundaries: Any, *, out_int32: bool = False, right: bool = False) -> Any:
+    """Between which of the sorted ``boundaries`` each entry lies."""
+    return searchsorted(boundaries, input, out_int32=out_int32, right=right)
+
+
 # Which entries there are: the shape of the result hangs on the values -------------------------
 
 
@@ -336,7 +576,66 @@ def unique(
     return out[0] if len(out) == 1 else tuple(out)
 
 
+def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
+    """How often each whole number from 0 on occurs, or the sum of its weights.
+
+    >>> import minitorch_lab as lab
+    >>> lab.bincount(lab.tensor([0, 2, 2]))
+    tensor([1, 0, 2])
+    """
+    xp, array = _array("bincount", input, "use one_hot(x, n).sum(0), whose shape is known")
+    if array.ndim != 1 or array.dtype.kind not in "iu" or (array.size and bool((array < 0).any())):
+        raise ComputeError(
+            f"bincount(input): expected integers of 0 or more in one dimension\n  got  {input.spec}"
+        )
+    if minlength < 0:
+        raise ComputeError(f"bincount(minlength): expected 0 or more, got {minlength}")
+    if weights is None:
+        found = xp.bincount(array, minlength=minlength).astype(INT64, copy=False)
+    else:
+        if tuple(weights.shape) != tuple(array.shape):
+            raise ShapeError(
+                "bincount(input, weights): the shapes differ\n"
+                f"  input    {tuple(array.shape)}\n  weights  {tuple(weights.shape)}"
+            )
+        found = xp.bincount(array, weights.array, minlength)
+        found = found.astype("float32" if weights.dtype.name == "float32" else "float64")
+    return current().constant(found)
+
+
+def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0) -> Any:
+    """How many entries fall in each of ``bins`` equal parts of the range from min to max.
+
+    Where min and max are equal, the range is that of the entries.
+
+    >>> import minitorch_lab as lab
+    >>> lab.histc(lab.tensor([1.0, 2.0, 1.0]), bins=4, min=0, max=3)
+    tensor([0., 2., 1., 0.])
+    """
+    xp, array = _array("histc", input, "compare with the edges and sum")
+    if array.dtype.kind != "f":
+        raise ComputeError(f"histc(input): expected a float dtype, got {array.dtype}")
+    if bins < 1:
+        raise ComputeError(f"histc(bins): expected 1 or more, got {bins}")
+    if min == max and array.size:
+        min, max = float(array.min()), float(array.max())
+    if min == max:
+        min, max = min - 1, max + 1
+    if not min < max:
+        raise ComputeError(f"histc(min, max): expected min below max, got {min} and {max}")
+    inside = array[xp.logical_and(array >= min, array <= max)]
+    place = xp.minimum(((inside - min) / (max - min) * bins).astype(INT64), bins - 1)
+    return current().constant(xp.bincount(place, minlength=bins).astype(array.dtype))
+
+
 FUNCTIONS = {
     name: globals()[name]
-    for name in "sort argsort topk kthvalue median nonzero argwhere unique".split()
+    for name in (
+        "sort argsort topk kthvalue median nanmedian quantile msort cummax cummin "
+        "logcumsumexp diff isin searchsorted bucketize bincount histc nonzero argwhere unique"
+    ).split()
 } | {"max": largest, "min": smallest}
+# A method only: the function ``lab.mode`` says how functions run, op by op or as a graph.
+METHODS: dict[str, Callable[..., Any]] = {"mode": mode}
+# PyTorch has these as functions only.
+NOT_METHODS = ("isin", "searchsorted", "bucketize")

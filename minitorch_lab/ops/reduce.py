@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from math import inf, prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -185,15 +185,27 @@ product: Op = op(
 
 
 def _extreme_shape(x: Spec, dim: tuple[int, ...], keepdim: bool) -> Spec:
-    out = reduce_shape(x, dim, keepdim)
     empty = [d for d in dim if x.shape[d] == 0]
-    if empty and out.size:
+    if empty:
         raise Mismatch(
             "there is no entry to choose from",
             f"expected size 1 or more in dimension {empty[0]}, got shape {x.shape}",
-            error=IndexingError if len(dim) < x.ndim else ShapeError,
+            error=IndexingError,
         )
-    return out
+    return reduce_shape(x, dim, keepdim)
+
+
+def _extreme_bind(
+    input: Any, dim: Dims = None, keepdim: bool = False, *, axis: Dims = None
+) -> Bound:
+    dim = axis if dim is None else dim
+    if 0 in input.shape and (dim is None or dim == () or dim == []):
+        raise ShapeError(
+            "amax(input): there is no entry to choose from\n"
+            f"  input  {input.dtype.name} {tuple(input.shape)}\n"
+            "  expected one entry or more, or a dim whose size is not 0"
+        )
+    return _bind(input, dim, keepdim)
 
 
 def even_share(g: Any, y: Any, x: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
@@ -204,13 +216,16 @@ def even_share(g: Any, y: Any, x: Any, dim: tuple[int, ...], keepdim: bool) -> A
 
 
 def _extreme(name: str, ufunc: str, word: str, onnx: str) -> Op:
+    def forward(xp: Any, input: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
+        if 0 in [input.shape[d] for d in dim]:
+            raise KindError("nothing to choose from")  # the shape rule writes the message
+        return getattr(xp, ufunc).reduce(input, axis=dim, keepdims=keepdim)
+
     return op(
         name,
         f"The {word} entry, over all or some dimensions.",
-        forward=lambda xp, input, dim, keepdim: getattr(xp, ufunc).reduce(
-            input, axis=dim, keepdims=keepdim
-        ),
-        bind=_bind,
+        forward=forward,
+        bind=_extreme_bind,
         vjp=even_share,
         saved="input y",
         shape=_extreme_shape,
@@ -240,7 +255,7 @@ def _arg_bind(
 
 def _arg_shape(x: Spec, dim: int | None, keepdim: bool) -> Spec:
     dims = tuple(range(x.ndim)) if dim is None else (dim,) if x.ndim else ()
-    if 0 in [x.shape[d] for d in dims] and (dim is None or 0 not in reduced(x.shape, dims, False)):
+    if 0 in [x.shape[d] for d in dims]:
         raise Mismatch(
             "there is no entry to choose from",
             f"expected size 1 or more in each dimension that is searched, got shape {x.shape}",
@@ -251,6 +266,8 @@ def _arg_shape(x: Spec, dim: int | None, keepdim: bool) -> Spec:
 
 def _argument(name: str, word: str) -> Any:
     def forward(xp: Any, input: Any, dim: int | None, keepdim: bool) -> Any:
+        if 0 in (input.shape if dim is None else input.shape[dim : dim + 1]):
+            raise KindError("nothing to choose from")  # the shape rule writes the message
         if input.ndim == 0:
             dim = None
         found = getattr(xp, name)(input, axis=dim)
@@ -578,7 +595,7 @@ def _float_same(x: Spec, dim: int) -> Spec:
 
 
 def _softmax_forward(xp: Any, input: Any, dim: int) -> Any:
-    if input.ndim == 0:
+    if input.ndim == 0 or not input.size:
         return xp.ones_like(input)
     out = input - xp.maximum.reduce(input, axis=dim, keepdims=True)
     out = xp.exp(out, out=out)
@@ -587,7 +604,7 @@ def _softmax_forward(xp: Any, input: Any, dim: int) -> Any:
 
 
 def _log_softmax_forward(xp: Any, input: Any, dim: int) -> Any:
-    if input.ndim == 0:
+    if input.ndim == 0 or not input.size:
         return xp.zeros_like(input)
     out = input - xp.maximum.reduce(input, axis=dim, keepdims=True)
     out -= xp.log(total(xp, xp.exp(out), dim))
@@ -646,20 +663,71 @@ log_softmax: Op = op(
 )
 
 
-def logsumexp(input: Any, dim: Dims, keepdim: bool = False) -> Any:
-    """Logarithm of the sum of exp, without overflow."""
+def logsumexp(input: Any, dim: Dims = None, keepdim: bool = False, *, axis: Dims = None) -> Any:
+    """Logarithm of the sum of exp, without overflow; of nothing but ``-inf`` it is ``-inf``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.logsumexp(lab.tensor([1000.0, 1000.0]), 0)
+    tensor(1000.6932)
+    """
+    dim = axis if dim is None else dim
+    if dim is None:
+        raise KindError("logsumexp needs the dimension to sum along\n  expected dim=-1, say")
     dims = all_dims(dim, input.ndim)
-    top = amax(input, dims or None, True)
+    input = e._as_float(input)
+    if 0 in [input.shape[d] for d in dims]:
+        return e.log(sum(input, dims or None, keepdim))  # of nothing: log(0)
+    # any shift gives the same value, so no gradient has to flow through it
+    top = amax(input.detach(), dims or None, True)
+    top = e.where(e.isfinite(top), top, 0.0)
     out = e.log(sum(e.exp(input - top), dims or None, True)) + top
     return out if keepdim else reshape(out, reduced(tuple(input.shape), dims, False))
+
+
+# Pairs of results ----------------------------------------------------------------------------
+
+
+class Extremes(NamedTuple):
+    """The smallest and the largest entry."""
+
+    min: Any
+    max: Any
+
+
+def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False) -> Extremes:
+    """The smallest and the largest entry, of all or along ``dim``."""
+    return Extremes(amin(input, dim, keepdim), amax(input, dim, keepdim))
+
+
+def var_mean(input: Any, dim: Any = None, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+    """Variance and mean; the arguments are those of ``var``."""
+    spread = var(input, dim, *args, **kwargs)
+    return spread, _mean_like(input, dim, args, kwargs)
+
+
+def std_mean(input: Any, dim: Any = None, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+    """Standard deviation and mean; the arguments are those of ``var``."""
+    spread = std(input, dim, *args, **kwargs)
+    return spread, _mean_like(input, dim, args, kwargs)
+
+
+def _mean_like(input: Any, dim: Any, args: tuple[Any, ...], kwargs: Attrs) -> Any:
+    dim = kwargs.get("axis") if dim is None or isinstance(dim, bool) else dim
+    keepdim = args[1] if len(args) > 1 else kwargs.get("keepdim", False)
+    return mean(input, dim, keepdim)
+
+
+def dist(input: Any, other: Any, p: float = 2) -> Any:
+    """Length of the difference: ``norm(input - other, p)``."""
+    return norm(input - other, p)
 
 
 FUNCTIONS = {
     name: globals()[name]
     for name in (
         "sum mean amax amin argmax argmin all any cumsum cumprod var std count_nonzero nansum "
-        "nanmean norm allclose equal softmax log_softmax logsumexp"
+        "nanmean norm allclose equal softmax log_softmax logsumexp aminmax var_mean std_mean dist"
     ).split()
 } | {"prod": product}
 # With an in-place form, such as ``x.cumsum_(0)``.
-IN_PLACE = ("cumsum",)
+IN_PLACE = ("cumsum", "cumprod")

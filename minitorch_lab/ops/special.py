@@ -365,14 +365,11 @@ def nan_to_num(
 
 def xlogy(input: Any, other: Any) -> Any:
     """``input * log(other)``, and 0 where input is 0."""
-    zero = (
-        e.logical_and(e.eq(input, 0), e.logical_not(e.isnan(other)))
-        if hasattr(other, "dtype")
-        else e.eq(input, 0)
-    )
-    safe = e.where(zero, 1.0, other)
-    product = e.mul(input, e.log(safe))
-    return e.where(zero, 0.0, product)
+    zero = e.eq(input, 0)
+    if not hasattr(other, "shape"):
+        return e.where(zero, 0.0, e.mul(input, ln(other)))
+    zero = e.logical_and(zero, e.logical_not(e.isnan(other)))
+    return e.where(zero, 0.0, e.mul(input, e.log(e.where(zero, 1.0, other))))
 
 
 def sinc(input: Any) -> Any:
