@@ -391,6 +391,7 @@ THEIRS: dict[str, Any] = {
     "standardize": _standardized,
     "logabsdet": lambda t, x: t.linalg.slogdet(x)[1],
     "det_sign": lambda t, x: t.linalg.slogdet(x)[0],
+    "cofactors": lambda t, x: t.linalg.det(x)[..., None, None] * t.linalg.inv(x).mT,
     "layer_norm": lambda t, x, *rest, count, eps: t.nn.functional.layer_norm(
         x, x.shape[x.ndim - count :], *rest, eps=eps
     ),

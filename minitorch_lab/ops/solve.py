@@ -31,6 +31,7 @@ from ..op import (
 from . import elementwise as e
 from .linalg import product
 from .movement import broadcast_to, squeeze, transpose, tril, unsqueeze
+from .reduce import sum
 from .rules import broadcast_shapes
 
 
@@ -125,8 +126,8 @@ def _cubic(flops: float) -> Callable[..., Cost]:
     """``flops`` times N to the third for each matrix."""
 
     def cost(out: Spec, A: Spec, *others: Spec, **attrs: Any) -> Cost:
-        read = A.nbytes + sum(x.nbytes for x in others)
-        return Cost(int(flops * A.size * A.shape[-1]), out.nbytes + read)
+        read = [x.nbytes for x in (A, out, *others)]
+        return Cost(int(flops * A.size * A.shape[-1]), int(np.sum(read)))
 
     return cost
 
@@ -224,15 +225,51 @@ def _plain(compute: Callable[..., Any]) -> Any:
     return forward
 
 
+def _cofactors_forward(xp: Any, A: Any) -> Any:
+    if not _ready(A):
+        raise TypeError("A does not fit")
+    if not A.size:
+        return xp.zeros_like(A)
+    try:
+        U, s, V = xp.linalg.svd(A)
+    except np.linalg.LinAlgError:  # NaN or infinity somewhere
+        return xp.full(A.shape, np.nan, A.dtype)
+    one = xp.eye(A.shape[-1], dtype=bool)
+    others = xp.multiply.reduce(xp.where(one, A.dtype.type(1), s[..., None, :]), axis=-1)
+    sign = xp.linalg.det(U) * xp.linalg.det(V)
+    return xp.matmul(U * (sign[..., None] * others)[..., None, :], V)
+
+
+def _cofactors_grad(g: Any, Y: Any, A: Any) -> Any:
+    back = _turned(inv(A))
+    return _each(sum(g * Y, (-2, -1))) * back - product(product(Y, _turned(g)), back)
+
+
+# From singular values and not from the inverse, so that a singular matrix has them too.
+cofactors: Op = op(
+    "cofactors",
+    "Cofactors of each square matrix: how its determinant changes with each entry.",
+    forward=_cofactors_forward,
+    arguments=("A",),
+    vjp=_cofactors_grad,
+    saved="A y",
+    shape=_same,
+    formula=(
+        r"Y = \det(A)\, A^{-\top}",
+        r"\bar A = \langle \bar Y, Y \rangle A^{-\top} - Y \bar Y^\top A^{-\top}",
+    ),
+    cost=_cubic(20),
+    samples=[normal(3, 3), normal(2, 3, 3)],
+)
 det: Op = op(
     "det",
     "Determinant of each square matrix.",
     forward=_plain(lambda xp, A: xp.linalg.det(A)),
     arguments=("A",),
-    vjp=lambda g, y, A: _each(g * y) * _turned(inv(A)),
-    saved="A y",
+    vjp=lambda g, y, A: _each(g) * cofactors(A),
+    saved="A",
     shape=_one_each,
-    formula=(r"y = \det A", r"\bar A = \bar y\, y\, A^{-\top}"),
+    formula=(r"y = \det A", r"\bar A = \bar y\, C(A)\quad\text{(the cofactors)}"),
     cost=_cubic(0.67),
     onnx="Det",
     samples=[normal(3, 3), normal(2, 3, 3)],
