@@ -369,6 +369,9 @@ THEIRS: dict[str, Any] = {
     "scatter": lambda t, x, i, src, dim: t.scatter(x, dim, i, _cut(src, i)),
     "scatter_zeros": lambda t, x, i, dim, shape: t.zeros(shape, dtype=x.dtype).scatter(dim, i, x),
     "scatter_add": lambda t, x, i, src, dim: t.scatter_add(x, dim, i, _cut(src, i)),
+    "scatter_join": lambda t, x, i, src, dim, **how: t.scatter_reduce(
+        x, dim, i, _cut(src, i), **how
+    ),
     "index_select": lambda t, x, i, dim: t.index_select(x, dim, i),
     "index_add": lambda t, x, i, source, dim: t.index_add(x, dim, i, source),
     "index": lambda t, x, *i, template: x[_index(template, i)],
@@ -407,7 +410,7 @@ NOT_THEIRS = {
         "the input is projected outside: the layers are compared in test_recurrent.py",
     ),
     **dict.fromkeys(
-        ("rand", "randn", "randint", "randperm", "bernoulli", "bernoulli_each", "multinomial"),
+        (op.name for op in OPS.values() if op.random),
         "streams of random numbers: test_making_is_pytorchs in test_ops_shape.py",
     ),
 }
