@@ -5,6 +5,7 @@ The methods of ``Tensor`` that are ops come from the table, at the end of this f
 
 from __future__ import annotations
 
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from functools import wraps
@@ -551,16 +552,21 @@ class Tensor:
     # Square brackets -----------------------------------------------------------------------
 
     def __getitem__(self, index: Any) -> Tensor:
-        template, tensors = _parse_index(self, index)
+        part, template, tensors = _parse_index(self, index)
         if tensors:
-            return indexing.take(self, *tensors, template=template)
-        return movement.slice_(self, index=template)
+            return indexing.take(part, *tensors, template=template)
+        return movement.slice_(part, index=template)
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        template, tensors = _parse_index(self, index)
         if not isinstance(value, Tensor):
             value = value if value.__class__ in NUMBERS else tensor(value, dtype=self.dtype)
-        current().update(indexing.put, self, (self, value, *tensors), {"template": template})
+        if current().tracing and any(map(_is_mask, _index_parts(index))):
+            _assign_where(self, _index_parts(index), value)
+            return
+        part, template, tensors = _parse_index(self, index)
+        if isinstance(value, Tensor) and value.ndim > 1 and value.shape[0] == 1:
+            value = _without_ones(value, part, template, tensors)
+        current().update(indexing.put, part, (part, value, *tensors), {"template": template})
 
     # In place ------------------------------------------------------------------------------
 
@@ -676,35 +682,132 @@ def _need_float(dtype: np.dtype[Any]) -> None:
         )
 
 
-def _parse_index(x: Tensor, index: Any) -> tuple[tuple[Any, ...], tuple[Tensor, ...]]:
-    """The template of an index, and the tensors that stand in it."""
-    parts = index if isinstance(index, tuple) else (index,)
+def _index_parts(index: Any) -> tuple[Any, ...]:
+    """What stands between the commas; a list of lists counts as a tuple, as in PyTorch."""
+    if isinstance(index, tuple):
+        return index
+    inner = (list, tuple, slice, Tensor, EllipsisType, type(None))
+    if isinstance(index, list) and any(isinstance(part, inner) for part in index):
+        return tuple(index)
+    return (index,)
+
+
+def _parse_index(x: Tensor, index: Any) -> tuple[Tensor, tuple[Any, ...], tuple[Tensor, ...]]:
+    """What is indexed, the template of the index, and the tensors that stand in it."""
+    parts = _index_parts(index)
     template: list[Any] = []
     tensors: list[Tensor] = []
-    for part in parts:
+    for i, part in enumerate(parts):
         if part is None or isinstance(part, (slice, EllipsisType)):
             template.append(_plain_slice(part))
-        elif isinstance(part, bool | np.bool_):
-            raise IndexingError("a bool is no index: use a bool tensor of the same shape")
+        elif _is_bool(part):
+            return _parse_index(*_with_bools(x, parts))
         elif isinstance(part, (int, np.integer)):
             template.append(int(part))
         else:
-            k = part if isinstance(part, Tensor) else _index_tensor(part, x.device)
+            k = _index_tensor(part, x.device)
             if k.dtype is dtypes.bool_:
                 _refuse_trace("indexing with a bool tensor", "use where(mask, x, 0)")
-                at = len([p for p in template if p is not None])
-                if tuple(k.shape) != tuple(x.shape[at : at + k.ndim]):
-                    raise IndexingError(
-                        f"a bool index of shape {tuple(k.shape)} does not fit {tuple(x.shape)}\n"
-                        f"  expected {tuple(x.shape[at : at + k.ndim])}"
-                    )
+                _check_mask(x, k, sum(_dims(p, parts, x.ndim) for p in parts[:i]))
                 for found in namespace_of(k.array).nonzero(k.array):
                     template.append(indexing.PLACE)
                     tensors.append(make(found))
             else:
                 template.append(indexing.PLACE)
                 tensors.append(k)
-    return tuple(template), tuple(tensors)
+    return x, tuple(template), tuple(tensors)
+
+
+def _is_bool(part: Any) -> bool:
+    """Whether a part of an index is True or False, or a 0-d tensor of one."""
+    return isinstance(part, bool | np.bool_) or (_is_mask(part) and not getattr(part, "ndim", 1))
+
+
+def _is_mask(part: Any) -> bool:
+    """Whether a part of an index is a tensor, an array or a list of bools."""
+    if isinstance(part, Tensor):
+        return part.dtype in (dtypes.bool_, dtypes.uint8)
+    if isinstance(part, list):
+        return bool(part) and np.asarray(part).dtype.kind == "b"
+    return isinstance(part, np.ndarray) and part.dtype.kind == "b"
+
+
+def _dims(part: Any, parts: tuple[Any, ...], ndim: int) -> int:
+    """How many dimensions a part of an index stands for."""
+    if part is Ellipsis:
+        return ndim - sum(_dims(p, parts, ndim) for p in parts if p is not Ellipsis)
+    if part is None or _is_bool(part):
+        return 0
+    return (
+        int(np.ndim(part) if not isinstance(part, Tensor) else part.ndim) if _is_mask(part) else 1
+    )
+
+
+def _with_bools(x: Tensor, parts: tuple[Any, ...]) -> tuple[Tensor, tuple[Any, ...]]:
+    """``x[True]`` as ``x[None][[0]]`` and ``x[False]`` as ``x[None][[]]``."""
+    basic: list[Any] = []
+    rest: list[Any] = []
+    for part in parts:
+        if part is Ellipsis:
+            basic.append(part)
+            rest.append(part)
+        elif part is None or _is_bool(part):
+            basic.append(None)
+            rest.append(slice(None) if part is None else [0] if part else [])
+        else:
+            basic += [slice(None)] * _dims(part, parts, x.ndim)
+            rest.append(part)
+    return movement.slice_(x, index=tuple(basic)), tuple(rest)
+
+
+def _check_mask(x: Tensor, mask: Tensor, at: int) -> None:
+    expected = tuple(x.shape[at : at + mask.ndim])
+    if tuple(mask.shape) != expected:
+        raise IndexingError(
+            f"a bool index of shape {tuple(mask.shape)} does not fit {tuple(x.shape)}\n"
+            f"  expected {expected}\n"
+            "  a mask has the shape of the dimensions that it picks from"
+        )
+
+
+def _without_ones(
+    value: Tensor, part: Tensor, template: tuple[Any, ...], tensors: tuple[Tensor, ...]
+) -> Tensor:
+    """The value without leading sizes of 1 that the part it goes to does not have."""
+    try:
+        ndim = len(indexing.part_shape(part.spec, template, [k.spec for k in tensors]))
+    except Mismatch:
+        return value  # the assignment will say what is wrong
+    while value.ndim > ndim and value.shape[0] == 1:
+        value = movement.squeeze(value, 0)
+    return value
+
+
+def _assign_where(x: Tensor, parts: tuple[Any, ...], value: Any) -> None:
+    """``x[mask] = value`` in a graph, where how many entries hold is not known."""
+    picks = [i for i, p in enumerate(parts) if isinstance(p, (Tensor, list, np.ndarray))]
+    if len(picks) > 1 or _is_bool(parts[picks[0]]):
+        _refuse_trace("assigning at a bool tensor beside other tensors", "use where(mask, v, x)")
+    at = picks[0]
+    mask = _index_tensor(parts[at], x.device)
+    _check_mask(x, mask, sum(_dims(p, parts, x.ndim) for p in parts[:at]))
+    whole = (*parts[:at], *(slice(None),) * mask.ndim, *parts[at + 1 :])
+    part = x[whole] if any(p != slice(None) for p in whole) else x
+    after = sum(_dims(p, parts, x.ndim) for p in parts[at + 1 :] if not isinstance(p, int))
+    after += sum(p is None for p in parts[at + 1 :])
+    if not any(p is Ellipsis for p in parts):
+        after += x.ndim - sum(_dims(p, parts, x.ndim) for p in parts)
+    if isinstance(value, Tensor) and value.ndim > after:
+        shape = tuple(value.shape)
+        cut = value.ndim - after
+        if shape[cut - 1] != 1:
+            _refuse_trace(
+                "assigning a value for each entry that a bool tensor picks",
+                "use where(mask, values, x) with values in the shape of x",
+            )
+        value = movement.reshape(value, (*shape[: cut - 1], *(1,) * mask.ndim, *shape[cut:]))
+    mask = movement.reshape(mask, (*mask.shape, *(1,) * after))
+    current().update(e.copy, part, (part, e.where(mask, value, part)), {})
 
 
 def _plain_slice(part: Any) -> Any:
@@ -717,6 +820,16 @@ def _plain_slice(part: Any) -> Any:
 
 
 def _index_tensor(part: Any, device: Device) -> Tensor:
+    if isinstance(part, Tensor):
+        if part.dtype is dtypes.uint8:
+            warnings.warn(
+                "an index of uint8 is a mask, and deprecated: use .bool(), or .long() for places",
+                stacklevel=4,
+            )
+            return part.to(dtype=dtypes.bool_)
+        return part
+    if isinstance(part, str):
+        raise KindError(f"an index is an int, a slice, or a tensor of ints; got {describe(part)}")
     try:
         array = np.asarray(part)
     except ValueError:
@@ -1482,7 +1595,7 @@ def _in_place(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 for _name, _function in (FUNCTIONS | order.METHODS).items():
-    if _name not in NOT_METHODS:
+    if _name not in NOT_METHODS or _name in order.METHODS:
         setattr(Tensor, _name, _method(_name, getattr(_function, "__wrapped__", _function)))
 for _name in IN_PLACE:
     _function = FUNCTIONS[_name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,6 @@ import numpy as np
 
 from ..device import namespace_for, namespace_of
 from ..errors import (
-    ArgumentError,
     ComputeError,
     DTypeError,
     IndexingError,
@@ -19,10 +19,12 @@ from ..errors import (
     describe,
 )
 from ..op import (
+    OPS,
     Attrs,
     Mismatch,
     Op,
     Spec,
+    apart,
     check_same_dtype,
     current,
     integers,
@@ -36,6 +38,7 @@ from .movement import (
     expand,
     expand_ellipsis,
     index_shape,
+    movedim,
     ravel,
     reshape,
     slice_,
@@ -124,6 +127,36 @@ gather: Op = op(
 )
 
 
+def gather_any(input: Any, dim: int, index: Any, *, sparse_grad: bool = False) -> Any:
+    """The entries of input at index, along dim: ``y[i, j] = input[i, index[i, j]]`` for dim 1.
+
+    Shapes: ``(N, M)`` and ``(N, K)`` give ``(N, K)``; ``sparse_grad`` changes nothing.
+    """
+    one_dim(dim, input.ndim)
+    if not _is_index("gather", index):
+        return reshape(slice_(ravel(input), index=(slice(0, 0),)), tuple(index.shape))
+    if index.ndim and input.ndim:
+        return gather(input, dim, index)
+    _same_ndim("gather", input, index)
+    return reshape(gather(ravel(input), 0, ravel(index)), tuple(index.shape))
+
+
+def _is_index(name: str, index: Any) -> bool:
+    """Whether an index tensor names anything; KindError where it is none."""
+    if not hasattr(index, "spec"):
+        raise KindError(f"{name}: expected index to be a tensor of ints, got {describe(index)}")
+    return bool(index.numel())
+
+
+def _same_ndim(name: str, input: Any, index: Any) -> None:
+    """Of a 0-d tensor and a vector either may stand for the other."""
+    if max(input.ndim, index.ndim) > 1:
+        raise ShapeError(
+            f"{name}(input, dim, index): index does not fit input\n  input  {input.spec}\n"
+            f"  index  {index.spec}\n  expected the same number of dimensions"
+        )
+
+
 def _where(xp: Any, index: Any, dim: int) -> tuple[Any, ...]:
     """The places that an index along ``dim`` names, for square brackets."""
     where = list(xp.ogrid[tuple(slice(n) for n in index.shape)])
@@ -151,14 +184,8 @@ scatter_zeros: Op = op(
 )
 
 
-def _scatter_bind(
-    input: Any, dim: int, index: Any, src: Any = None, *, value: Any = None, reduce: Any = None
-) -> Bound:
-    if (src is None) == (value is None):
-        raise KindError("scatter(input, dim, index, src): expected src or value, one of them")
-    if reduce is not None:
-        raise ArgumentError("scatter: reduce is not supported\n  use scatter_add for sums")
-    return (input, index, value if src is None else src), {"dim": one_dim(dim, input.ndim)}
+def _scatter_bind(input: Any, dim: int, index: Any, src: Any) -> Bound:
+    return (input, index, src), {"dim": one_dim(dim, input.ndim)}
 
 
 def _scatter_add_bind(input: Any, dim: int, index: Any, src: Any) -> Bound:
@@ -271,6 +298,214 @@ scatter_add: Op = op(
         sample(normal(3, 4), integers(3, 5, 4), normal(5, 4), dim=0),
     ],
 )
+
+
+# scatter_reduce: the largest, the smallest, the product ------------------------------------
+
+
+def _step(xp: Any, reduce: str) -> Any:
+    return {"amax": xp.maximum, "amin": xp.minimum, "prod": xp.multiply}[reduce]
+
+
+def _reduce_forward(xp: Any, input: Any, index: Any, src: Any, dim: int, reduce: str) -> Any:
+    out = input.copy()
+    where, used = _scatter_parts(xp, out, index, src, dim)
+    step = _step(xp, reduce)
+    for k in range(index.shape[dim]):  # within one slice no place comes twice
+        at = (*(slice(None),) * dim, slice(k, k + 1))
+        now = tuple(w[at] if w.shape[dim] > 1 or d == dim else w for d, w in enumerate(where))
+        out[now] = step(out[now], used[at])
+    return out
+
+
+def _reduce_shape(x: Spec, index: Spec, src: Spec, dim: int, reduce: str) -> Spec:
+    _check_scatter(x, index, src, dim)
+    return x
+
+
+def _used(src: Any, index: Any) -> Any:
+    """The part of src that index covers."""
+    if tuple(src.shape) == tuple(index.shape):
+        return src
+    return slice_(src, index=tuple(slice(int(n)) for n in index.shape))
+
+
+def _shares(y: Any, x: Any, index: Any, src: Any, dim: int) -> tuple[Any, Any, Any]:
+    """Who reached the extreme: places of x, entries of src, and how many share each place."""
+    of_x = e.to_dtype(e.eq(x, y), y.dtype)
+    of_src = e.to_dtype(e.eq(_used(src, index), gather(y, dim, index)), y.dtype)
+    return of_x, of_src, scatter_add(of_x, dim, index, of_src)
+
+
+def _reduce_input_grad(g: Any, y: Any, x: Any, index: Any, src: Any, dim: int, reduce: str) -> Any:
+    if reduce == "prod":
+        return g * scatter_reduce_row(x * 0 + 1, dim, index, src, reduce="prod")
+    of_x, _, count = _shares(y, x, index, src, dim)
+    return g * of_x / count
+
+
+def _reduce_src_grad(g: Any, y: Any, x: Any, index: Any, src: Any, dim: int, reduce: str) -> Any:
+    used = _used(src, index)
+    if reduce == "prod":
+        # all factors of the place but this one: where it is 0 they are not to be had by division
+        zero = e.eq(used, 0)
+        others = e.where(zero, 1.0, used)
+        whole = scatter_reduce_row(x, dim, index, others, reduce="prod")
+        zeros = scatter_add(x * 0, dim, index, e.to_dtype(zero, y.dtype))
+        here = gather(zeros, dim, index)
+        alone = e.eq(here, e.to_dtype(zero, y.dtype))  # no other factor is 0
+        found = e.where(alone, gather(g * whole, dim, index) / others, 0.0)
+    else:
+        _, of_src, count = _shares(y, x, index, src, dim)
+        found = gather(g / count, dim, index) * of_src
+    if tuple(src.shape) == tuple(index.shape):
+        return found
+    used_index = tuple(slice(int(n)) for n in index.shape)
+    return unslice(found, index=used_index, shape=tuple(int(n) for n in src.shape))
+
+
+def _reduce_bind(input: Any, dim: int, index: Any, src: Any, reduce: str) -> Bound:
+    return (input, index, src), {"dim": one_dim(dim, input.ndim), "reduce": reduce}
+
+
+scatter_reduce_row: Op = op(
+    "scatter_join",
+    "The input with entries of src joined in at index: the largest, the smallest or the product.",
+    forward=_reduce_forward,
+    bind=_reduce_bind,
+    vjp=(_reduce_input_grad, None, _reduce_src_grad),
+    saved="input index src y",
+    shape=_reduce_shape,
+    formula=(
+        r"y_{i,k_{ij}} = \max(x_{i,k_{ij}}, s_{ij}, \dots)",
+        r"\bar s_{ij} = \bar y_{i,k_{ij}}\,[s_{ij} = y_{i,k_{ij}}] / \text{count}",
+    ),
+    cost=per_entry(),
+    samples=[
+        sample(apart(3, 4), integers(4, 3, 5), apart(3, 5), dim=1, reduce="amax"),
+        sample(apart(3, 4), integers(3, 2, 4), apart(5, 4), dim=0, reduce="amin"),
+        sample(normal(4), integers(4, 6), normal(6), dim=0, reduce="prod"),
+    ],
+)
+
+
+def scatter_any(
+    input: Any,
+    dim: int,
+    index: Any,
+    src: Any = None,
+    *,
+    value: Any = None,
+    reduce: str | None = None,
+) -> Any:
+    """The input with entries of ``src``, or one ``value``, written at ``index`` along ``dim``.
+
+    ``input[index[i, j], j] = src[i, j]`` for dim 0. ``reduce="add"`` or ``"multiply"`` joins them
+    with what is there.
+    """
+    if (src is None) == (value is None):
+        raise KindError("scatter(input, dim, index, src): expected src or value, one of them")
+    source = value if src is None else src
+    if reduce not in (None, "add", "multiply"):
+        raise ComputeError(f"scatter: expected reduce 'add' or 'multiply', got {reduce!r}")
+    if reduce is None:
+        return _at_index("scatter", scatter, input, dim, index, source)
+    if not hasattr(source, "spec"):
+        source = expand(current().constant(_like(input, source)), tuple(index.shape))
+    return scatter_reduce(input, dim, index, source, {"add": "sum"}.get(reduce, "prod"))
+
+
+def _like(input: Any, value: Any) -> Any:
+    return namespace_for(input.device).asarray(value, input.spec.dtype)
+
+
+def _at_index(name: str, row: Any, input: Any, dim: int, index: Any, src: Any) -> Any:
+    """A scatter, with what PyTorch lets a 0-d tensor or an empty index mean."""
+    one_dim(dim, input.ndim)
+    if not _is_index(name, index):
+        return e.clone(input)
+    if index.ndim and input.ndim:
+        return row(input, dim, index, src)
+    _same_ndim(name, input, index)
+    source = ravel(src) if hasattr(src, "spec") else src
+    return reshape(row(ravel(input), 0, ravel(index), source), tuple(input.shape))
+
+
+def scatter_add_any(input: Any, dim: int, index: Any, src: Any) -> Any:
+    """The input with entries of ``src`` added at ``index`` along ``dim``."""
+    return _at_index("scatter_add", scatter_add, input, dim, index, src)
+
+
+def scatter_reduce(
+    input: Any, dim: int, index: Any, src: Any, reduce: str, *, include_self: bool = True
+) -> Any:
+    """The input with entries of ``src`` joined in at ``index``: sum, prod, mean, amax or amin.
+
+    Without ``include_self`` what was at those places does not count. Where several entries
+    share the extreme, each gets its share of the gradient.
+
+    >>> import minitorch_lab as lab
+    >>> index = lab.tensor([0, 0, 1])
+    >>> scatter_reduce(lab.zeros(2), 0, index, lab.tensor([1.0, 3.0, -2.0]), "amax")
+    tensor([3., 0.])
+    """
+    if reduce not in ("sum", "prod", "mean", "amax", "amin"):
+        raise ComputeError(
+            f"scatter_reduce: expected reduce sum, prod, mean, amax or amin, got {reduce!r}"
+        )
+    dim = one_dim(dim, input.ndim)
+    if not include_self:
+        dtype = input.spec.dtype
+        limits = np.iinfo(dtype) if dtype.kind in "iu" else None
+        low = -np.inf if limits is None else limits.min
+        high = np.inf if limits is None else limits.max
+        start = {"prod": 1, "amax": low, "amin": high}.get(reduce, 0)
+        input = scatter_any(input, dim, index, value=start)
+    if reduce in ("sum", "mean"):
+        total = scatter_add_any(input, dim, index, src)
+        if reduce == "sum":
+            return total
+        one = current().constant(_like(input, 1))
+        count = expand(one if include_self else one * 0, tuple(input.shape))
+        count = scatter_add_any(e.clone(count), dim, index, expand(one, tuple(index.shape)))
+        if not include_self:
+            count = e.maximum(count, one)
+        return total / count if input.spec.dtype.kind == "f" else e.floor_divide(total, count)
+
+    def row(x: Any, dim: int, index: Any, src: Any) -> Any:
+        return scatter_reduce_row(x, dim, index, src, reduce)
+
+    return _at_index("scatter_reduce", row, input, dim, index, src)
+
+
+def _assign(input: Any, result: Any) -> Any:
+    """``input`` itself takes the entries of ``result``, which was computed from it."""
+    return current().update(e.copy, input, (input, result), {})
+
+
+def scatter_(
+    input: Any,
+    dim: int,
+    index: Any,
+    src: Any = None,
+    *,
+    value: Any = None,
+    reduce: str | None = None,
+) -> Any:
+    """``scatter`` in place: the tensor itself changes."""
+    return _assign(input, scatter_any(input, dim, index, src, value=value, reduce=reduce))
+
+
+def scatter_add_(input: Any, dim: int, index: Any, src: Any) -> Any:
+    """``scatter_add`` in place: the tensor itself changes."""
+    return _assign(input, scatter_add_any(input, dim, index, src))
+
+
+def scatter_reduce_(
+    input: Any, dim: int, index: Any, src: Any, reduce: str, *, include_self: bool = True
+) -> Any:
+    """``scatter_reduce`` in place: the tensor itself changes."""
+    return _assign(input, scatter_reduce(input, dim, index, src, reduce, include_self=include_self))
 
 
 # Whole slices along one dimension ----------------------------------------------------------
@@ -403,9 +638,38 @@ def fill(index: tuple[Any, ...], tensors: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(next(rest) if part is PLACE or part == PLACE else part for part in index)
 
 
+def ints_first(template: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """A template as two, one after the other: ints, slices and None, then the index tensors.
+
+    So ``x[0, :, k]`` means ``x[0][:, k]``, as in PyTorch; NumPy counts the int as a tensor.
+    """
+    basic = tuple(slice(None) if part == PLACE else part for part in template)
+    rest = tuple(
+        part if part is Ellipsis or part == PLACE else slice(None)
+        for part in template
+        if not isinstance(part, int)
+    )
+    return basic, rest
+
+
+def _has_int(template: tuple[Any, ...]) -> bool:
+    return any(isinstance(part, int) for part in template)
+
+
+def pick(x: Any, template: tuple[Any, ...], index: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
+    """A view of the array, and what to put into square brackets after it."""
+    if index and _has_int(template):
+        basic, template = ints_first(template)
+        x = x[basic]
+    return x, fill(template, index)
+
+
 def _take_shape(x: Spec, *index: Spec, template: tuple[Any, ...]) -> Spec:
     for k in index:
         _need_index(k)
+    if _has_int(template):
+        basic, template = ints_first(template)
+        x = replace(x, shape=index_shape(x.shape, basic))
     full = expand_ellipsis(template, x.ndim)
     if len([p for p in full if p is not None]) > x.ndim:
         raise Mismatch(
@@ -413,11 +677,13 @@ def _take_shape(x: Spec, *index: Spec, template: tuple[Any, ...]) -> Spec:
             f"expected {x.ndim} at most for shape {x.shape}, got {len(full)}",
             error=IndexingError,
         )
-    joined = broadcast_shapes(*(k.shape for k in index))
+    try:
+        joined = broadcast_shapes(*(k.shape for k in index))
+    except Mismatch as mismatch:
+        mismatch.error = IndexingError
+        raise
     # NumPy's rule: the index tensors' shape stands where they stood if they are neighbours
-    places = [
-        i for i, p in enumerate(full) if isinstance(p, (str, int)) and not isinstance(p, bool)
-    ]
+    places = [i for i, p in enumerate(full) if p == PLACE]
     neighbours = places == list(range(places[0], places[-1] + 1))
     out: list[int] = []
     axis = 0
@@ -450,7 +716,8 @@ def _check_indices(input: Any, index: tuple[Any, ...], template: tuple[Any, ...]
 
 def _take_forward(xp: Any, input: Any, *index: Any, template: tuple[Any, ...]) -> Any:
     _check_indices(input, index, template)
-    out = input[fill(template, index)]
+    part, where = pick(input, template, index)
+    out = part[where]
     # the library puts x[:, k] into memory column by column; PyTorch does it row by row
     return out if out.flags.c_contiguous else xp.ascontiguousarray(out)
 
@@ -462,7 +729,8 @@ def _untake_forward(
     if template == (PLACE,):
         add_rows(xp, out, index[0], input)
     else:
-        xp.add.at(out, fill(template, index), input)
+        part, where = pick(out, template, index)
+        xp.add.at(part, where, input)
     return out
 
 
@@ -507,13 +775,19 @@ def _put_forward(xp: Any, input: Any, value: Any, *index: Any, template: Any) ->
 def _put_inplace(xp: Any, target: Any, value: Any, *index: Any, template: Any) -> None:
     if index:
         _check_indices(target, index, template)
-    target[fill(template, index)] = value
+    part, where = pick(target, template, index)
+    part[where] = value
+
+
+def part_shape(x: Spec, template: tuple[Any, ...], index: Any) -> tuple[int, ...]:
+    """The shape of what an index names."""
+    if not index:
+        return index_shape(x.shape, template)
+    return _take_shape(x, *index, template=template).shape
 
 
 def _put_shape(x: Spec, value: Spec, *index: Spec, template: Any) -> Spec:
-    shape = (
-        _take_shape(x, *index, template=template).shape if index else index_shape(x.shape, template)
-    )
+    shape = part_shape(x, template, index)
     if broadcast_shapes(value.shape, shape) != shape:
         raise Mismatch(
             "the value does not fit into the part that is assigned",
@@ -549,7 +823,8 @@ put: Op = op(
 
 def _put_add_inplace(xp: Any, target: Any, value: Any, *index: Any, template: Any) -> None:
     _check_indices(target, index, template)
-    xp.add.at(target, fill(template, index), value)
+    part, where = pick(target, template, index)
+    xp.add.at(part, where, value)
 
 
 def _put_add_forward(xp: Any, input: Any, value: Any, *index: Any, template: Any) -> Any:
@@ -681,6 +956,104 @@ def masked_select(input: Any, mask: Any) -> Any:
     return take(ravel(x), current().constant(places), template=(PLACE,))
 
 
+def masked_scatter(input: Any, mask: Any, source: Any) -> Any:
+    """The input with entries of ``source``, in order, where ``mask`` holds.
+
+    >>> import minitorch_lab as lab
+    >>> x = lab.zeros(4)
+    >>> masked_scatter(x, lab.tensor([True, False, True, False]), lab.tensor([5.0, 6.0, 7.0]))
+    tensor([5., 0., 6., 0.])
+    """
+    for name, x in (("mask", mask), ("source", source)):
+        if not hasattr(x, "spec"):
+            raise KindError(f"masked_scatter: expected {name} to be a tensor, got {describe(x)}")
+    if mask.spec.dtype.kind != "b":
+        raise DTypeError(
+            f"masked_scatter(input, mask, source): mask must be bool\n  mask  {mask.spec}\n"
+            "  expected a comparison such as x > 0, or mask.bool()"
+        )
+    check_pair("masked_scatter", input, source)
+    x, m = broadcast_tensors(input, mask)
+    flat = ravel(source)
+    if not current().tracing:
+        needed, there = int(m.array.sum()), int(flat.shape[0])
+        if needed > there:
+            raise ShapeError(
+                f"masked_scatter(input, mask, source): source has too few entries\n"
+                f"  mask    {mask.spec}, {needed} hold\n  source  {source.spec}\n"
+                f"  expected {needed} entries or more, got {there}"
+            )
+        if not needed:
+            return e.clone(x)
+    # the k-th place that holds takes entry k; what the others would take is left out
+    places = OPS["cumsum"](e.to_dtype(ravel(m), np.dtype("int64")), 0) - 1
+    found = take(flat, places, template=(PLACE,))
+    return e.where(m, reshape(found, tuple(m.shape)), x)
+
+
+def check_pair(name: str, input: Any, source: Any) -> None:
+    """DTypeError unless two tensors have one dtype."""
+    if input.spec.dtype != source.spec.dtype:
+        raise DTypeError(
+            f"{name}: the dtypes differ\n  input   {input.spec}\n  source  {source.spec}\n"
+            f"  expected {input.spec.dtype} for both\n  convert with .to(lab.{input.spec.dtype})"
+        )
+
+
+def masked_scatter_(input: Any, mask: Any, source: Any) -> Any:
+    """``masked_scatter`` in place: the tensor itself changes."""
+    return _assign(input, masked_scatter(input, mask, source))
+
+
+def unfold(input: Any, dimension: int, size: int, step: int) -> Any:
+    """Windows along a dimension, ``size`` entries each, as a new last dimension.
+
+    Shapes: ``(N, L)`` with ``dimension=1`` gives ``(N, (L - size) // step + 1, size)``.
+
+    >>> import minitorch_lab as lab
+    >>> unfold(lab.arange(5), 0, 3, 2)
+    tensor([[0, 1, 2],
+            [2, 3, 4]])
+    """
+    dim = one_dim(dimension, input.ndim, "dimension")
+    x = input if input.ndim else reshape(input, 1)
+    n = int(x.shape[dim])
+    if size < 0 or size > n or step < 1:
+        raise ShapeError(
+            f"unfold(input, dimension, size, step): windows of {size} every {step} do not fit\n"
+            f"  input  {input.spec}\n"
+            f"  expected size from 0 to {n}, that of dimension {dim}, and step of 1 or more"
+        )
+    starts = np.arange(0, n - size + 1, step)
+    places = (starts[:, None] + np.arange(size)).ravel()
+    index = current().constant(namespace_for(x.device).asarray(places))
+    shape = tuple(int(v) for v in x.shape)
+    found = reshape(
+        index_select(x, dim, index), (*shape[:dim], len(starts), size, *shape[dim + 1 :])
+    )
+    out = movedim(found, dim + 1, -1)
+    return out if input.ndim else reshape(out, size)
+
+
+def combinations(input: Any, r: int = 2, with_replacement: bool = False) -> Any:
+    """All choices of ``r`` entries of a vector, in order: ``(N,)`` gives ``(K, r)``.
+
+    >>> import minitorch_lab as lab
+    >>> combinations(lab.tensor([1, 2, 3])).tolist()
+    [[1, 2], [1, 3], [2, 3]]
+    """
+    if input.ndim != 1:
+        raise ShapeError(f"combinations(input): expected a vector\n  input  {input.spec}")
+    if r < 0:
+        raise ShapeError(f"combinations(input, r): expected r of 0 or more, got {r}")
+    if not r:
+        return slice_(input, index=(slice(0, 0),))
+    choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
+    chosen = np.array([*choose(range(int(input.shape[0])), r)], np.int64).reshape(-1, r)
+    index = current().constant(namespace_for(input.device).asarray(chosen))
+    return take(input, index, template=(PLACE,))
+
+
 def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
     """The entries at ``indices`` along ``dim``, as ``argsort`` gives them; the rest broadcasts."""
     if dim is None:
@@ -759,10 +1132,16 @@ def _count(value: Any) -> int:
 FUNCTIONS = {
     name: globals()[name]
     for name in (
-        "gather scatter scatter_add index_select index_add index_put index_put_ index_fill "
-        "index_fill_ index_copy index_copy_ masked_select take_along_dim repeat_interleave"
+        "scatter_ scatter_add_ scatter_reduce scatter_reduce_ index_select index_add index_put "
+        "index_put_ index_fill index_fill_ index_copy index_copy_ masked_select masked_scatter "
+        "masked_scatter_ take_along_dim repeat_interleave unfold combinations"
     ).split()
 }
-FUNCTIONS["take"] = take_flat
+FUNCTIONS |= {
+    "take": take_flat,
+    "gather": gather_any,
+    "scatter": scatter_any,
+    "scatter_add": scatter_add_any,
+}
 # With an in-place form, such as ``x.index_add_(0, index, source)``.
-IN_PLACE = ("scatter", "scatter_add", "index_add")
+IN_PLACE = ("index_add",)

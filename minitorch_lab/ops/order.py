@@ -628,14 +628,36 @@ def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0) -> Any:
     return current().constant(xp.bincount(place, minlength=bins).astype(array.dtype))
 
 
+def where(condition: Any, input: Any = None, other: Any = None) -> Any:
+    """The entry of ``input`` where the condition holds, else that of ``other``; they broadcast.
+
+    With the condition alone: where its entries are not 0, as a tuple with a tensor for each
+    dimension, like ``nonzero(as_tuple=True)``.
+
+    >>> import minitorch_lab as lab
+    >>> x = lab.tensor([1.0, -2.0])
+    >>> where(x > 0, x, 0.0)
+    tensor([1., 0.])
+    """
+    if (input is None) != (other is None):
+        raise KindError("where(condition, input, other): expected both of input and other, or none")
+    return nonzero(condition, as_tuple=True) if input is None else e.where(condition, input, other)
+
+
+def _where_method(input: Any, condition: Any, other: Any) -> Any:
+    """The entry itself where the condition holds, else that of ``other``."""
+    return e.where(condition, input, other)
+
+
 FUNCTIONS = {
     name: globals()[name]
     for name in (
         "sort argsort topk kthvalue median nanmedian quantile msort cummax cummin "
         "logcumsumexp diff isin searchsorted bucketize bincount histc nonzero argwhere unique"
     ).split()
-} | {"max": largest, "min": smallest}
-# A method only: the function ``lab.mode`` says how functions run, op by op or as a graph.
-METHODS: dict[str, Callable[..., Any]] = {"mode": mode}
+} | {"max": largest, "min": smallest, "where": where}
+# Methods that are other than the function, or have none: the function ``lab.mode`` says how
+# functions run, op by op or as a graph.
+METHODS: dict[str, Callable[..., Any]] = {"mode": mode, "where": _where_method}
 # PyTorch has these as functions only.
 NOT_METHODS = ("isin", "searchsorted", "bucketize")
