@@ -41,5 +41,5 @@ def test_it_learns(path: Path) -> None:
     space = run(path, "minitorch_lab")
     losses = space["losses"]
     assert np.isfinite(losses).all()
-    if path.stem in ("gpt", "vae", "resnet", "chars"):
+    if path.stem in ("gpt", "vae", "resnet", "chars", "reverse"):
         assert np.mean(losses[-3:]) < 0.8 * np.mean(losses[:3])
