@@ -371,3 +371,184 @@ def test_backward_hooks_in_a_compiled_function() -> None:
     layer.zero_grad()
     lab.compile(step)(lab.ones(3, 2))
     np.testing.assert_allclose(layer.weight.grad.numpy(), first)
+
+
+# Layers and losses ---------------------------------------------------------------------------
+
+
+def numbers(*shapes: tuple[int, ...], dtype: str = "float64") -> list[Any]:
+    """Entries of which no two are alike, and none is at a corner of an activation."""
+    rng = np.random.default_rng(3)
+    sizes = [int(np.prod(s)) for s in shapes]
+    return [
+        ((rng.permutation(n) - n / 2 + 0.3) * (8.0 / n)).reshape(s).astype(dtype)
+        for n, s in zip(sizes, shapes, strict=True)
+    ]
+
+
+def outcome(t: Any, make: Any, arrays: list[Any], **more: Any) -> list[Any]:
+    """What a layer or a function prints, gives, and the gradients of all that is learned."""
+    t.manual_seed(5)
+    made = make(t)
+    xs = [t.tensor(a, requires_grad=a.dtype.kind == "f") for a in arrays]
+    out = made(*xs)
+    outs = out if isinstance(out, tuple) else (out,)
+    (outs[0] * outs[0]).sum().backward()
+    learned = [*xs, *(made.parameters() if isinstance(made, t.nn.Module) else ())]
+    text = repr(made) if isinstance(made, t.nn.Module) else ""
+    grads = [x.grad for x in learned if x.requires_grad]
+    return [text, [y.detach() for y in outs], grads]
+
+
+def layer(text: str) -> Any:
+    """``n.ELU(1.0)`` as a function of the library."""
+    return lambda t: eval(text, {"n": t.nn, "F": t.nn.functional, "t": t})
+
+
+CPL, LENGTH, PICTURE = (2, 4, 6), (4, 6), (1, 4, 5, 4)
+LAYERS: dict[str, list[tuple[int, ...]]] = {
+    **{
+        f"n.{name}": [(3, 4)]
+        for name in (
+            "SELU()", "CELU(0.7)", "Mish()", "Hardsigmoid()", "Hardswish()", "Softsign()",
+            "Tanhshrink()", "Softshrink(0.3)", "Hardshrink()", "Threshold(0.1, -3.0)",
+            "PReLU().double()", "PReLU(4, 0.1).double()", "Softmin(1)", "Hardtanh(-0.5, 2.0)",
+            "ReLU6()", "GLU()", "LogSoftmax(0)", "Identity(3, a=4)", "Unflatten(1, (2, 2))",
+        )
+    },
+    "n.Softmax2d()": [PICTURE],
+    "n.PixelShuffle(2)": [PICTURE],
+    "n.PixelUnshuffle(2)": [(2, 4, 6)],
+    "n.Upsample(scale_factor=2)": [CPL],
+    "n.Upsample(size=(3, 7), mode='bilinear')": [PICTURE],
+    "n.Upsample(scale_factor=(2, 1.5), mode='bilinear', align_corners=True)": [PICTURE],
+    "n.UpsamplingNearest2d(scale_factor=2)": [PICTURE],
+    "n.UpsamplingBilinear2d((7, 9))": [PICTURE],
+    "n.ReflectionPad1d(2)": [CPL],
+    "n.ReflectionPad2d((1, 0, 2, 3))": [PICTURE],
+    "n.ReplicationPad1d((1, 2))": [LENGTH],
+    "n.ReplicationPad2d(1)": [PICTURE],
+    "n.ZeroPad1d(1)": [CPL],
+    "n.ZeroPad2d((1, -1, 0, 2))": [PICTURE],
+    "n.ConstantPad1d(1, 2.5)": [CPL],
+    "n.ConstantPad2d((1, 0, 2, 1), -1.0)": [PICTURE],
+    "n.CircularPad1d(2)": [CPL],
+    "n.CircularPad2d(1)": [PICTURE],
+    "n.InstanceNorm1d(4)": [CPL],
+    "n.InstanceNorm1d(4, affine=True).double()": [LENGTH],
+    "n.InstanceNorm2d(4, affine=True, track_running_stats=True).double()": [PICTURE],
+    "n.InstanceNorm2d(4, track_running_stats=True).double().eval()": [(4, 5, 4)],
+    "n.CosineSimilarity(dim=0)": [(3, 4), (3, 4)],
+    "n.PairwiseDistance()": [(3, 4), (3, 4)],
+    "n.PairwiseDistance(p=1, keepdim=True)": [(3, 4), (4,)],
+    "n.MaxPool1d(2, ceil_mode=True)": [CPL],
+    "n.MaxPool2d(2, 1, return_indices=True)": [PICTURE],
+    "n.AvgPool1d(3, 2, 1, True, False)": [CPL],
+    "n.AvgPool2d(2, ceil_mode=True)": [PICTURE],
+    "n.AdaptiveMaxPool1d(4)": [CPL],
+    "n.AdaptiveMaxPool2d((2, None))": [PICTURE],
+    "n.AdaptiveAvgPool2d(3)": [(4, 5, 4)],
+    **{
+        f"n.{text}.double()": [shape]
+        for text, shape in {
+            "Conv1d(4, 2, 3, padding='same', padding_mode='circular')": LENGTH,
+            "Conv1d(4, 2, 2, padding='same', bias=False)": CPL,
+            "Conv2d(4, 2, (2, 3), padding='same', dilation=(1, 2))": (4, 5, 4),
+            "Conv2d(4, 6, 2, padding=(2, 1), groups=2, padding_mode='reflect')": PICTURE,
+            "Conv2d(4, 2, 2, padding='valid', padding_mode='replicate')": PICTURE,
+            "ConvTranspose1d(4, 2, 2, stride=2, output_padding=1)": LENGTH,
+            "ConvTranspose2d(4, 2, 2, stride=2)": (4, 5, 4),
+        }.items()
+    },
+    **{
+        f"lambda x: F.max_pool2d(x, {text}, return_indices=True)": [(2, 5, 6)]
+        for text in ("2, ceil_mode=True", "3, 2, 1, 1, True", "2, 3, 1, 2", "(1, 3), 1, (0, 1)")
+    },
+    **{
+        f"lambda x: F.avg_pool2d(x, {text})": [(2, 5, 6)]
+        for text in (
+            "2, 3, 1, True", "3, 2, 1, True, False", "2, divisor_override=3",
+            "2, 2, 1, False, False", "(3, 2), 2, 1, True, True, 5",
+        )
+    },
+    "lambda x: F.max_pool1d(x, 3, 2, 1, 2, True, True)": [LENGTH],
+    "lambda x: F.prelu(x, t.tensor([0.2]).double())": [()],
+    "lambda x, v: F.gaussian_nll_loss(x, x * 0.5, v.abs(), reduction='none')": [(3, 4), (3, 1)],
+    "lambda x, v: F.gaussian_nll_loss(x, x * 0.5, v.abs() * 1e-3, full=True)": [(3, 4), (3,)],
+    "lambda x: F.gaussian_nll_loss(x, x * 0.5, 0.7)": [(3, 4)],
+    "n.PoissonNLLLoss()": [(3, 4), (3, 4)],
+    "lambda x, y: F.poisson_nll_loss(x.abs(), y.abs(), False, True, reduction='sum')": [(5,), (5,)],
+    "lambda x, y: n.GaussianNLLLoss()(x, y, x.abs() + 0.5)": [(3, 4), (3, 4)],
+    "lambda x, y: n.MarginRankingLoss(0.5)(x, y, (x * y).sign().detach())": [(6,), (6,)],
+    "lambda x: n.HingeEmbeddingLoss(reduction='none')(x, x.sign().detach())": [(6,)],
+    "lambda x, y: n.CosineEmbeddingLoss(0.1)(x, y, x[:, 0].sign().detach())": [(5, 3), (5, 3)],
+    "n.TripletMarginLoss()": [(5, 3), (5, 3), (5, 3)],
+    "n.TripletMarginLoss(0.5, p=1, swap=True, reduction='none')": [(5, 3), (5, 3), (5, 3)],
+    "lambda x: n.SoftMarginLoss()(x, x.sign().detach())": [(6,)],
+    "n.Dropout1d(0.0)": [CPL],
+    "n.Dropout2d().eval()": [PICTURE],
+    "n.AlphaDropout().eval()": [PICTURE],
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
+@pytest.mark.parametrize("text", LAYERS)
+def test_layers_give_pytorchs_values_and_gradients(oracle: Oracle, text: str) -> None:
+    arrays = numbers(*LAYERS[text])
+    ours = plain(outcome(lab, layer(text), arrays))
+    short = "CELU" in text or "Hards" in text  # PyTorch takes its constants in float32
+    same(ours, oracle(lambda t: outcome(t, layer(text), arrays)), 1e-7 if short else 1e-9)
+    if "max_pool" in text or "MaxPool" in text:
+        return
+    made = layer(text)(lab)
+    xs = [lab.tensor(a) for a in arrays]
+    eager, traced = made(*xs), lab.compile(made)(*xs)
+    np.testing.assert_allclose(traced.detach().numpy(), eager.detach().numpy(), atol=1e-12)
+
+
+REFUSED: dict[str, Any] = {
+    "same with a stride": lambda t: t.nn.Conv2d(1, 1, 2, stride=2, padding="same"),
+    "an unknown word": lambda t: t.nn.Conv1d(1, 1, 2, padding="sma"),
+    "an unknown word of F": lambda t: t.nn.functional.conv2d(
+        t.ones(1, 1, 3, 3), t.ones(1, 1, 2, 2), padding="sma"
+    ),
+    "groups": lambda t: t.nn.Conv2d(3, 4, 2, groups=2),
+    "five dimensions": lambda t: t.nn.MaxPool2d(2)(t.ones(1, 1, 1, 2, 2)),
+    "no divisor": lambda t: t.nn.AvgPool2d(2, divisor_override=0)(t.ones(1, 2, 2)),
+    "shuffle": lambda t: t.nn.PixelShuffle(2)(t.ones(1, 3, 2, 2)),
+    "unshuffle": lambda t: t.nn.PixelUnshuffle(2)(t.ones(1, 3, 2, 3)),
+    "prelu": lambda t: t.nn.PReLU(3)(t.ones(2, 4)),
+    "celu": lambda t: t.nn.functional.celu(t.ones(2), 0.0),
+    "softshrink": lambda t: t.nn.functional.softshrink(t.ones(2), -1.0),
+    "variance": lambda t: t.nn.GaussianNLLLoss()(t.ones(2), t.ones(2), -t.ones(2)),
+    "variance's shape": lambda t: t.nn.GaussianNLLLoss()(t.ones(2, 3), t.ones(2, 3), t.ones(4)),
+    "triplet": lambda t: t.nn.functional.triplet_margin_loss(
+        t.ones(1, 2), t.ones(1, 2), t.ones(1, 2), margin=-1
+    ),
+    "instance norm": lambda t: t.nn.InstanceNorm2d(3)(t.ones(3, 2)),
+    "reflection": lambda t: t.nn.ReflectionPad1d(4)(t.ones(1, 1, 3)),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_layers_refuse_what_pytorchs_refuse(oracle: Oracle, what: str) -> None:
+    with pytest.raises(oracle.error(REFUSED[what])) as caught:
+        REFUSED[what](lab)
+    assert "expected" in str(caught.value) or "must divide" in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "shape"), [("Dropout1d", (9, 8, 5)), ("Dropout2d", (9, 8, 5, 4))])
+def test_whole_channels_are_dropped(name: str, shape: tuple[int, ...]) -> None:
+    lab.manual_seed(0)
+    out = getattr(nn, name)(0.25)(lab.ones(*shape)).numpy().reshape(72, -1)
+    assert set(np.unique(out)) == {0.0, np.float32(1 / 0.75)}
+    assert (out == out[:, :1]).all()
+    single = nn.Dropout1d(0.5)(lab.ones(30, 4)).numpy()
+    assert (single == single[:, :1]).all()
+
+
+def test_alpha_dropout_keeps_mean_and_variance() -> None:
+    lab.manual_seed(0)
+    out = nn.AlphaDropout(0.3)(lab.randn(40000)).numpy()
+    assert abs(out.mean()) < 0.02
+    assert abs(out.var() - 1) < 0.03

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from .. import creation
+from ..errors import ArgumentError
 from ..tensor import Tensor
 from . import functional as F
-from .module import Module
+from .module import Module, Parameter
 
 
 def _inplace(module: Any) -> str:
@@ -199,3 +201,151 @@ class LogSoftmax(Softmax):
     def forward(self, input: Tensor) -> Tensor:
         """Apply it."""
         return F.log_softmax(input, self.dim)
+
+
+class Softmin(Softmax):
+    """The softmax of the negative entries along ``dim``."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply it."""
+        return F.softmin(input, self.dim)
+
+
+class Softmax2d(Module):
+    """The softmax over the channels of ``(N, C, H, W)`` or ``(C, H, W)``, at each place."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply it."""
+        if input.ndim not in (3, 4):
+            raise ArgumentError(
+                f"Softmax2d: input has {input.ndim} dimensions\n  input  {input.spec}\n"
+                "  expected (N, C, H, W) or (C, H, W)"
+            )
+        return F.softmax(input, -3)
+
+
+class PReLU(Module):
+    """Each entry, times a learned ``weight`` where it is negative. He et al. (2015).
+
+    One number for all channels, or ``num_parameters`` for ``(N, num_parameters, ...)``.
+    """
+
+    def __init__(
+        self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None
+    ) -> None:
+        super().__init__()
+        self.num_parameters, self.init = num_parameters, init
+        self.weight = Parameter(creation.full((num_parameters,), init, device=device, dtype=dtype))
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply it."""
+        return F.prelu(input, self.weight)
+
+    def extra_repr(self) -> str:
+        """The settings."""
+        return f"num_parameters={self.num_parameters}"
+
+
+class SELU(ReLU):
+    """``elu`` with the numbers that keep mean 0 and variance 1. Klambauer et al. (2017)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply it."""
+        return F.selu(input)
+
+
+class Mish(ReLU):
+    """Each entry times the tanh of its softplus. Misra (2019)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply it."""
+        return F.mish(input)
+
+
+class Hardsigmoid(ReLU):
+    """A straight line from 0 at -3 to 1 at 3, and flat beyond."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply it."""
+        return F.hardsigmoid(input)
+
+    def extra_repr(self) -> str:
+        """The settings."""
+        return ""
+
+
+class Hardswish(ReLU):
+    """Each entry times its hardsigmoid. Howard et al. (2019)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply it."""
+        return F.hardswish(input)
+
+    def extra_repr(self) -> str:
+        """The settings."""
+        return ""
+
+
+class Softsign(Module):
+    """A squashing function gentler than tanh: ``x / (1 + |x|)``."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply it."""
+        return F.softsign(input)
+
+
+class Tanhshrink(Module):
+    """Each entry minus its hyperbolic tangent."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply it."""
+        return F.tanhshrink(input)
+
+
+class CELU(ELU):
+    """Each entry, or ``alpha * (exp(x / alpha) - 1)`` where it is negative. Barron (2017)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply it."""
+        return F.celu(input, self.alpha)
+
+
+class Softshrink(Module):
+    """Each entry moved towards 0 by ``lambd``, and 0 within it."""
+
+    def __init__(self, lambd: float = 0.5) -> None:
+        super().__init__()
+        self.lambd = lambd
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply it."""
+        return F.softshrink(input, self.lambd)
+
+    def extra_repr(self) -> str:
+        """The settings."""
+        return f"{self.lambd}"
+
+
+class Hardshrink(Softshrink):
+    """Each entry, or 0 within ``lambd`` of 0."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply it."""
+        return F.hardshrink(input, self.lambd)
+
+
+class Threshold(Module):
+    """Each entry above ``threshold``, and ``value`` for the others."""
+
+    def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
+        super().__init__()
+        self.threshold, self.value, self.inplace = threshold, value, inplace
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply it."""
+        return F.threshold(input, self.threshold, self.value)
+
+    def extra_repr(self) -> str:
+        """The settings."""
+        text = f"threshold={self.threshold}, value={self.value}"
+        return text + (", inplace=True" if self.inplace else "")

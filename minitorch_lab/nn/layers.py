@@ -9,7 +9,7 @@ from typing import Any
 from .. import creation
 from ..errors import ArgumentError, KindError, describe
 from ..ops.movement import reshape
-from ..ops.rules import one_dim, pair
+from ..ops.rules import one_dim
 from ..tensor import Tensor
 from . import functional as F
 from . import init
@@ -66,126 +66,6 @@ class Linear(Module):
         return (
             f"in_features={self.in_features}, out_features={self.out_features}, "
             f"bias={self.bias is not None}"
-        )
-
-
-PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
-
-
-class Conv2d(Module):
-    """2-D convolution.
-
-    Shapes: input ``(N, in_channels, H, W)``, output ``(N, out_channels, H', W')`` with
-    ``H' = (H + 2 padding - dilation (kernel - 1) - 1) // stride + 1``.
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int | tuple[int, int],
-        stride: int | tuple[int, int] = 1,
-        padding: int | tuple[int, int] | str = 0,
-        dilation: int | tuple[int, int] = 1,
-        groups: int = 1,
-        bias: bool = True,
-        padding_mode: str = "zeros",
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
-        super().__init__()
-        if padding_mode not in PADDING_MODES:
-            raise ArgumentError(f"padding_mode={padding_mode!r}: expected one of {PADDING_MODES}")
-        if padding_mode != "zeros" and isinstance(padding, str):
-            raise ArgumentError(f"padding={padding!r}: give numbers with {padding_mode!r}")
-        self.padding_mode = padding_mode
-        self.in_channels = _count("in_channels", in_channels)
-        self.out_channels = _count("out_channels", out_channels)
-        self.groups = _count("groups", groups)
-        if in_channels % groups or out_channels % groups:
-            raise ArgumentError(
-                f"groups={groups} must divide in_channels={in_channels} and "
-                f"out_channels={out_channels}"
-            )
-        self.kernel_size = pair(kernel_size, "kernel_size")
-        self.stride = pair(stride, "stride")
-        self.padding = padding if isinstance(padding, str) else pair(padding, "padding")
-        self.dilation = pair(dilation, "dilation")
-        self.weight = Parameter(
-            creation.empty(
-                out_channels,
-                in_channels // groups,
-                *self.kernel_size,
-                device=device,
-                dtype=dtype,
-            )
-        )
-        self.bias = (
-            Parameter(creation.empty(out_channels, device=device, dtype=dtype)) if bias else None
-        )
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw new first values."""
-        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
-        if self.bias is not None:
-            fan_in, _ = init.fans(self.weight)
-            bound = 1 / math.sqrt(fan_in)
-            init.uniform_(self.bias, -bound, bound)
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Apply the layer to ``(N, in_channels, H, W)``."""
-        padding: Any = self.padding
-        if self.padding_mode != "zeros":
-            rows, columns = padding
-            input = F.pad(input, (columns, columns, rows, rows), self.padding_mode)
-            padding = 0
-        return F.conv2d(
-            input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
-        )
-
-    def extra_repr(self) -> str:
-        """The settings."""
-        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}"
-        text += f", stride={self.stride}"
-        if self.padding != (0, 0):
-            text += f", padding={self.padding!r}"
-        if self.dilation != (1, 1):
-            text += f", dilation={self.dilation}"
-        if self.groups != 1:
-            text += f", groups={self.groups}"
-        text += "" if self.bias is not None else ", bias=False"
-        return text if self.padding_mode == "zeros" else f"{text}, padding_mode={self.padding_mode}"
-
-
-class MaxPool2d(Module):
-    """The largest entry of each window; the stride is the window unless given.
-
-    Shapes: ``(N, C, H, W)`` to ``(N, C, H', W')``.
-    """
-
-    def __init__(
-        self,
-        kernel_size: int | tuple[int, int],
-        stride: int | tuple[int, int] | None = None,
-        padding: int | tuple[int, int] = 0,
-        dilation: int | tuple[int, int] = 1,
-    ) -> None:
-        super().__init__()
-        pair(kernel_size, "kernel_size")
-        self.kernel_size = kernel_size
-        self.stride = kernel_size if stride is None else stride
-        self.padding, self.dilation = padding, dilation
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Apply the layer to ``(N, C, H, W)``."""
-        return F.max_pool2d(input, self.kernel_size, self.stride, self.padding, self.dilation)
-
-    def extra_repr(self) -> str:
-        """The settings."""
-        return (
-            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, "
-            f"dilation={self.dilation}, ceil_mode=False"
         )
 
 
@@ -248,8 +128,35 @@ class Dropout(Module):
         return f"p={self.p}, inplace={self.inplace}"
 
 
+class Dropout1d(Dropout):
+    """Zero whole channels of ``(N, C, L)`` or ``(C, L)`` with probability ``p`` while training."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply it."""
+        return F.dropout1d(input, self.p, self.training)
+
+
+class Dropout2d(Dropout):
+    """Zero whole channels of ``(N, C, H, W)`` with probability ``p`` while training."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply it."""
+        return F.dropout2d(input, self.p, self.training)
+
+
+class AlphaDropout(Dropout):
+    """Dropout for ``selu``: mean and variance stay as they are. Klambauer et al. (2017)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply it."""
+        return F.alpha_dropout(input, self.p, self.training)
+
+
 class Identity(Module):
-    """Gives back what it gets."""
+    """Gives back what it gets; any arguments are accepted."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
 
     def forward(self, input: Tensor) -> Tensor:
         """Give it back."""

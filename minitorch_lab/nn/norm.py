@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import creation, dtypes
 from ..errors import ArgumentError
+from ..ops.movement import squeeze, unsqueeze
 from ..tensor import Tensor, no_grad
 from . import functional as F
 from . import init
@@ -39,7 +40,7 @@ class _BatchNorm(Module):
         self.affine, self.track_running_stats = affine, track_running_stats
         made = {"device": device, "dtype": dtype}
         self.weight = Parameter(creation.ones(num_features, **made)) if affine else None
-        self.bias = Parameter(creation.zeros(num_features, **made)) if affine else None
+        self.bias = Parameter(creation.zeros(num_features, **made)) if affine and bias else None
         track = track_running_stats
         self.register_buffer(
             "running_mean", creation.zeros(num_features, **made) if track else None
@@ -249,3 +250,83 @@ class GroupNorm(Module):
         """The settings."""
         text = f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}"
         return f"{text}, bias={self.bias is not None}"
+
+
+class _InstanceNorm(_BatchNorm):
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(
+            num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias
+        )
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalise ``input``."""
+        batch = self._dims[-1]
+        if input.ndim not in self._dims:
+            raise ArgumentError(
+                f"{type(self).__name__}: input has {input.ndim} dimensions\n"
+                f"  input  {input.spec}\n  expected {self._expected}"
+            )
+        out = F.instance_norm(
+            input if input.ndim == batch else unsqueeze(input, 0),
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training or not self.track_running_stats,
+            0.0 if self.momentum is None else self.momentum,
+            self.eps,
+        )
+        return out if input.ndim == batch else squeeze(out, 0)
+
+
+class InstanceNorm1d(_InstanceNorm):
+    """Each channel of each sequence of ``(N, C, L)`` or ``(C, L)`` moved to mean 0, variance 1.
+
+    Ulyanov, Vedaldi and Lempitsky (2016).
+    """
+
+    _dims, _expected = (2, 3), "(N, C, L) or (C, L)"
+
+
+class InstanceNorm2d(_InstanceNorm):
+    """Each channel of each picture of ``(N, C, H, W)`` or ``(C, H, W)`` made standard.
+
+    Ulyanov, Vedaldi and Lempitsky (2016).
+    """
+
+    _dims, _expected = (3, 4), "(N, C, H, W) or (C, H, W)"
+
+
+class CosineSimilarity(Module):
+    """The cosine of the angle between two vectors along ``dim``."""
+
+    def __init__(self, dim: int = 1, eps: float = 1e-8) -> None:
+        super().__init__()
+        self.dim, self.eps = dim, eps
+
+    def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
+        """Apply it."""
+        return F.cosine_similarity(x1, x2, self.dim, self.eps)
+
+
+class PairwiseDistance(Module):
+    """The p-norm of the difference along the last dimension."""
+
+    def __init__(self, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> None:
+        super().__init__()
+        self.norm, self.eps, self.keepdim = p, eps, keepdim
+
+    def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
+        """Apply it."""
+        return F.pairwise_distance(x1, x2, self.norm, self.eps, self.keepdim)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from ..errors import DTypeError
 from ..op import (
     Attrs,
@@ -25,7 +27,7 @@ from .indexing import PLACE, check_range, gather, untake
 from .linalg import product
 from .movement import reshape, transpose, unsqueeze
 from .reduce import log_softmax, mean, softmax, sum
-from .rules import broadcast, need_float, pair, per_entry, per_input, total
+from .rules import INT64, broadcast, need_float, pair, per_entry, per_input, total
 
 Bound = tuple[tuple[Any, ...], Attrs]
 Pair = tuple[int, int]
@@ -268,20 +270,14 @@ def _conv_bind(
     weight: Any,
     bias: Any = None,
     stride: int | Pair = 1,
-    padding: int | Pair | str = 0,
+    padding: int | Pair = 0,
     dilation: int | Pair = 1,
     groups: int = 1,
 ) -> Bound:
-    dilated = pair(dilation, "dilation")
-    if padding == "valid":
-        padding = 0
-    elif padding == "same":
-        kernel = weight.shape[2:]
-        padding = tuple(d * (k - 1) // 2 for d, k in zip(dilated, kernel, strict=True))
     attrs = {
         "stride": pair(stride, "stride"),
-        "padding": pair(padding, "padding"),  # type: ignore[arg-type]
-        "dilation": dilated,
+        "padding": pair(padding, "padding"),
+        "dilation": pair(dilation, "dilation"),
         "groups": groups,
     }
     return ((input, weight) if bias is None else (input, weight, bias)), attrs
@@ -552,6 +548,27 @@ max_pool2d_take: Op = op(
     formula=(r"y = v_{i}, \; i \text{ the largest}", r"\bar v_i = \bar y"),
     cost=per_input(3),
     samples=[sample(normal(1, 2, 4, 4), normal(1, 2, 2, 2), apart(1, 2, 4, 4), **POOL)],
+)
+
+
+def _pool_places_forward(xp: Any, output: Any, input: Any, width: int, **window: Pair) -> Any:
+    (top, left), (down, right) = window["padding"], window["stride"]
+    _, _, high, wide = output.shape
+    corners = (xp.arange(high)[:, None] * down - top) * width + xp.arange(wide) * right - left
+    out = xp.zeros(output.shape, np.int64)
+    for rows, columns, hit in _first_match(xp, input, output, **window):
+        out += hit * (corners + (rows.start * width + columns.start))
+    return out
+
+
+max_pool2d_places: Op = op(
+    "max_pool2d_places",
+    "The number of the place of the largest input of each window, row by row of width places.",
+    forward=_pool_places_forward,
+    shape=lambda output, input, **attrs: replace(output, dtype=INT64),
+    formula=(r"y = \operatorname{argmax}_{\text{window}} x", r"\text{none}"),
+    cost=per_input(3),
+    samples=[sample(normal(1, 2, 2, 2), apart(1, 2, 4, 4), width=4, **POOL)],
 )
 
 

@@ -8,7 +8,7 @@ import math
 
 from ...errors import ArgumentError, ShapeError
 from ...ops import elementwise as e
-from ...ops import movement, nn
+from ...ops import movement, nn, reduce
 from ...ops.rules import one_dim
 from ...tensor import Tensor
 
@@ -92,3 +92,84 @@ def hardtanh(
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     """Each entry, moved into the range from 0 to 6."""
     return hardtanh(input, 0.0, 6.0)
+
+
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
+    """Each entry, times a learned ``weight`` where it is negative. He et al. (2015).
+
+    Shapes: ``input`` ``(N, C, ...)``, ``weight`` ``(1,)`` or ``(C,)``.
+    """
+    channels = input.shape[1] if input.ndim > 1 else 1
+    if weight.ndim > 1 or weight.numel() not in (1, channels):
+        raise ShapeError(
+            f"prelu: weight does not fit\n  input   {input.spec}\n  weight  {weight.spec}\n"
+            f"  expected one number, or one for each channel, ({channels},)"
+        )
+    if weight.numel() == 1:
+        weight = movement.reshape(weight, ())
+    else:
+        weight = movement.reshape(weight, (-1, *[1] * (input.ndim - 2)))
+    return e.where(e.gt(input, 0), input, input * weight)
+
+
+def selu(input: Tensor, inplace: bool = False) -> Tensor:
+    """``elu`` with the numbers that keep mean 0 and variance 1. Klambauer et al. (2017)."""
+    return nn.elu(input, alpha=1.6732632423543772) * 1.0507009873554805
+
+
+def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    r"""Each entry, or :math:`\alpha (e^{x / \alpha} - 1)` where it is negative. Barron (2017)."""
+    if alpha == 0:
+        raise _ZeroError("celu: alpha=0\n  expected another number")
+    return e.where(e.gt(input, 0), input, nn.elu(input / alpha, alpha=1.0) * alpha)
+
+
+class _ZeroError(ArgumentError, RuntimeError):
+    """A number that is not allowed, where PyTorch raises RuntimeError."""
+
+
+def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
+    """A straight line from 0 at -3 to 1 at 3, and flat beyond."""
+    return e.clamp(input + 3, 0.0, 6.0) / 6
+
+
+def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
+    """Each entry times its hardsigmoid. Howard et al. (2019)."""
+    return input * hardsigmoid(input)
+
+
+def softsign(input: Tensor) -> Tensor:
+    r"""A squashing function gentler than tanh, :math:`x / (1 + |x|)`."""
+    return input / (e.abs(input) + 1)
+
+
+def tanhshrink(input: Tensor) -> Tensor:
+    """Each entry minus its hyperbolic tangent."""
+    return input - e.tanh(input)
+
+
+def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """Each entry moved towards 0 by ``lambd``, and 0 within it."""
+    if lambd < 0:
+        raise _ZeroError(f"softshrink: lambd={lambd}\n  expected 0 or more")
+    return input - e.clamp(input, -lambd, lambd)
+
+
+def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """Each entry, or 0 within ``lambd`` of 0."""
+    return e.where(e.gt(e.abs(input), lambd), input, 0.0)
+
+
+def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
+    """Each entry above ``threshold``, and ``value`` for the others."""
+    return e.where(e.gt(input, threshold), input, value)
+
+
+def mish(input: Tensor, inplace: bool = False) -> Tensor:
+    """Each entry times the tanh of its softplus. Misra (2019)."""
+    return input * e.tanh(nn.softplus(input, beta=1, threshold=math.inf))
+
+
+def softmin(input: Tensor, dim: int) -> Tensor:
+    """The softmax of the negative entries: the smallest gets most."""
+    return reduce.softmax(-input, dim)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from ...errors import ArgumentError
+import math
+
+import numpy as np
+
+from ...errors import ArgumentError, ShapeError
 from ...ops import random
-from ...tensor import Tensor
+from ...tensor import Tensor, make
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
@@ -16,6 +20,63 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     if not training or p == 0:
         return input
     return random.dropout(input, p)
+
+
+def _channels(name: str, input: Tensor, p: float, training: bool, ndims: tuple[int, ...]) -> Tensor:
+    """Whole channels dropped: one draw for each, spread over its places."""
+    check_probability(p)
+    if input.ndim not in ndims:
+        expected = " or ".join(map(str, ndims))
+        raise ShapeError(
+            f"{name}: input has {input.ndim} dimensions\n  input  {input.spec}\n"
+            f"  expected {expected}"
+        )
+    if not training or p == 0:
+        return input
+    lead = tuple(input.shape)[: 1 if input.ndim == ndims[0] and len(ndims) > 1 else 2]
+    ones = make(np.ones(lead + (1,) * (input.ndim - len(lead)), input.dtype.np))
+    return input * random.dropout(ones.to(device=input.device), p)
+
+
+def dropout1d(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
+    """Zero whole channels with probability ``p`` while training, and scale the rest up.
+
+    Shapes: ``(N, C, L)`` or ``(C, L)``.
+    """
+    return _channels("dropout1d", input, p, training, (2, 3))
+
+
+def dropout2d(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
+    """Zero whole channels with probability ``p`` while training, and scale the rest up.
+
+    Shapes: ``(N, C, H, W)``; as in PyTorch, three dimensions are ``(N, C, L)``.
+    """
+    if input.ndim == 3:
+        return _channels("dropout2d", input, p, training, (3,))
+    return _channels("dropout2d", input, p, training, (4,))
+
+
+def alpha_dropout(
+    input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
+) -> Tensor:
+    """Dropout for ``selu``: entries become its lowest value; mean and variance stay.
+
+    Klambauer et al. (2017). Shapes: any.
+    """
+    check_probability(p)
+    if not training or p == 0:
+        return input
+    low = -1.7580993408473766  # what selu tends to for large negative numbers
+    if p == 1:
+        return input * 0.0
+    keep = random.dropout(make(np.ones(tuple(input.shape), input.dtype.np)), p) * (1 - p)
+    scale = 1 / math.sqrt((1 - p) * (1 + p * low * low))
+    dropped = input * keep + (1 - keep) * low
+    return dropped * scale - scale * p * low
 
 
 def check_probability(p: float) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ...errors import ArgumentError, DTypeError, IndexingError, ShapeError
@@ -13,6 +14,7 @@ from ...ops import elementwise as e
 from ...ops import indexing, movement, nn
 from ...ops import reduce as over
 from ...tensor import Tensor
+from .norm import pairwise_distance
 
 REDUCTIONS = ("mean", "sum", "none")
 
@@ -362,3 +364,171 @@ def kl_div(
         each = target * (e.log(e.where(positive, target, 1.0)) - input)
     out = _reduced(each, how)
     return out / input.shape[0] if batchmean and input.ndim else out
+
+
+# Counts and spreads --------------------------------------------------------------------------
+
+
+def poisson_nll_loss(
+    input: Tensor,
+    target: Tensor,
+    log_input: bool = True,
+    full: bool = False,
+    size_average: bool | None = None,
+    eps: float = 1e-8,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    r"""Minus the log-probability of counts: :math:`e^x - t x`, or :math:`x - t \ln(x + \epsilon)`.
+
+    ``log_input`` says which; ``full`` adds Stirling's formula for :math:`\ln t!`. Shapes: alike.
+    """
+    how = _word("poisson_nll_loss", size_average, reduce, reduction)
+    each = e.exp(input) - target * input if log_input else input - target * e.log(input + eps)
+    if full:
+        large = e.where(e.gt(target, 1), target, 1.0)
+        stirling = large * e.log(large) - large + e.log(large * (2 * math.pi)) * 0.5
+        each = each + e.where(e.gt(target, 1), stirling, 0.0)
+    return _reduced(each, how)
+
+
+def gaussian_nll_loss(
+    input: Tensor,
+    target: Tensor,
+    var: Any,
+    full: bool = False,
+    eps: float = 1e-6,
+    reduction: str = "mean",
+) -> Tensor:
+    r"""Minus the log-density of a normal distribution: :math:`\tfrac12(\ln v + (x - t)^2 / v)`.
+
+    ``var`` is at least ``eps``. Shapes: ``input`` and ``target`` alike; ``var`` too, or without
+    the last size, or with 1 there, or a number. ``full`` adds :math:`\tfrac12 \ln 2\pi`.
+    """
+    how = _word("gaussian_nll_loss", None, None, reduction)
+    if isinstance(var, Tensor):
+        shape = tuple(input.shape)
+        if tuple(var.shape) == shape[:-1] and var.ndim == input.ndim - 1:
+            var = movement.unsqueeze(var, -1)
+        elif tuple(var.shape) not in (shape, (*shape[:-1], 1)):
+            raise _SizesDiffer(
+                f"gaussian_nll_loss: var does not fit\n  input  {input.spec}\n"
+                f"  var    {var.spec}\n  expected {shape}, {shape[:-1]} or {(*shape[:-1], 1)}"
+            )
+        if not current().tracing and var.numel() and float(var.detach().min()) < 0:
+            raise ArgumentError("gaussian_nll_loss: var has a negative entry\n  expected 0 or more")
+        spread: Any = var + (e.clamp(var, eps) - var).detach()  # the gradient goes to var itself
+        logarithm: Any = e.log(spread)
+    elif var < 0:
+        raise ArgumentError(f"gaussian_nll_loss: var={var}\n  expected 0 or more")
+    else:
+        spread = max(var, eps)
+        logarithm = math.log(spread)
+    each = (e.square(input - target) / spread + logarithm) * 0.5
+    return _reduced(each + 0.5 * math.log(2 * math.pi) if full else each, how)
+
+
+# Pairs and triplets --------------------------------------------------------------------------
+
+
+def margin_ranking_loss(
+    input1: Tensor,
+    input2: Tensor,
+    target: Tensor,
+    margin: float = 0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    r"""How far the first is from being larger by ``margin``: :math:`\max(0, -t (x_1 - x_2) + m)`.
+
+    ``target`` is 1 where the first shall be larger, -1 where the second. Shapes: alike.
+    """
+    how = _word("margin_ranking_loss", size_average, reduce, reduction)
+    _same_shape("margin_ranking_loss", input1, input2)
+    _same_shape("margin_ranking_loss", input1, target)
+    return _reduced(e.relu(target * (input2 - input1) + margin), how)
+
+
+def hinge_embedding_loss(
+    input: Tensor,
+    target: Tensor,
+    margin: float = 1.0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    r"""A distance where ``target`` is 1, and what it lacks of ``margin`` where it is -1.
+
+    Shapes: alike.
+    """
+    how = _word("hinge_embedding_loss", size_average, reduce, reduction)
+    _same_shape("hinge_embedding_loss", input, target)
+    apart = e.where(e.ne(target, 1), e.relu(margin - input), 0.0)
+    return _reduced(apart + e.where(e.ne(target, -1), input, 0.0), how)
+
+
+def cosine_embedding_loss(
+    input1: Tensor,
+    input2: Tensor,
+    target: Tensor,
+    margin: float = 0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    r"""1 minus the cosine where ``target`` is 1, the cosine above ``margin`` where it is -1.
+
+    Shapes: inputs ``(N, D)`` and target ``(N,)``, or ``(D,)`` and ``()``.
+    """
+    how = _word("cosine_embedding_loss", size_average, reduce, reduction)
+    if input1.ndim != target.ndim + 1 or tuple(input1.shape)[:-1] != tuple(target.shape):
+        raise ShapeError(
+            f"cosine_embedding_loss: target does not fit\n  input1  {input1.spec}\n"
+            f"  target  {target.spec}\n  expected (N, D) and (N,), or (D,) and ()"
+        )
+    _same_shape("cosine_embedding_loss", input1, input2)
+    sizes = [over.sum(e.square(x), -1) + 1e-12 for x in (input1, input2)]
+    cosine = over.sum(input1 * input2, -1) / e.sqrt(sizes[0] * sizes[1])
+    same = e.where(e.eq(target, 1), 1 - cosine, 0.0)
+    return _reduced(same + e.where(e.eq(target, -1), e.relu(cosine - margin), 0.0), how)
+
+
+def triplet_margin_loss(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    margin: float = 1.0,
+    p: float = 2,
+    eps: float = 1e-6,
+    swap: bool = False,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    r"""The anchor shall be nearer to the positive than to the negative, by ``margin``.
+
+    :math:`\max(0, d(a, p) - d(a, n) + m)`. With ``swap`` the negative's distance is the smaller of
+    those to the anchor and to the positive. Shapes: ``(N, D)`` or ``(D,)``, all alike.
+    """
+    how = _word("triplet_margin_loss", size_average, reduce, reduction)
+    if margin <= 0:
+        raise ArgumentError(f"triplet_margin_loss: margin={margin}\n  expected a number above 0")
+    near = pairwise_distance(anchor, positive, p, eps)
+    far = pairwise_distance(anchor, negative, p, eps)
+    if swap:
+        far = e.minimum(far, pairwise_distance(positive, negative, p, eps))
+    return _reduced(e.relu(near - far + margin), how)
+
+
+def soft_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    r"""A smooth hinge for targets 1 and -1: :math:`\ln(1 + e^{-t x})`. Shapes: alike."""
+    how = _word("soft_margin_loss", size_average, reduce, reduction)
+    _same_shape("soft_margin_loss", input, target)
+    return _reduced(nn.softplus(-(target * input), beta=1, threshold=math.inf), how)

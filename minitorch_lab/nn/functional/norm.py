@@ -11,7 +11,7 @@ import numpy as np
 from ...errors import ArgumentError, ShapeError
 from ...ops import elementwise as e
 from ...ops import norm, reduce
-from ...ops.movement import expand, reshape
+from ...ops.movement import expand, reshape, squeeze
 from ...tensor import Tensor, no_grad
 
 
@@ -240,3 +240,14 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
         shape = tuple((x1 * x2).shape)
         x1, x2 = expand(x1, shape), expand(x2, shape)
     return reduce.sum((x1 / _length(x1, 2, dim, eps)) * (x2 / _length(x2, 2, dim, eps)), dim)
+
+
+def pairwise_distance(
+    x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
+) -> Tensor:
+    """The p-norm of the difference along the last dimension; ``eps`` is added to each entry.
+
+    Shapes: both broadcast; the last dimension is removed, or 1 with ``keepdim``.
+    """
+    away = _length(x1 - x2 + eps, p, -1, 0.0)
+    return away if keepdim else squeeze(away, -1)

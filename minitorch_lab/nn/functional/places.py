@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -12,12 +13,26 @@ from ...errors import ArgumentError, ShapeError
 from ...ops import elementwise as e
 from ...ops import indexing, nn, reduce
 from ...ops.linalg import product
-from ...ops.movement import reshape, slice_, squeeze, transpose, unslice, unsqueeze
+from ...ops.movement import (
+    cat,
+    narrow,
+    permute,
+    reshape,
+    slice_,
+    squeeze,
+    transpose,
+    unslice,
+    unsqueeze,
+)
 from ...ops.rules import pair
 from ...tensor import Tensor, as_tensor
 from .sparse import NotSupported
 
 Ints = int | Sequence[int]
+F = TypeVar("F", bound=Callable[..., Any])
+
+SEQUENCES = "(N, C, L): sequences, channels, length; or (C, L)"
+PICTURES = "(N, C, H, W): pictures, channels, height, width; or (C, H, W)"
 
 
 def _one(value: Any, name: str) -> int:
@@ -34,14 +49,80 @@ def _need(name: str, input: Tensor, ndim: int, expected: str) -> None:
         )
 
 
-def _no_ceil(name: str, ceil_mode: bool) -> None:
-    if ceil_mode:
-        raise NotSupported(f"{name}: ceil_mode=True is not supported\n  pad the input instead")
+def _takes_one(ndim: int) -> Callable[[F], F]:
+    """Let a function of batches with ``ndim`` dimensions take one example without a batch."""
+
+    def wrap(function: F) -> F:
+        @wraps(function)
+        def inside(input: Any, *args: Any, **kwargs: Any) -> Any:
+            if getattr(input, "ndim", ndim) != ndim - 1:
+                return function(input, *args, **kwargs)
+            out = function(unsqueeze(input, 0), *args, **kwargs)
+            return tuple(squeeze(y, 0) for y in out) if isinstance(out, tuple) else squeeze(out, 0)
+
+        return inside  # type: ignore[return-value]
+
+    return wrap
 
 
 # Pooling -------------------------------------------------------------------------------------
 
 
+def _window(kernel_size: Ints, stride: Ints | None, padding: Ints, dilation: Ints) -> Any:
+    kernel = pair(kernel_size, "kernel_size")
+    return {
+        "kernel_size": kernel,
+        "stride": kernel if stride is None else pair(stride, "stride"),
+        "padding": pair(padding, "padding"),
+        "dilation": pair(dilation, "dilation"),
+    }
+
+
+def _extended(input: Any, window: Any, value: float) -> Any:
+    """``input`` with the rows and columns that ``ceil_mode`` needs for its last windows."""
+    extra = []
+    for n, k, s, p, d in zip(input.shape[2:], *window.values(), strict=True):
+        last = n + 2 * p - d * (k - 1) - 1  # where a last window could start
+        over = -last % max(s, 1)
+        extra.append(over if last + over < n + p else 0)  # it starts in the input or before it
+    if extra == [0, 0]:
+        return input
+    return pad(input, (0, extra[1], 0, extra[0]), value=value)
+
+
+@_takes_one(4)
+def max_pool2d(
+    input: Tensor,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """The largest entry of each window; the stride is the window unless given.
+
+    Shapes: ``(N, C, H, W)`` to ``(N, C, H', W')``, or both without N. With ``ceil_mode`` a last
+    window may reach over the edge. With ``return_indices`` the pair of the values and their
+    places, counted row by row over ``H * W``.
+
+    >>> from minitorch_lab.tensor import tensor
+    >>> max_pool2d(tensor([[[1.0, 2.0, 3.0]]]), (1, 2), ceil_mode=True)
+    tensor([[[2., 3.]]])
+    """
+    if not ceil_mode and not return_indices:
+        return nn.max_pool2d(input, kernel_size, stride, padding, dilation)
+    window = _window(kernel_size, stride, padding, dilation)
+    width = input.shape[-1] if input.ndim else 0
+    if ceil_mode and input.ndim == 4:
+        input = _extended(input, window, -math.inf)
+    out = nn.max_pool2d(input, **window)
+    if not return_indices:
+        return out
+    return out, nn.max_pool2d_places(out.detach(), input.detach(), width=width, **window)
+
+
+@_takes_one(4)
 def avg_pool2d(
     input: Tensor,
     kernel_size: Ints,
@@ -53,27 +134,37 @@ def avg_pool2d(
 ) -> Tensor:
     """The mean of each window; the stride is the window unless given.
 
-    Shapes: ``(N, C, H, W)`` to ``(N, C, H', W')``.
+    Shapes: ``(N, C, H, W)`` to ``(N, C, H', W')``, or both without N. The mean is over the padding
+    too unless ``count_include_pad`` is False, and the sum over ``divisor_override`` where that is
+    given. With ``ceil_mode`` a last window may reach over the edge; what it reaches is not counted.
     """
-    _no_ceil("avg_pool2d", ceil_mode)
-    kernel = pair(kernel_size, "kernel_size")
-    window = {
-        "kernel_size": kernel,
-        "stride": kernel if stride is None else pair(stride, "stride"),
-        "padding": pair(padding, "padding"),
-        "dilation": (1, 1),
-    }
+    window = _window(kernel_size, stride, padding, 1)
+    kernel, edges = window["kernel_size"], window["padding"]
+    if divisor_override == 0:
+        raise _PadError("avg_pool2d: divisor_override=0\n  expected another number")
+    whole = _extended(input, window, 0.0) if ceil_mode and input.ndim == 4 else input
     if divisor_override is not None:
-        if divisor_override == 0:
-            raise ArgumentError("avg_pool2d: divisor_override=0\n  expected another number")
-        return nn.avg_pool2d(input, divisor=divisor_override, **window)
-    if count_include_pad or window["padding"] == (0, 0):
+        return nn.avg_pool2d(whole, divisor=divisor_override, **window)
+    if whole is input and (count_include_pad or edges == (0, 0)):
         return nn.avg_pool2d(input, divisor=kernel[0] * kernel[1], **window)
-    total = nn.avg_pool2d(input, divisor=1, **window)
-    ones = as_tensor(np.ones((1, 1, *input.shape[2:]), input.dtype.np), device=input.device)
-    return total / nn.avg_pool2d(ones, divisor=1, **window)
+    total = nn.avg_pool2d(whole, divisor=1, **window)
+    rows, columns = (
+        _counted(m, n, k, s, p, p if count_include_pad else 0)
+        for m, n, k, s, p in zip(
+            total.shape[2:], input.shape[2:], kernel, window["stride"], edges, strict=True
+        )
+    )
+    counts = np.maximum(np.outer(rows, columns), 1).astype(input.dtype.np)
+    return total / as_tensor(counts, device=input.device)
 
 
+def _counted(count: int, size: int, kernel: int, stride: int, padding: int, edge: int) -> Any:
+    """How many entries of each window lie from ``-edge`` to ``size + edge``."""
+    starts = np.arange(count) * stride - padding
+    return np.minimum(starts + kernel, size + edge) - np.maximum(starts, -edge)
+
+
+@_takes_one(3)
 def avg_pool1d(
     input: Tensor,
     kernel_size: Ints,
@@ -82,8 +173,11 @@ def avg_pool1d(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> Tensor:
-    """The mean of each window of a sequence. Shapes: ``(N, C, L)`` to ``(N, C, L')``."""
-    _need("avg_pool1d", input, 3, "(N, C, L): sequences, channels, length")
+    """The mean of each window of a sequence.
+
+    Shapes: ``(N, C, L)`` to ``(N, C, L')``, or both without N.
+    """
+    _need("avg_pool1d", input, 3, SEQUENCES)
     out = avg_pool2d(
         unsqueeze(input, 2),
         (1, _one(kernel_size, "kernel_size")),
@@ -95,6 +189,7 @@ def avg_pool1d(
     return squeeze(out, 2)
 
 
+@_takes_one(3)
 def max_pool1d(
     input: Tensor,
     kernel_size: Ints,
@@ -102,44 +197,89 @@ def max_pool1d(
     padding: Ints = 0,
     dilation: Ints = 1,
     ceil_mode: bool = False,
-) -> Tensor:
-    """The largest entry of each window of a sequence. Shapes: ``(N, C, L)`` to ``(N, C, L')``."""
-    _no_ceil("max_pool1d", ceil_mode)
-    _need("max_pool1d", input, 3, "(N, C, L): sequences, channels, length")
-    out = nn.max_pool2d(
+    return_indices: bool = False,
+) -> Any:
+    """The largest entry of each window of a sequence; the places too with ``return_indices``.
+
+    Shapes: ``(N, C, L)`` to ``(N, C, L')``, or both without N.
+    """
+    _need("max_pool1d", input, 3, SEQUENCES)
+    out = max_pool2d(
         unsqueeze(input, 2),
         (1, _one(kernel_size, "kernel_size")),
         None if stride is None else (1, _one(stride, "stride")),
         (0, _one(padding, "padding")),
         (1, _one(dilation, "dilation")),
+        ceil_mode,
+        return_indices,
     )
-    return squeeze(out, 2)
+    return tuple(squeeze(y, 2) for y in out) if return_indices else squeeze(out, 2)
 
 
+def _output_sizes(name: str, input: Tensor, output_size: Any) -> tuple[int, int]:
+    _need(name, input, 4, PICTURES)
+    sizes = output_size if isinstance(output_size, (tuple, list)) else (output_size, output_size)
+    rows, columns = (
+        m if k is None else k for k, m in zip(sizes, tuple(input.shape)[2:], strict=True)
+    )
+    if min(rows, columns) < 1:
+        raise ArgumentError(f"{name}: output_size={output_size}\n  expected sizes of 1 or more")
+    return rows, columns
+
+
+@_takes_one(4)
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     """The mean of windows chosen so that the result has ``output_size``.
 
-    Shapes: ``(N, C, H, W)`` to ``(N, C, *output_size)``; None keeps a size.
+    Shapes: ``(N, C, H, W)`` to ``(N, C, *output_size)``, or both without N; None keeps a size.
     """
-    _need("adaptive_avg_pool2d", input, 4, "(N, C, H, W): pictures, channels, height, width")
-    sizes = output_size if isinstance(output_size, (tuple, list)) else (output_size, output_size)
+    rows, columns = _output_sizes("adaptive_avg_pool2d", input, output_size)
     n, c, height, width = input.shape
-    rows, columns = (m if k is None else k for k, m in zip(sizes, (height, width), strict=True))
-    if min(rows, columns) < 1:
-        raise ArgumentError(
-            f"adaptive_avg_pool2d: output_size={output_size}\n  expected sizes of 1 or more"
-        )
     if height % rows == 0 and width % columns == 0:
         boxes = (n, c, rows, height // rows, columns, width // columns)
         return reduce.mean(reshape(input, boxes), (3, 5))
     return _along(input, _means(height, rows), _means(width, columns))
 
 
+@_takes_one(4)
+def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Tensor:
+    """The largest entry of windows chosen so that the result has ``output_size``.
+
+    Shapes: ``(N, C, H, W)`` to ``(N, C, *output_size)``, or both without N; None keeps a size.
+    """
+    if return_indices:
+        raise NotSupported("adaptive_max_pool2d: return_indices=True is not supported")
+    sizes = _output_sizes("adaptive_max_pool2d", input, output_size)
+    out: Any = input
+    for dim, count in zip((2, 3), sizes, strict=True):  # the largest of rows, then of columns
+        parts = []
+        for start, stop in _spans(input.shape[dim], count):
+            window = (stop - start, 1) if dim == 2 else (1, stop - start)
+            parts.append(nn.max_pool2d(narrow(out, dim, start, stop - start), window))
+        out = cat(parts, dim)
+    return out
+
+
+@_takes_one(3)
+def adaptive_max_pool1d(input: Tensor, output_size: Ints, return_indices: bool = False) -> Tensor:
+    """The largest entry of windows of a sequence.
+
+    Shapes: ``(N, C, L)`` to ``(N, C, output_size)``, or both without N.
+    """
+    _need("adaptive_max_pool1d", input, 3, SEQUENCES)
+    sizes = (1, _one(output_size, "output_size"))
+    return squeeze(adaptive_max_pool2d(unsqueeze(input, 2), sizes, return_indices), 2)
+
+
+def _spans(size: int, count: int) -> list[tuple[int, int]]:
+    """Where ``count`` windows start and stop that cover ``size`` places evenly."""
+    return [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
+
+
 def _means(size: int, count: int) -> Any:
     """The matrix ``(count, size)`` whose rows take means of ``count`` windows."""
     out = np.zeros((count, size))
-    for i in range(count):
-        start, stop = i * size // count, -(-(i + 1) * size // count)
+    for i, (start, stop) in enumerate(_spans(size, count)):
         out[i, start:stop] = 1 / (stop - start)
     return out
 
@@ -152,14 +292,61 @@ def _along(x: Any, rows: Any, columns: Any) -> Any:
     return product(x, as_tensor(columns.T.astype(kind).copy(), device=x.device))
 
 
+@_takes_one(3)
 def adaptive_avg_pool1d(input: Tensor, output_size: Ints) -> Tensor:
-    """The mean of windows of a sequence. Shapes: ``(N, C, L)`` to ``(N, C, output_size)``."""
-    _need("adaptive_avg_pool1d", input, 3, "(N, C, L): sequences, channels, length")
+    """The mean of windows of a sequence.
+
+    Shapes: ``(N, C, L)`` to ``(N, C, output_size)``, or both without N.
+    """
+    _need("adaptive_avg_pool1d", input, 3, SEQUENCES)
     out = adaptive_avg_pool2d(unsqueeze(input, 2), (1, _one(output_size, "output_size")))
     return squeeze(out, 2)
 
 
 # Convolution ---------------------------------------------------------------------------------
+
+
+def _one_example(input: Any, ndim: int, channels: Any) -> bool:
+    """Whether ``input`` is one example without a batch: its first size are the channels."""
+    return getattr(input, "ndim", ndim) == ndim - 1 and input.shape[0] == channels
+
+
+def _side_padding(input: Any, weight: Any, padding: Any, stride: Any, dilation: Any) -> Any:
+    """The input and the number for a padding that is given as a word."""
+    if padding == "valid":
+        return input, 0
+    if padding != "same":
+        raise _PadError(f"conv: padding={padding!r}\n  expected a number, 'same' or 'valid'")
+    if pair(stride, "stride") != (1, 1):
+        raise _PadError(f"conv: padding='same' with stride={stride}\n  expected stride 1")
+    both = [d * (k - 1) for d, k in zip(pair(dilation, "dilation"), weight.shape[2:], strict=True)]
+    odd = [n % 2 for n in both]
+    if any(odd):  # one place more at the end than at the start
+        input = pad(input, (0, odd[1], 0, odd[0]))
+    return input, (both[0] // 2, both[1] // 2)
+
+
+def conv2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Ints = 1,
+    padding: Ints | str = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+) -> Tensor:
+    """2-D convolution: the same small weight at each place of a picture.
+
+    Shapes: input ``(N, in, H, W)``, weight ``(out, in / groups, kh, kw)``, result
+    ``(N, out, H', W')``; input and result also without N. ``padding`` is a number, ``"valid"``
+    for none, or ``"same"`` for a result of the input's size.
+    """
+    if _one_example(input, 4, weight.shape[1] * groups):
+        whole = unsqueeze(input, 0)
+        return squeeze(conv2d(whole, weight, bias, stride, padding, dilation, groups), 0)
+    if isinstance(padding, str):
+        input, padding = _side_padding(input, weight, padding, stride, dilation)
+    return nn.conv2d(input, weight, bias, stride, padding, dilation, groups)
 
 
 def conv1d(
@@ -173,12 +360,16 @@ def conv1d(
 ) -> Tensor:
     """1-D convolution: the same small weight at each place of a sequence.
 
-    Shapes: input ``(N, in, L)``, weight ``(out, in / groups, k)``, result ``(N, out, L')``.
+    Shapes: input ``(N, in, L)``, weight ``(out, in / groups, k)``, result ``(N, out, L')``; input
+    and result also without N.
     """
-    _need("conv1d", input, 3, "(N, C, L): sequences, channels, length")
     if weight.ndim != 3:
         raise ShapeError(f"conv1d: weight needs 3 dimensions\n  weight  {weight.spec}")
-    out = nn.conv2d(
+    if _one_example(input, 3, weight.shape[1] * groups):
+        whole = unsqueeze(input, 0)
+        return squeeze(conv1d(whole, weight, bias, stride, padding, dilation, groups), 0)
+    _need("conv1d", input, 3, SEQUENCES)
+    out = conv2d(
         unsqueeze(input, 2),
         unsqueeze(weight, 2),
         bias,
@@ -190,6 +381,7 @@ def conv1d(
     return squeeze(out, 2)
 
 
+@_takes_one(4)
 def conv_transpose2d(
     input: Tensor,
     weight: Tensor,
@@ -205,7 +397,7 @@ def conv_transpose2d(
     Shapes: input ``(N, in, H, W)``, weight ``(in, out / groups, kh, kw)``, result
     ``(N, out, (H - 1) stride - 2 padding + dilation (kh - 1) + output_padding + 1, ...)``.
     """
-    _need("conv_transpose2d", input, 4, "(N, C, H, W): pictures, channels, height, width")
+    _need("conv_transpose2d", input, 4, PICTURES)
     if weight.ndim != 4 or weight.shape[0] != input.shape[1] or input.shape[1] % groups:
         raise ShapeError(
             "conv_transpose2d: weight does not fit\n"
@@ -253,6 +445,7 @@ class _OutputPadding(ArgumentError, RuntimeError):
     """An output padding that is too large."""
 
 
+@_takes_one(3)
 def conv_transpose1d(
     input: Tensor,
     weight: Tensor,
@@ -267,7 +460,7 @@ def conv_transpose1d(
 
     Shapes: input ``(N, in, L)``, weight ``(in, out / groups, k)``, result ``(N, out, L')``.
     """
-    _need("conv_transpose1d", input, 3, "(N, C, L): sequences, channels, length")
+    _need("conv_transpose1d", input, 3, SEQUENCES)
     out = conv_transpose2d(
         unsqueeze(input, 2),
         unsqueeze(weight, 2),
@@ -356,6 +549,54 @@ def _constant(x: Any, sizes: Any, sides: Any, value: float) -> Any:
     mask = np.zeros([1 if s == (0, 0) else m for m, s in zip(shape, sides, strict=True)], bool)
     mask[tuple(slice(None) if s == (0, 0) else i for i, s in zip(inside, sides, strict=True))] = 1
     return e.where(as_tensor(mask, device=x.device), out, value)
+
+
+# Channels and places -------------------------------------------------------------------------
+
+
+def _shuffled(name: str, input: Tensor, factor: int, fits: bool, expected: str) -> tuple[Any, ...]:
+    if isinstance(factor, bool) or not isinstance(factor, int) or factor < 1 or not fits:
+        raise _PadError(
+            f"{name}(input, {factor}): input and factor do not fit\n  input  {input.spec}\n"
+            f"  expected a factor of 1 or more, and {expected}"
+        )
+    return tuple(input.shape)[:-3], *tuple(input.shape)[-3:]
+
+
+def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
+    """Channels become places: the ``r * r`` channels of a place become a square of places.
+
+    Shapes: ``(..., C r^2, H, W)`` to ``(..., C, H r, W r)``. Shi et al. (2016).
+
+    >>> from minitorch_lab.tensor import tensor
+    >>> pixel_shuffle(tensor([[[1.0]], [[2.0]], [[3.0]], [[4.0]]]), 2)
+    tensor([[[1., 2.],
+             [3., 4.]]])
+    """
+    r = upscale_factor
+    fits = input.ndim >= 3 and isinstance(r, int) and r > 0 and input.shape[-3] % (r * r) == 0
+    expected = "(..., C, H, W) whose C it divides twice"
+    lead, c, h, w = _shuffled("pixel_shuffle", input, r, fits, expected)
+    n = len(lead)
+    parts = reshape(input, (*lead, c // (r * r), r, r, h, w))
+    order = (*range(n), n, n + 3, n + 1, n + 4, n + 2)
+    return reshape(permute(parts, order), (*lead, c // (r * r), h * r, w * r))
+
+
+def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
+    """Places become channels: undoes ``pixel_shuffle``.
+
+    Shapes: ``(..., C, H r, W r)`` to ``(..., C r^2, H, W)``.
+    """
+    r = downscale_factor
+    fits = input.ndim >= 3 and isinstance(r, int) and r > 0
+    fits = fits and input.shape[-1] % r == 0 and input.shape[-2] % r == 0
+    expected = "(..., C, H, W) whose H and W it divides"
+    lead, c, h, w = _shuffled("pixel_unshuffle", input, r, fits, expected)
+    n = len(lead)
+    parts = reshape(input, (*lead, c, h // r, r, w // r, r))
+    order = (*range(n), n, n + 2, n + 4, n + 1, n + 3)
+    return reshape(permute(parts, order), (*lead, c * r * r, h // r, w // r))
 
 
 # Sizes ---------------------------------------------------------------------------------------
