@@ -116,6 +116,29 @@ class Node:
     y: Any
     hooks: dict[Any, Callable[[Any], Any]]  # of a HookedNode: gradient -> gradient
 
+    def name(self) -> str:
+        """The name that PyTorch prints for the backward of the op: ``MulBackward0``."""
+        if self.op.name not in OPS:  # a Function of the learner
+            return f"{self.op.name}Backward"
+        known = {"reshape": "view", "to": "to_copy", "matmul": "mm"}
+        return "".join(w.capitalize() for w in known.get(self.op.name, self.op.name).split("_")) + (
+            "Backward0"
+        )
+
+    @property
+    def next_functions(self) -> tuple[tuple[Any, int], ...]:
+        """For each tensor that went in: the node that made it, and 0.
+
+        A leaf that requires grad gives an AccumulateGrad, other tensors give None.
+        """
+        found: list[tuple[Any, int]] = []
+        for x in self.inputs:
+            if x.__class__ not in NUMBERS:
+                x = at_time(x, self.id)
+                leaf = AccumulateGrad(x) if x.requires_grad else None
+                found.append((leaf if x.node is None else x.node, 0))
+        return tuple(found)
+
     @property
     def freed(self) -> bool:
         """Whether backward() has let the values go."""
@@ -139,6 +162,22 @@ class Node:
 
     def __repr__(self) -> str:
         return f"<{self.op.name} {self.spec}>"
+
+
+class AccumulateGrad:
+    """The end of the graph at a leaf: backward() adds up the gradient in ``variable.grad``."""
+
+    next_functions = ()
+
+    def __init__(self, variable: Any) -> None:
+        self.variable = variable
+
+    def name(self) -> str:
+        """What it is."""
+        return "AccumulateGrad"
+
+    def __repr__(self) -> str:
+        return f"<AccumulateGrad {self.variable.spec}>"
 
 
 class HookedNode(Node):

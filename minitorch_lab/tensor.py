@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -237,7 +237,10 @@ class Tensor:
     def grad(self) -> Tensor | None:
         """The gradient that backward() has added up here; None before."""
         interpreter = current()
-        return interpreter.get_grad(self) if interpreter.tracing else self._grad
+        found: Tensor | None = interpreter.get_grad(self) if interpreter.tracing else self._grad
+        if found is None and self.node is not None and self.requires_grad and not self.retains_grad:
+            warnings.warn(_not_kept(self), UserWarning, stacklevel=2)
+        return found
 
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
@@ -250,6 +253,11 @@ class Tensor:
         if value is not None and value.shape != self.shape:
             raise ArgumentError(f"grad: expected shape {self.shape}, got {value.shape}")
         self._grad = value
+
+    @property
+    def _version(self) -> Any:
+        """0, or the time of the last in-place change: what is greater than before has changed."""
+        return self.version[0]
 
     @property
     def data(self) -> Tensor:
@@ -371,7 +379,7 @@ class Tensor:
         if array.dtype not in plain or (not array.size and array.dtype.kind != "f"):
             suffixes.append(f"dtype={self.dtype!r}")
         if self.node is not None and self.requires_grad:
-            suffixes.append(f"grad_fn=<{grad_fn_name(self.node.op)}>")
+            suffixes.append(f"grad_fn=<{self.node.name()}>")
         elif self.requires_grad:
             suffixes.append("requires_grad=True")
         return tensor_text(array, suffixes)
@@ -401,13 +409,26 @@ class Tensor:
         gradient: Tensor | None = None,
         retain_graph: bool | None = None,
         create_graph: bool = False,
+        inputs: Tensor | Sequence[Tensor] | None = None,
     ) -> None:
         """Add the gradient of this number to ``.grad`` of every leaf that it was computed from.
 
         The values of the graph are freed on the way unless ``retain_graph``. With
-        ``create_graph`` the gradients can be differentiated again.
+        ``create_graph`` the gradients can be differentiated again. With ``inputs`` only these
+        tensors get theirs, which need not be leaves.
         """
         keep = create_graph if retain_graph is None else retain_graph
+        if any(AFTER.values()):
+            _refuse_trace("register_post_accumulate_grad_hook()", "remove the hook")
+        if inputs is not None:
+            _backward_to(
+                (inputs,) if isinstance(inputs, Tensor) else inputs,
+                self,
+                gradient,
+                keep,
+                create_graph,
+            )
+            return
         current().backward(self, gradient, keep, create_graph)
 
     def retain_grad(self) -> None:
@@ -427,6 +448,30 @@ class Tensor:
         hooks = _hooks_of(self)
         if "retain" not in hooks:
             hooks["retain"] = _keeper(self)
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
+        """Call ``hook`` with this leaf after backward() has added to its ``.grad``.
+
+        An optimiser may step there and free the gradient at once. Graph mode refuses it.
+        """
+        if not callable(hook):
+            raise KindError(f"hook: expected a function, got {describe(hook)}")
+        if not self.requires_grad:
+            raise GradError(_no_gradient_here("register_post_accumulate_grad_hook()", self))
+        if self.node is not None:
+            raise GradError(
+                "register_post_accumulate_grad_hook(): only a leaf adds up its gradient\n"
+                f"  tensor  {self.spec}  {origin(self)}\n"
+                "  expected a parameter; register_hook() sees the gradient of a computed tensor"
+            )
+        key = id(self)
+        if key not in AFTER:
+            AFTER[key] = {}
+            weakref.finalize(self, AFTER.pop, key, None)
+        handle = RemovableHandle(AFTER[key], True)
+        AFTER[key][handle.id] = hook
+        leaf_hooks_changed()
+        return handle
 
     @property
     def retains_grad(self) -> Any:
@@ -586,14 +631,6 @@ class Tensor:
         return self.copy_(0)
 
 
-def grad_fn_name(op: Op) -> str:
-    """The name that PyTorch prints for the backward of an op: ``MulBackward0``."""
-    if op.name not in OPS:  # a Function of the learner
-        return f"{op.name}Backward"
-    words = {"reshape": "view", "to": "to_copy", "matmul": "mm"}.get(op.name, op.name)
-    return "".join(w.capitalize() for w in words.split("_")) + "Backward0"
-
-
 def make(array: Any) -> Tensor:
     """A leaf tensor around an array, with no copy and no check."""
     out = _new(Tensor)
@@ -657,6 +694,15 @@ def _keeper(x: Tensor) -> Callable[[Any], Any]:
         return g
 
     return run
+
+
+def _not_kept(x: Tensor) -> str:
+    return (
+        "the .grad of a computed tensor is not kept: it is None\n"
+        f"  tensor  {x.spec}  {origin(x)}\n"
+        "  expected a leaf: a parameter, or tensor(..., requires_grad=True)\n"
+        "  call .retain_grad() on it before backward(), or use autograd.grad(loss, x)"
+    )
 
 
 def _no_gradient_here(what: str, x: Tensor) -> str:
@@ -1352,7 +1398,9 @@ def check_result(op: Op, target: Spec, found: Spec) -> None:
         )
 
 
-def start_gradient(root: Tensor, gradient: Tensor | None) -> Tensor:
+def start_gradient(
+    root: Tensor, gradient: Tensor | None, name: str = "backward(gradient)"
+) -> Tensor:
     """The gradient that backward() starts with: 1 for a number."""
     if not root.requires_grad:
         raise GradError(no_graph_message(root))
@@ -1364,13 +1412,71 @@ def start_gradient(root: Tensor, gradient: Tensor | None) -> Tensor:
         out: Tensor = current().constant(xp.ones(spec.shape, spec.dtype))
         return out
     if not isinstance(gradient, Tensor):
-        raise KindError(f"backward(gradient): expected a tensor, got {describe(gradient)}")
+        raise KindError(f"{name}: expected a tensor, got {describe(gradient)}")
     if tuple(gradient.shape) != spec.shape:
         raise GradError(
-            f"backward(gradient): the shapes differ\n  tensor    {spec}\n"
+            f"{name}: the shapes differ\n  tensor    {spec}\n"
             f"  gradient  {gradient.spec}\n  expected {spec.shape}"
         )
     return gradient
+
+
+def collect(
+    root: Tensor,
+    g: Tensor,
+    targets: Sequence[Tensor],
+    found: list[Any],
+    keep: bool,
+    create: bool,
+) -> None:
+    """Add the gradients of ``targets`` to ``found``: arrays, or tensors that have a graph."""
+    interpreter = current()
+    create = create or interpreter.tracing
+
+    def add(i: int, gx: Any) -> None:
+        found[i] = gx if found[i] is None else found[i] + gx
+
+    leaves = {id(x): i for i, x in enumerate(targets) if x.node is None}
+    inner = {x.node.id: i for i, x in enumerate(targets) if x.node is not None}
+    if root.node is None:
+        if id(root) in leaves:
+            add(leaves[id(root)], g if create else g.array)
+        return
+    for step in interpreter.walk(root, g, keep, create):
+        if step.node.id in inner:
+            add(inner[step.node.id], step.incoming)
+        for _, x, gx in step.contributions:
+            if x.node is None and id(x) in leaves:
+                add(leaves[id(x)], gx)
+
+
+def _backward_to(
+    inputs: Sequence[Tensor], root: Tensor, gradient: Any, keep: bool, create: bool
+) -> None:
+    if not inputs:
+        raise GradError(
+            "backward(inputs): got no tensors\n  expected the tensors that shall get a gradient; "
+            "leave inputs out for all leaves"
+        )
+    for i, x in enumerate(inputs):
+        if not isinstance(x, Tensor):
+            raise KindError(f"backward(inputs): inputs[{i}]: expected a tensor, got {describe(x)}")
+        if not x.requires_grad:
+            raise GradError(_no_gradient_here(f"backward(inputs): inputs[{i}]", x))
+    found: list[Any] = [None] * len(inputs)
+    collect(root, start_gradient(root, gradient), inputs, found, keep, create)
+    for x, g in zip(inputs, found, strict=True):
+        if g is None or (x.node is not None and x.retains_grad):  # the walk has kept it
+            continue
+        if isinstance(g, Tensor):
+            with set_grad_enabled(create):
+                known = current().get_grad(x) if current().tracing else x._grad
+                x.grad = g if known is None else known + g
+        else:
+            _accumulate([(x, g, False)])
+
+
+AFTER: dict[int, dict[int, Callable[[Tensor], Any]]] = {}  # of leaves, by id: what runs afterwards
 
 
 def _accumulate(found: list[tuple[Tensor, Any, bool]]) -> None:
@@ -1385,6 +1491,10 @@ def _accumulate(found: list[tuple[Tensor, Any, bool]]) -> None:
             x._grad.version[0] = tick()
         else:
             x._grad = x._grad + make(_copied(gx))
+    if AFTER:
+        for x, _, _ in found:
+            for hook in tuple(AFTER.get(id(x), {}).values()):
+                hook(x)
 
 
 def add_grad(x: Tensor, gradient: Tensor) -> None:

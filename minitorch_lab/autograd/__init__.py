@@ -9,16 +9,18 @@ from ..tensor import (
 from . import functional
 from .anomaly import AnomalyError, detect_anomaly, is_anomaly_enabled, set_detect_anomaly
 from .check import gradcheck, gradgradcheck
-from .checkpoint import checkpoint
+from .checkpoint import checkpoint, checkpoint_sequential
 from .function import Function, FunctionCtx, once_differentiable
 from .functional import hessian, hvp, jacobian, jvp, vhp, vjp
-from .functions import grad
+from .functions import backward, grad
 
 __all__ = [
     "AnomalyError",
     "Function",
     "FunctionCtx",
+    "backward",
     "checkpoint",
+    "checkpoint_sequential",
     "detect_anomaly",
     "enable_grad",
     "functional",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from ..errors import ArgumentError
 from ..op import INTERPRETER, current
 from ..random import get_rng_state, set_rng_state
 from ..tape import NUMBERS, at_time, tick, walk, walk_arrays
@@ -64,6 +66,41 @@ def checkpoint(
     if isinstance(result, Tensor):
         return outputs[0]
     return type(result)(outputs) if type(result) in (list, tuple) else tuple(outputs)
+
+
+def checkpoint_sequential(
+    functions: Any,
+    segments: int,
+    input: Any,
+    use_reentrant: bool | None = None,
+    preserve_rng_state: bool = True,
+) -> Any:
+    """The functions one after the other, in ``segments`` checkpoints of which the last is none.
+
+    ``functions`` is a list, or a Sequential. What the last segment computed is needed at once, so
+    that its values are kept.
+    """
+    steps = list(functions.children() if hasattr(functions, "children") else functions)
+    if not 1 <= segments <= len(steps):
+        raise ArgumentError(
+            f"segments={segments}: expected 1 to {len(steps)}, the number of functions"
+        )
+    size = len(steps) // segments
+
+    def run(part: list[Callable[..., Any]], x: Any) -> Any:
+        for function in part:
+            x = function(x)
+        return x
+
+    for start in range(0, size * (segments - 1), size):
+        part = steps[start : start + size]
+        input = checkpoint(
+            partial(run, part),
+            input,
+            use_reentrant=use_reentrant,
+            preserve_rng_state=preserve_rng_state,
+        )
+    return run(steps[size * (segments - 1) :], input)
 
 
 def _border(outputs: list[Tensor], start: int) -> tuple[Any, ...]:

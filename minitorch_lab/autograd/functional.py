@@ -231,7 +231,9 @@ def _grads(ys: Tensors, xs: Tensors, vs: Tensors, create_graph: bool, strict: bo
     pairs = [(y, v) for y, v in zip(ys, vs, strict=True) if y.requires_grad]
     found: tuple[Tensor | None, ...] = (None,) * len(xs)
     if pairs:
-        found = grad([y for y, _ in pairs], xs, [v for _, v in pairs], True, create_graph, True)
+        found = grad(
+            [y for y, _ in pairs], xs, [v for _, v in pairs], True, create_graph, allow_unused=True
+        )
     if strict and any(g is None for g in found):
         raise GradError(
             f"strict=True: the output does not depend on input {found.index(None)}\n"

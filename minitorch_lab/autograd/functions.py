@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import ArgumentError, GradError
-from ..op import current
-from ..tensor import Tensor, make, start_gradient
+from .. import creation
+from ..errors import ArgumentError, GradError, KindError, describe
+from ..tensor import Tensor, collect, make, start_gradient
 
 
 def grad(
@@ -16,11 +16,16 @@ def grad(
     grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
-    allow_unused: bool = False,
+    only_inputs: bool = True,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
 ) -> tuple[Tensor | None, ...]:
     """The gradients of ``outputs`` with respect to ``inputs``; no ``.grad`` is touched.
 
-    With ``create_graph`` they can be differentiated again.
+    With ``create_graph`` they can be differentiated again. An input that the outputs do not
+    depend on is an error; ``allow_unused`` gives None for it, ``materialize_grads`` zeros.
+    ``only_inputs`` is taken and has no effect; ``is_grads_batched`` is refused.
 
     >>> from minitorch_lab.tensor import tensor
     >>> x = tensor(2.0, requires_grad=True)
@@ -28,6 +33,16 @@ def grad(
     >>> grad(d, x)
     (tensor(12.),)
     """
+    if is_grads_batched:
+        raise ArgumentError(
+            "is_grads_batched=True: one walk has one gradient here\n"
+            "  expected False; call grad() for each row, or use autograd.functional.jacobian"
+        )
+    if materialize_grads and allow_unused is False:
+        raise ArgumentError(
+            "materialize_grads=True gives zeros for unused inputs: allow_unused=False contradicts\n"
+            "  expected allow_unused left out"
+        )
     roots = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
     targets = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     starts = (
@@ -38,8 +53,12 @@ def grad(
         else tuple(grad_outputs)
     )
     if len(starts) != len(roots):
-        raise ArgumentError(f"grad_outputs: expected {len(roots)}, got {len(starts)}")
+        raise ArgumentError(
+            f"grad_outputs: expected {len(roots)}, one for each output, got {len(starts)}"
+        )
     for i, x in enumerate(targets):
+        if not isinstance(x, Tensor):
+            raise KindError(f"grad(): inputs[{i}]: expected a tensor, got {describe(x)}")
         if not x.requires_grad:
             raise GradError(
                 f"grad(): inputs[{i}] does not require grad\n  tensor  {x.spec}\n"
@@ -48,9 +67,12 @@ def grad(
     keep = create_graph if retain_graph is None else retain_graph
     found: list[Any] = [None] * len(targets)
     for n, (root, start) in enumerate(zip(roots, starts, strict=True)):
-        _collect(root, start, targets, found, keep or n + 1 < len(roots), create_graph)
+        g = start_gradient(root, start, f"grad(): grad_outputs[{n}]")
+        collect(root, g, targets, found, keep or n + 1 < len(roots), create_graph)
     for i, g in enumerate(found):
-        if g is None and not allow_unused:
+        if g is None and materialize_grads:
+            found[i] = creation.zeros_like(targets[i].detach())
+        elif g is None and not allow_unused:
             raise GradError(
                 f"grad(): inputs[{i}] was not used to compute the outputs\n"
                 f"  tensor  {targets[i].spec}\n"
@@ -59,25 +81,23 @@ def grad(
     return tuple(g if g is None or isinstance(g, Tensor) else make(g) for g in found)
 
 
-def _collect(
-    root: Tensor, start: Any, targets: Sequence[Tensor], found: list[Any], keep: bool, create: bool
+def backward(
+    tensors: Tensor | Sequence[Tensor],
+    grad_tensors: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Tensor | Sequence[Tensor] | None = None,
 ) -> None:
-    interpreter = current()
-    g = start_gradient(root, start)
-    create = create or interpreter.tracing
-
-    def add(i: int, gx: Any) -> None:
-        found[i] = gx if found[i] is None else found[i] + gx
-
-    leaves = {id(x): i for i, x in enumerate(targets) if x.node is None}
-    inner = {x.node.id: i for i, x in enumerate(targets) if x.node is not None}
-    if root.node is None:
-        if id(root) in leaves:
-            add(leaves[id(root)], g if create else g.array)
-        return
-    for step in interpreter.walk(root, g, keep, create):
-        if step.node.id in inner:
-            add(inner[step.node.id], step.incoming)
-        for _, x, gx in step.contributions:
-            if x.node is None and id(x) in leaves:
-                add(leaves[id(x)], gx)
+    """``backward()`` of several tensors: their gradients are added up."""
+    roots = (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
+    one = grad_tensors is None or isinstance(grad_tensors, Tensor)
+    starts = [grad_tensors] * len(roots) if one else list(grad_tensors)  # type: ignore[arg-type]
+    if len(starts) != len(roots):
+        raise ArgumentError(
+            f"grad_tensors: expected {len(roots)}, one for each tensor, got {len(starts)}"
+        )
+    keep = create_graph if retain_graph is None else retain_graph
+    for root, start in zip(roots, starts, strict=True):
+        start_gradient(root, start)  # type: ignore[arg-type]  # all are looked at before one runs
+    for n, (root, start) in enumerate(zip(roots, starts, strict=True)):
+        root.backward(start, keep or n + 1 < len(roots), create_graph, inputs)  # type: ignore[arg-type]

@@ -1,5 +1,5 @@
-"""What is not the engine: data sets and loaders."""
+"""What is not the engine: data sets and loaders, checkpoints."""
 
-from . import data
+from . import checkpoint, data
 
-__all__ = ["data"]
+__all__ = ["checkpoint", "data"]
