@@ -189,6 +189,7 @@ class Op:
     kernel: str | None = None  # a C expression of the inputs: present means fusible
     onnx: str | None = None
     composition: Callable[..., Any] | None = None  # the same in smaller ops, (*inputs, **attrs)
+    refuses: str = ""  # kinds of dtype that it does not take, such as "b" for bool
     random: bool = False  # draws from the generator: two calls differ
     differentiable: bool = field(init=False)
     on_numpy: Callable[..., Any] | None = field(init=False)  # the ufunc itself, on the hot path
@@ -502,6 +503,26 @@ def common_dtype(op: Op, specs: Sequence[Spec | int | float]) -> np.dtype[Any] |
     return result
 
 
+def check_kind(op: Op, specs: Sequence[Spec | int | float]) -> None:
+    """Mismatch where the op is not made for the dtype of its inputs."""
+    if not op.refuses:
+        return
+    dtype = common_dtype(op, specs)
+    if dtype is None:
+        dtype = next((s.dtype for s in specs if isinstance(s, Spec)), np.dtype("float32"))
+    if dtype.kind in op.refuses:
+        if "f" in op.refuses:
+            words = "integers" + ("" if "b" in op.refuses else " or bools"), ".long()"
+        else:
+            words = ("floats", ".float()") if "i" in op.refuses else ("numbers", ".long()")
+        raise Mismatch(
+            f"{op.name} is not made for {dtype}",
+            f"expected {words[0]}",
+            f"convert with {words[1]}",
+            DTypeError,
+        )
+
+
 def infer(op: Op, specs: Sequence[Spec | int | float], attrs: Attrs) -> Spec:
     """The spec of the result, by the shape rule; Mismatch where the inputs do not fit."""
     tensors = [s for s in specs if isinstance(s, Spec) and not s.number]
@@ -513,6 +534,7 @@ def infer(op: Op, specs: Sequence[Spec | int | float], attrs: Attrs) -> Spec:
             "move them with .to(device)",
             DeviceError,
         )
+    check_kind(op, specs)
     dtype = common_dtype(op, specs)
     indices = range(len(specs)) if op.promotes is None else op.promotes
     full: list[Spec] = []

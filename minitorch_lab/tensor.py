@@ -33,6 +33,7 @@ from .op import (
     Mismatch,
     Op,
     Spec,
+    check_kind,
     common_dtype,
     current,
     infer,
@@ -873,6 +874,11 @@ def _index_tensor(part: Any, device: Device) -> Tensor:
                 stacklevel=4,
             )
             return part.to(dtype=dtypes.bool_)
+        if part.dtype.is_floating_point:
+            raise IndexingError(
+                f"an index tensor must be of ints or bools\n  index  {part.spec}\n"
+                "  expected int64, or bool for a mask\n  convert with .long()"
+            )
         return part
     if isinstance(part, str):
         raise KindError(f"an index is an int, a slice, or a tensor of ints; got {describe(part)}")
@@ -1291,6 +1297,7 @@ def _converted(op: Op, inputs: tuple[Any, ...], arrays: list[Any]) -> list[Any]:
         Spec(tuple(a.shape), a.dtype) if isinstance(x, Tensor) else x
         for x, a in zip(inputs, arrays, strict=True)
     ]
+    check_kind(op, specs)
     target = common_dtype(op, specs)
     if target is None:
         return arrays
@@ -1764,12 +1771,21 @@ def _neg(self: Tensor) -> Any:
     return e.neg(self)
 
 
+def _invert(self: Tensor) -> Any:
+    if self.dtype.is_floating_point:
+        raise KindError(
+            f"~x: {self.dtype.name} has no bits to turn over\n"
+            "  expected integers or bools\n  compare first: ~(x > 0)"
+        )
+    return bits.bitwise_not(self)
+
+
 for _name, _unary in {
     "matmul": _matmul,
     "rmatmul": lambda self, other: linalg.matmul(other, self),
     "neg": _neg,
     "abs": lambda self: e.abs(self),
-    "invert": lambda self: bits.bitwise_not(self),
+    "invert": _invert,
     "mod": lambda self, other: e.remainder(self, other),
     "rmod": lambda self, other: e.remainder(other, self),
     "floordiv": lambda self, other: e.floor_divide(self, other),

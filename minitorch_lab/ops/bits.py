@@ -2,26 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ..errors import DTypeError, KindError
-from ..op import Mismatch, Op, Spec, integers, op, sample
-from .rules import BOOL, broadcast, per_entry
-
-
-def _whole(shifts: bool) -> Any:
-    def shape(*xs: Spec) -> Spec:
-        for x in xs:
-            if x.dtype.kind == "f" or (shifts and x.dtype == BOOL):
-                raise Mismatch(
-                    f"{x.dtype} has no bits to work on",
-                    "expected " + ("integers" if shifts else "integers or bools"),
-                    "compare first (x > 0), or convert with .long()",
-                    KindError if len(xs) == 1 else DTypeError,  # as PyTorch
-                )
-        return broadcast(*xs)
-
-    return shape
+from ..op import Op, integers, op, sample
+from .rules import broadcast, per_entry, same_shape
 
 
 def _bitwise(
@@ -33,7 +15,8 @@ def _bitwise(
         ufunc=ufunc,
         arguments=("input", "other"),
         promotes="input other",
-        shape=_whole(shifts),
+        refuses="fb" if shifts else "f",
+        shape=broadcast,
         formula=(rf"z = x \mathbin{{{symbol}}} y", r"\text{none}"),
         cost=per_entry(),
         kernel=f"x {c} y",
@@ -68,7 +51,8 @@ bitwise_not: Op = op(
     "bitwise_not",
     "Each bit turned over; of a bool, whether it does not hold.",
     ufunc="invert",
-    shape=_whole(False),
+    refuses="f",
+    shape=same_shape,
     formula=(r"y = \lnot x", r"\text{none}"),
     cost=per_entry(),
     kernel="~x",

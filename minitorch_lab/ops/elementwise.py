@@ -118,6 +118,7 @@ pow: Op = op(
     saved="input other y",
     promotes="*",
     shape=broadcast,
+    refuses="b",
     formula=(r"z = x^p", r"\bar x = \bar z\,p\,x^{p-1},\quad \bar p = \bar z\,z \ln x"),
     cost=per_entry(8),
     kernel="pow(x, y)",
@@ -143,6 +144,7 @@ abs: Op = op(
     vjp=lambda g, y, x: g * sign(x),
     saved="input",
     shape=same_shape,
+    refuses="b",
     formula=(r"y = |x|", r"\bar x = \bar y\,\operatorname{sign} x"),
     cost=per_entry(),
     kernel="fabs(x)",
@@ -177,6 +179,7 @@ square: Op = op(
     vjp=lambda g, y, x: g * (2 * x),
     saved="input",
     shape=same_shape,
+    refuses="b",
     formula=(r"y = x^2", r"\bar x = 2 x\,\bar y"),
     cost=per_entry(),
     kernel="x * x",
@@ -214,6 +217,7 @@ remainder: Op = op(
     saved="input other",
     promotes="*",
     shape=broadcast,
+    refuses="b",
     formula=(
         r"z = x - y \lfloor x / y \rfloor",
         r"\bar x = \bar z,\quad \bar y = -\bar z \lfloor x / y \rfloor",
@@ -233,6 +237,7 @@ floor_divide: Op = op(
     arguments=TWO,
     promotes="*",
     shape=broadcast,
+    refuses="b",
     formula=(r"z = \lfloor x / y \rfloor", r"\text{none}"),
     cost=per_entry(2),
     kernel="floor(x / y)",
@@ -592,6 +597,7 @@ def _rounding(name: str, ufunc: str, formula: str, onnx: str | None, doc: str) -
         ),
         vjp=lambda g, y, x: g * 0.0,
         shape=same_shape,
+        refuses="b",
         formula=(formula, r"\bar x = 0"),
         cost=per_entry(),
         kernel=f"{ufunc}(x)",
@@ -633,6 +639,7 @@ round: Op = op(
     bind=_round_bind,
     vjp=lambda g, y, x, decimals=0: g * 0.0,
     shape=same_shape,
+    refuses="b",
     formula=(r"y = \operatorname{round} x", r"\bar x = 0"),
     cost=per_entry(),
     onnx="Round",
@@ -649,6 +656,7 @@ relu: Op = op(
     vjp=lambda g, y, x: g * (y > 0),
     saved="y",
     shape=same_shape,
+    refuses="b",
     formula=(r"y = \max(0, x)", r"\bar x = \bar y\,[x > 0]"),
     cost=per_entry(),
     kernel="x > 0 ? x : 0",
@@ -904,6 +912,10 @@ def isclose(
     >>> lab.isclose(lab.tensor([1.0, 2.0]), lab.tensor([1.000001, 2.1]))
     tensor([ True, False])
     """
+    # whole numbers may wrap around, and bools have no difference
+    input, other = (
+        x if x.dtype.is_floating_point else to_dtype(x, "float64") for x in (input, other)
+    )
     gap = abs(sub(input, other))
     near = logical_and(le(gap, add(mul(abs(other), rtol), atol)), isfinite(gap))
     same = logical_or(eq(input, other), near)

@@ -232,6 +232,7 @@ median_of_all: Op = op(
     vjp=lambda g, y, x: even_share(g, y, x, tuple(range(x.ndim)), False),
     saved="input y",
     shape=_median_shape,
+    refuses="b",
     formula=(r"y = \operatorname{median}_i x_i", r"\bar x_i = \bar y\,[x_i = y] / n_{=}"),
     cost=per_input(16),
     samples=[apart(3, 3), apart(2, 4), apart()],

@@ -281,6 +281,7 @@ def _argument(name: str, word: str) -> Any:
         forward=forward,
         bind=_arg_bind,
         shape=_arg_shape,
+        refuses="b",
         formula=(rf"y = \operatorname{{{name}}}_i x_i", r"\text{none}"),
         cost=per_input(),
         onnx="ArgMax" if name == "argmax" else "ArgMin",

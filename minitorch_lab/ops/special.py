@@ -146,6 +146,7 @@ def _pair(
     saved: str = "input other",
     forward: Any = None,
     floats: bool = True,
+    refuses: str = "",
 ) -> Op:
     return op(
         name,
@@ -157,6 +158,7 @@ def _pair(
         saved=saved,
         promotes="*",
         floats=floats,
+        refuses=refuses,
         shape=broadcast,
         formula=formula,
         cost=per_entry(8),
@@ -187,6 +189,8 @@ hypot: Op = _pair(
     (lambda g, z, x, y: g * (x / z), lambda g, z, x, y: g * (y / z)),
     (r"z = \sqrt{x^2 + y^2}", r"\bar x = \bar z\,x / z,\quad \bar y = \bar z\,y / z"),
     "input other y",
+    floats=False,
+    refuses="bui",
 )
 copysign: Op = _pair(
     "copysign",
@@ -210,6 +214,8 @@ logaddexp: Op = _pair(
         r"z = \ln(e^x + e^y)",
         r"\bar x = \bar z\,\sigma(x - y),\quad \bar y = \bar z\,\sigma(y - x)",
     ),
+    floats=False,
+    refuses="bui",
 )
 
 
@@ -234,6 +240,7 @@ fmod: Op = _pair(
     ),
     forward=_fmod_forward,
     floats=False,
+    refuses="b",
 )
 
 
@@ -301,6 +308,11 @@ def lerp(input: Any, end: Any, weight: Any) -> Any:
     >>> lab.lerp(lab.tensor([0.0, 10.0]), lab.tensor([4.0, 20.0]), 0.5)
     tensor([ 2., 15.])
     """
+    if not input.dtype.is_floating_point:
+        raise ComputeError(
+            f"lerp(input, end): expected a float dtype, got {input.dtype.name}\n"
+            "  convert with .float()"
+        )
     way = e.sub(end, input)
     if isinstance(weight, (int, float)):
         return input + way * weight if weight < 0.5 else end - way * (1 - weight)
@@ -381,7 +393,8 @@ def sinc(input: Any) -> Any:
 
 def logit(input: Any, eps: float | None = None) -> Any:
     """The inverse of sigmoid: ``log(x / (1 - x))``; with ``eps``, x is moved from 0 and 1 first."""
-    x = input if eps is None else e.clamp(input, eps, 1 - eps)
+    x = e._as_float(input)
+    x = x if eps is None else e.clamp(x, eps, 1 - eps)
     return e.log(x / (1 - x))
 
 
