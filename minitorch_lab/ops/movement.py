@@ -31,6 +31,12 @@ def _reshape_bind(input: Any, *shape: Any, **named: Any) -> Bound:
     return (input,), {"shape": _ints("reshape", "shape", shape, named)}
 
 
+def _reshape_forward(xp: Any, input: Any, shape: tuple[int, ...]) -> Any:
+    if min(shape, default=0) < -1:  # the library takes any negative size for -1
+        _reshape_shape(Spec(tuple(input.shape), input.dtype), shape)
+    return input.reshape(shape)
+
+
 def _reshape_shape(x: Spec, shape: tuple[int, ...]) -> Spec:
     unknown = [i for i, n in enumerate(shape) if n == -1]
     known = prod(n for n in shape if n != -1)
@@ -55,7 +61,7 @@ def _reshape_shape(x: Spec, shape: tuple[int, ...]) -> Spec:
 reshape: Op = op(
     "reshape",
     "The same entries in another shape, row by row.",
-    forward=lambda xp, input, shape: input.reshape(shape),
+    forward=_reshape_forward,
     bind=_reshape_bind,
     vjp=lambda g, y, x, shape: reshape(g, x.shape),
     shape=_reshape_shape,
@@ -203,9 +209,13 @@ expand: Op = op(
 
 def _many(name: str, tensors: Any, dim: int, axis: int | None, extra: int) -> Bound:
     dim = dim if axis is None else axis
-    if not isinstance(tensors, (tuple, list)) or not tensors:
+    if not isinstance(tensors, (tuple, list)):
         raise KindError(
             f"{name}(tensors): expected a list or tuple of tensors, got {describe(tensors)}"
+        )
+    if not tensors:
+        raise (ArgumentError if name == "cat" else ShapeError)(
+            f"{name}(tensors): expected one tensor or more, got none"
         )
     if hasattr(tensors[0], "ndim"):
         dim = one_dim(dim, tensors[0].ndim + extra)
