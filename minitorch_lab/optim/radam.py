@@ -54,8 +54,8 @@ class RAdam(Optimizer):
         v.mul_(beta2).add_((grad * grad).mul_(1 - beta2))
         most = 2 / (1 - beta2) - 1
         rho = most - 2 * step * beta2**step / (1 - beta2**step)
-        enough = rho > 5  # a number, not a branch: in a graph the step is not known yet
+        late = (0 * rho + 1) * (rho > 5)  # 1.0 or 0.0, no branch: a graph does not know the step
         ratio = (rho - 4) * (rho - 2) * most / ((most - 4) * (most - 2) * rho)
-        size = (enough * ratio * (1 - beta2**step)) ** 0.5
-        share = size / v.sqrt().add_(setting(group, "eps")) + (1 - enough * 1.0)
+        size = (late * ratio * (1 - beta2**step)) ** 0.5
+        share = size / v.sqrt().add_(setting(group, "eps")) + (1 - late)
         p.sub_((m * share).mul_(number(group, "lr") / (1 - beta1**step)))
