@@ -80,6 +80,7 @@ from .errors import (
     TraceError,
 )
 from .graph import Compiled, Graph, compile, function, mode
+from .nn import summary
 from .ops import FUNCTIONS as _FUNCTIONS
 from .random import Generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from .tensor import (
@@ -187,6 +188,7 @@ __all__ = [
     "set_num_threads",
     "set_rng_state",
     "short",
+    "summary",
     "tensor",
     "tril_indices",
     "triu_indices",

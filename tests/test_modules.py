@@ -552,3 +552,57 @@ def test_alpha_dropout_keeps_mean_and_variance() -> None:
     out = nn.AlphaDropout(0.3)(lab.randn(40000)).numpy()
     assert abs(out.mean()) < 0.02
     assert abs(out.var() - 1) < 0.03
+
+
+# First values --------------------------------------------------------------------------------
+
+STARTS: dict[str, tuple[int, ...]] = {
+    "constant_(x, 3.5)": (2, 3), "ones_(x)": (2,), "zeros_(x)": (2,), "eye_(x)": (3, 4),
+    "dirac_(x)": (3, 2, 3), "dirac_(x, groups=2)": (4, 2, 3, 3), "uniform_(x, -1.0, 2.0)": (3, 5),
+    "normal_(x, 1.0, 0.2)": (4, 5), "trunc_normal_(x)": (5, 6),
+    "trunc_normal_(x, 0.0, 1.0, 1.5, 2.0)": (5, 6), "xavier_uniform_(x)": (3, 4),
+    "xavier_normal_(x, gain=2.0)": (3, 4, 2, 2), "kaiming_uniform_(x, a=1.0)": (3, 4),
+    "kaiming_normal_(x, mode='fan_out', nonlinearity='relu')": (3, 4, 3),
+    "kaiming_uniform_(x, nonlinearity='selu')": (4, 4), "orthogonal_(x)": (4, 3),
+    "orthogonal_(x, gain=2.0)": (3, 2, 4), "sparse_(x, 0.4)": (5, 4),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", STARTS)
+def test_first_values_are_pytorchs(oracle: Oracle, text: str) -> None:
+    def drawn(t: Any) -> Any:
+        t.manual_seed(11)
+        x = t.nn.Parameter(t.empty(*STARTS[text]))
+        out = eval(f"init.{text}", {"init": t.nn.init, "x": x})
+        return [out is x, x.requires_grad, out.detach(), t.rand(2)]
+
+    same(plain(drawn(lab)), oracle(drawn), 1e-6)
+
+
+def test_gains_are_pytorchs(oracle: Oracle) -> None:
+    def gains(t: Any) -> Any:
+        words = ["linear", "conv2d", "sigmoid", "tanh", "relu", "selu", "leaky_relu"]
+        return [t.nn.init.calculate_gain(w) for w in words] + [
+            t.nn.init.calculate_gain("leaky_relu", 0.3)
+        ]
+
+    same(plain(gains(lab)), oracle(gains), 1e-12)
+
+
+UNFIT: dict[str, Any] = {
+    "gain": lambda t: t.nn.init.calculate_gain("relo"),
+    "slope": lambda t: t.nn.init.calculate_gain("leaky_relu", "a"),
+    "eye": lambda t: t.nn.init.eye_(t.empty(3)),
+    "dirac": lambda t: t.nn.init.dirac_(t.empty(3, 3)),
+    "dirac groups": lambda t: t.nn.init.dirac_(t.empty(3, 3, 3), 2),
+    "orthogonal": lambda t: t.nn.init.orthogonal_(t.empty(3)),
+    "sparse": lambda t: t.nn.init.sparse_(t.empty(3), 0.1),
+    "fans": lambda t: t.nn.init.xavier_uniform_(t.empty(3)),
+    "mode": lambda t: t.nn.init.kaiming_normal_(t.empty(3, 3), mode="fan"),
+}
+
+
+@pytest.mark.parametrize("what", UNFIT)
+def test_first_values_refuse_what_pytorchs_refuse(oracle: Oracle, what: str) -> None:
+    with pytest.raises(oracle.error(UNFIT[what])):
+        UNFIT[what](lab)

@@ -125,6 +125,7 @@ from .recurrent import (
 from .sparse import (
     Embedding,
 )
+from .summary import Summary, summary
 from .transformer import (
     Transformer,
     TransformerDecoder,
@@ -229,6 +230,7 @@ __all__ = [
     "Softplus",
     "Softshrink",
     "Softsign",
+    "Summary",
     "Tanh",
     "Tanhshrink",
     "Threshold",
@@ -246,5 +248,6 @@ __all__ = [
     "ZeroPad2d",
     "functional",
     "init",
+    "summary",
     "utils",
 ]
