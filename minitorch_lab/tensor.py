@@ -733,9 +733,10 @@ def _index_parts(index: Any) -> tuple[Any, ...]:
     """What stands between the commas; a list of lists counts as a tuple, as in PyTorch."""
     if isinstance(index, tuple):
         return index
-    inner = (list, tuple, slice, Tensor, EllipsisType, type(None))
-    if isinstance(index, list) and any(isinstance(part, inner) for part in index):
-        return tuple(index)
+    if isinstance(index, list):
+        inner = (list, tuple, slice, Tensor, EllipsisType, type(None))
+        if any(isinstance(part, inner) for part in index):
+            return tuple(index)
     return (index,)
 
 
@@ -1038,7 +1039,9 @@ class Record:
         made = _new(Tensor)
         made.array = out
         made._grad = made.name = None
-        made.version = inputs[0].version if op.view and shares_memory(out, array) else [0]
+        made.version = [0]
+        if op.view and (out.base is array or shares_memory(out, array)):
+            made.version = inputs[0].version
         if self.always or (requires_grad and op.differentiable and self.recording):
             made.requires_grad = requires_grad and op.differentiable
             made.node = node = _new(Node)  # record() in place: a call would cost a tenth of the op
@@ -1074,7 +1077,8 @@ class Record:
             check_in_place(op, base, target)
             inputs = tuple(_before(op, i, x, target) for i, x in enumerate(inputs))
             old = inputs[0]
-        _keep_output(target)
+        if target.node is not None:
+            _keep_output(target)
         try:
             kind = type(target.array)
             if op.ufunc is not None and wide_enough(target.array.dtype, arrays):
@@ -1255,7 +1259,7 @@ def shares_memory(view: Any, array: Any) -> bool:
 
 def _keep_output(target: Tensor) -> None:
     """Copy a value that a gradient rule reads as the op's output, before it is overwritten."""
-    x = path_to(target)[0] if target.node is not None else target
+    x = path_to(target)[0]
     node = x.node
     if node is not None and node.op.saves_output and node.y is x.array:
         node.y = x.array.copy()

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import builtins
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from double import DeviceArray, make_cupy
 
 import minitorch_lab as lab
 from minitorch_lab import errors
+from minitorch_lab.device import CUDA, register, to_host, unregister
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 TEXTS = Path(__file__).parent / "golden" / "moves.json"
@@ -390,6 +393,61 @@ def test_an_output_that_its_rule_reads_is_kept() -> None:
         change(y)
         y.sum().backward()
         np.testing.assert_allclose(x.grad.numpy(), np.exp([1.0, 2.0]), rtol=1e-6)
+
+
+def test_shapes_that_broadcast(oracle: Any) -> None:
+    shapes = ((2, 1), (3,), 1)
+    assert list(lab.broadcast_shapes(*shapes)) == oracle(lambda t: t.broadcast_shapes(*shapes))
+    with pytest.raises(oracle.error(lambda t: t.broadcast_shapes((2,), (3,))), match="got 2 and 3"):
+        lab.broadcast_shapes((2,), (3,))
+
+
+def test_second_gradients_through_views_that_were_written() -> None:
+    def run(x: Any, v: Any) -> Any:
+        y = x * 1.5
+        y[0] *= v
+        y.T[1].mul_(2.0)
+        y[1] = v * v
+        y.view(-1)[3:6].mul_(v[:3])
+        return y * y
+
+    x, v, _ = inputs(lab)
+    assert lab.autograd.gradcheck(run, (x, v))
+    assert lab.autograd.gradgradcheck(run, (x, v))
+    assert lab.autograd.gradgradcheck(lambda x: x.masked_scatter(x > 0, x * x), (x,))
+
+
+@pytest.fixture
+def cupy_double() -> Iterator[None]:
+    """``lab.device("cuda")`` on the test double."""
+    register(DeviceArray, make_cupy(), CUDA)
+    yield
+    unregister(DeviceArray)
+
+
+class OnDevice:
+    """The library with tensors from data on the device."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("tensor", "zeros", "ones"):
+            return lambda *args, **kwargs: getattr(lab, name)(*args, **kwargs).to("cuda")
+        return getattr(lab, name)
+
+
+@pytest.mark.usefixtures("cupy_double")
+@pytest.mark.parametrize("name", CALLS)
+def test_forms_on_the_device(name: str) -> None:
+    def run(t: Any, xs: Any) -> Any:
+        found = CALLS[name](t, *xs)
+        found = list(found) if isinstance(found, (tuple, list)) else [found]
+        start = sum((0 * x).sum() for x in xs)
+        sum(((y * y).sum() for y in found if y.requires_grad), start).backward()
+        return [*found, *(lab.zeros_like(x) if x.grad is None else x.grad for x in xs)]
+
+    here = inputs(lab)
+    there = [x.detach().to("cuda").requires_grad_() for x in here]
+    for y, z in zip(run(OnDevice(), there), run(lab, here), strict=True):
+        np.testing.assert_allclose(to_host(y.array), z.array, rtol=1e-12)
 
 
 def test_a_view_without_gradient_cannot_tell_its_base() -> None:

@@ -1082,13 +1082,23 @@ def broadcast_to(input: Any, size: Sequence[int]) -> Any:
 
 def broadcast_tensors(*tensors: Any) -> Any:
     """The tensors, each repeated to their common shape."""
+    shape = common_shape(*(x.shape for x in tensors))
+    return tuple(expand(x, shape) for x in tensors)
+
+
+def common_shape(*shapes: Sequence[int]) -> tuple[int, ...]:
+    """The shape that these broadcast to, aligned from the right.
+
+    >>> import minitorch_lab as lab
+    >>> lab.broadcast_shapes((2, 1), (3,))
+    (2, 3)
+    """
     try:
-        shape = broadcast_shapes(*(tuple(x.shape) for x in tensors))
+        return broadcast_shapes(*(shape_of_args((shape,)) for shape in shapes))
     except Mismatch as mismatch:
         raise ShapeError(
-            f"broadcast_tensors: {mismatch.problem}\n  {mismatch.expected}\n  {mismatch.hint}"
+            f"broadcast: {mismatch.problem}\n  {mismatch.expected}\n  {mismatch.hint}"
         ) from None
-    return tuple(expand(x, shape) for x in tensors)
 
 
 def cartesian_prod(*tensors: Any) -> Any:
@@ -1181,11 +1191,13 @@ FUNCTIONS |= {
     "concatenate": cat,
     "moveaxis": movedim,
     "row_stack": vstack,
+    "broadcast_shapes": common_shape,
     "swapdims": transpose,
     "swapdims_": transpose_,
 }
 NOT_METHODS = tuple(
     "cat concat concatenate stack hstack vstack dstack column_stack meshgrid atleast_1d "
-    "atleast_2d atleast_3d broadcast_tensors row_stack cartesian_prod block_diag".split()
+    "atleast_2d atleast_3d broadcast_tensors broadcast_shapes row_stack cartesian_prod "
+    "block_diag".split()
 )
 IN_PLACE = ("triu", "tril")
