@@ -215,6 +215,7 @@ _LATER = {
     "save": "saving:save",
     "load": "saving:load",
     "vision": "vision:",
+    "func": "autograd.func:",
     "explore": "widgets.explorer:explore",
     "train": "widgets.live:train",
     "start": "lessons:start",

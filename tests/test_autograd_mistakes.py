@@ -150,6 +150,30 @@ def test_checkpoints_of_a_sequence() -> None:
     assert checkpoint(lambda v: v * 2, lab.ones(1), use_reentrant=False).tolist() == [2]
 
 
+FUNCTIONAL: dict[str, Any] = {
+    "grad": lambda t, f, x, y: t.func.grad(f)(x, y),
+    "grad both": lambda t, f, x, y: list(t.func.grad(f, (0, 1))(x, y)),
+    "grad of grad": lambda t, f, x, y: t.func.grad(lambda z: t.func.grad(f)(z, y).sum())(x),
+    "value": lambda t, f, x, y: list(t.func.grad_and_value(f, argnums=1)(x, y)),
+    "vjp": lambda t, f, x, y: t.func.vjp(lambda z: z.exp() * y, x)[1](y)[0],
+    "jvp": lambda t, f, x, y: list(t.func.jvp(lambda a, b: a * b.sin(), (x, y), (y, x))),
+    "jacrev": lambda t, f, x, y: t.func.jacrev(lambda a, b: a * b.sum(), argnums=1)(x, y),
+    "hessian": lambda t, f, x, y: t.func.hessian(f)(x, y),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONAL)
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+def test_derivatives_as_functions_follow_pytorch(name: str, oracle: Any) -> None:
+    def run(t: Any) -> Any:
+        x, y = leaf(t, 1.0, 2.0, 0.5).detach(), leaf(t, -1.0, 0.3, 2.0).detach()
+        found = FUNCTIONAL[name](t, lambda a, b: (a**3 * b.exp()).sum(), x, y)
+        return found if isinstance(found, list) else [found]
+
+    for a, b in zip(run(lab), oracle(run), strict=True):
+        np.testing.assert_allclose(a.numpy(), b, rtol=1e-9)
+
+
 # Mistakes ------------------------------------------------------------------------------------
 
 
