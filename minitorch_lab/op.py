@@ -350,7 +350,7 @@ class Compute:
 
 
 COMPUTE = Compute()
-# Unset, a call has the ordinary meaning, which tensor.py names: new threads start with it.
+# Unset, a call has the ordinary meaning, which tensor/record.py names: new threads start with it.
 INTERPRETER: ContextVar[Any] = ContextVar("interpreter")
 _ordinary: Any = COMPUTE
 

@@ -100,4 +100,4 @@ def backward(
     for root, start in zip(roots, starts, strict=True):
         start_gradient(root, start)  # type: ignore[arg-type]  # all are looked at before one runs
     for n, (root, start) in enumerate(zip(roots, starts, strict=True)):
-        root.backward(start, keep or n + 1 < len(roots), create_graph, inputs)  # type: ignore[arg-type]
+        root.backward(start, keep or n + 1 < len(roots), create_graph, inputs)

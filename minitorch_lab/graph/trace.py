@@ -25,12 +25,12 @@ from ..tape import NUMBERS, SCOPE, Node, Settings, caller, locate, tick, walk
 from ..tensor import (
     Size,
     Tensor,
-    _numbers,
     check_in_place,
     check_leaf,
     check_result,
     explain,
     node_now,
+    only_numbers,
     record,
     start_gradient,
 )
@@ -360,7 +360,7 @@ class Trace:
 
     def apply(self, op: Op, inputs: tuple[Any, ...], attrs: Attrs) -> Symbol:
         """Append ``op`` to the graph."""
-        inputs = _numbers(op, inputs, attrs)
+        inputs = only_numbers(op, inputs, attrs)
         args: list[Any] = [x if x.__class__ in NUMBERS else self.var_of(x) for x in inputs]
         specs: list[Any] = [x.spec if isinstance(x, Var) else x for x in args]
         try:
@@ -412,7 +412,7 @@ class Trace:
 
     def update(self, op: Op, target: Tensor, inputs: tuple[Any, ...], attrs: Attrs) -> Tensor:
         """The in-place form of ``op``: the target stands for the new value from here on."""
-        inputs = _numbers(op, inputs, attrs)
+        inputs = only_numbers(op, inputs, attrs)
         wants = target.requires_grad or any(
             isinstance(x, Tensor) and x.requires_grad for x in inputs
         )

@@ -1,0 +1,63 @@
+"""Tensor, what is done with one, and the interpreter that writes the tape.
+
+Each file adds its part to the class: ``tensor`` what a tensor is, ``brackets`` its index,
+``record`` what a call of an op means, ``backward`` gradients and hooks, ``methods`` the methods
+and operators that come from the table.
+"""
+
+from . import backward, brackets, methods
+from .grad_mode import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    record_all,
+    set_grad_enabled,
+)
+from .gradients import add_grad, collect, start_gradient
+from .record import (
+    NO_GRAD,
+    Record,
+    check_in_place,
+    check_leaf,
+    check_result,
+    explain,
+    node_now,
+    only_numbers,
+    output_tensor,
+    record,
+)
+from .tensor import Size, Tensor, as_tensor, from_numpy, make, tensor
+
+__all__ = [
+    "NO_GRAD",
+    "Record",
+    "Size",
+    "Tensor",
+    "add_grad",
+    "as_tensor",
+    "backward",
+    "brackets",
+    "check_in_place",
+    "check_leaf",
+    "check_result",
+    "collect",
+    "enable_grad",
+    "explain",
+    "from_numpy",
+    "inference_mode",
+    "is_grad_enabled",
+    "is_inference_mode_enabled",
+    "make",
+    "methods",
+    "no_grad",
+    "node_now",
+    "only_numbers",
+    "output_tensor",
+    "record",
+    "record_all",
+    "set_grad_enabled",
+    "start_gradient",
+    "tensor",
+]

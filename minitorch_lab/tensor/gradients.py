@@ -1,0 +1,107 @@
+"""Gradients: where a backward pass starts, and where it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..device import NAMESPACES, Device, namespace_for
+from ..errors import (
+    GradError,
+    KindError,
+    describe,
+)
+from ..op import (
+    current,
+)
+from ..tape import (
+    no_graph_message,
+    not_scalar_message,
+    tick,
+)
+from .tensor import Tensor, make
+
+
+def start_gradient(
+    root: Tensor, gradient: Tensor | None, name: str = "backward(gradient)"
+) -> Tensor:
+    """The gradient that backward() starts with: 1 for a number."""
+    if not root.requires_grad:
+        raise GradError(no_graph_message(root))
+    spec = root.spec
+    if gradient is None:
+        if spec.size != 1:
+            raise GradError(not_scalar_message(root))
+        xp = namespace_for(Device(spec.device))
+        out: Tensor = current().constant(xp.ones(spec.shape, spec.dtype))
+        return out
+    if not isinstance(gradient, Tensor):
+        raise KindError(f"{name}: expected a tensor, got {describe(gradient)}")
+    if tuple(gradient.shape) != spec.shape:
+        raise GradError(
+            f"{name}: the shapes differ\n  tensor    {spec}\n"
+            f"  gradient  {gradient.spec}\n  expected {spec.shape}"
+        )
+    return gradient
+
+
+def collect(
+    root: Tensor,
+    g: Tensor,
+    targets: Sequence[Tensor],
+    found: list[Any],
+    keep: bool,
+    create: bool,
+) -> None:
+    """Add the gradients of ``targets`` to ``found``: arrays, or tensors that have a graph."""
+    interpreter = current()
+    create = create or interpreter.tracing
+
+    def add(i: int, gx: Any) -> None:
+        found[i] = gx if found[i] is None else found[i] + gx
+
+    leaves = {id(x): i for i, x in enumerate(targets) if x.node is None}
+    inner = {x.node.id: i for i, x in enumerate(targets) if x.node is not None}
+    if root.node is None:
+        if id(root) in leaves:
+            add(leaves[id(root)], g if create else g.array)
+        return
+    for step in interpreter.walk(root, g, keep, create):
+        if step.node.id in inner:
+            add(inner[step.node.id], step.incoming)
+        for _, x, gx in step.contributions:
+            if x.node is None and id(x) in leaves:
+                add(leaves[id(x)], gx)
+
+
+AFTER: dict[int, dict[int, Callable[[Tensor], Any]]] = {}  # of leaves, by id: what runs afterwards
+
+
+def accumulate(found: list[tuple[Tensor, Any, bool]]) -> None:
+    """Add gradients to leaves. ``own`` says that nobody else holds the array."""
+    for x, gx, own in found:
+        if isinstance(gx, Tensor):  # create_graph: the gradient keeps its history
+            x._grad = gx if x._grad is None else x._grad + gx
+        elif x._grad is None:
+            x._grad = make(gx if own and gx.__class__ in NAMESPACES else copied(gx))
+        elif x._grad.node is None:
+            x._grad.array += gx
+            x._grad.version[0] = tick()
+        else:
+            x._grad = x._grad + make(copied(gx))
+    if AFTER:
+        for x, _, _ in found:
+            for hook in tuple(AFTER.get(id(x), {}).values()):
+                hook(x)
+
+
+def add_grad(x: Tensor, gradient: Tensor) -> None:
+    """Add a gradient, which nobody else holds, to ``x.grad``."""
+    accumulate([(x, gradient.array, True)])
+
+
+def copied(array: Any) -> Any:
+    """A copy; of a NumPy number, an array."""
+    return array.copy() if type(array) in NAMESPACES else np.asarray(array)
