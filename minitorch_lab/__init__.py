@@ -10,11 +10,19 @@ tensor(6.)
 from __future__ import annotations
 
 import importlib
+import math
 import warnings
 from typing import Any
 
-from . import autograd, distributions, linalg, nn, optim, random, utils
+from . import amp, autograd, backends, cuda, distributions, linalg, nn, optim, random, utils
 from ._version import __version__
+from .amp import autocast
+from .backends import (
+    are_deterministic_algorithms_enabled,
+    get_float32_matmul_precision,
+    set_float32_matmul_precision,
+    use_deterministic_algorithms,
+)
 from .creation import (
     arange,
     bernoulli,
@@ -42,18 +50,21 @@ from .creation import (
     zeros_like,
 )
 from .device import Device as device
-from .device import cuda, get_num_threads, set_num_threads
+from .device import get_num_threads, set_num_threads
 from .dtypes import (
     DType as dtype,
 )
 from .dtypes import bool_ as bool
 from .dtypes import (
+    can_cast,
     double,
+    finfo,
     float16,
     float32,
     float64,
     get_default_dtype,
     half,
+    iinfo,
     int8,
     int16,
     int32,
@@ -80,8 +91,31 @@ from .errors import (
     TraceError,
 )
 from .graph import Compiled, Graph, compile, function, mode
+from .legacy import (
+    BoolTensor,
+    ByteTensor,
+    CharTensor,
+    DoubleTensor,
+    FloatTensor,
+    HalfTensor,
+    IntTensor,
+    LongTensor,
+    ShortTensor,
+)
 from .nn import summary
 from .ops import FUNCTIONS as _FUNCTIONS
+from .printing import set_printoptions
+from .questions import (
+    get_default_device,
+    is_complex,
+    is_floating_point,
+    is_nonzero,
+    is_tensor,
+    numel,
+    promote_types,
+    result_type,
+    set_default_device,
+)
 from .random import Generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from .tensor import (
     Size,
@@ -105,38 +139,54 @@ globals().update(_FUNCTIONS)
 
 __all__ = [
     "ArgumentError",
+    "BoolTensor",
+    "ByteTensor",
+    "CharTensor",
     "Compiled",
     "ComputeError",
     "DTypeError",
     "DeviceError",
+    "DoubleTensor",
     "FileError",
+    "FloatTensor",
     "Generator",
     "GradError",
     "Graph",
+    "HalfTensor",
     "IndexingError",
+    "IntTensor",
     "KindError",
     "LabError",
+    "LongTensor",
     "NonFiniteError",
     "ShapeError",
+    "ShortTensor",
     "Size",
     "Tensor",
     "TraceError",
     "__version__",
+    "amp",
     "arange",
+    "are_deterministic_algorithms_enabled",
     "as_tensor",
+    "autocast",
     "autograd",
+    "backends",
     "bernoulli",
     "bool",
+    "can_cast",
     "compile",
     "cuda",
     "device",
     "distributions",
     "double",
     "dtype",
+    "e",
     "empty",
     "empty_like",
     "enable_grad",
     "eye",
+    "finfo",
     "float",
     "float16",
     "float32",
@@ -147,9 +197,12 @@ __all__ = [
     "function",
     "get_default_device",
     "get_default_dtype",
+    "get_float32_matmul_precision",
     "get_num_threads",
     "get_rng_state",
     "half",
+    "iinfo",
+    "inf",
     "inference_mode",
     "initial_seed",
     "int",
@@ -157,8 +210,11 @@ __all__ = [
     "int16",
     "int32",
     "int64",
+    "is_complex",
+    "is_floating_point",
     "is_grad_enabled",
     "is_inference_mode_enabled",
+    "is_nonzero",
     "is_tensor",
     "linalg",
     "linspace",
@@ -167,12 +223,17 @@ __all__ = [
     "manual_seed",
     "mode",
     "multinomial",
+    "nan",
+    "newaxis",
     "nn",
     "no_grad",
     "normal",
+    "numel",
     "ones",
     "ones_like",
     "optim",
+    "pi",
+    "promote_types",
     "rand",
     "rand_like",
     "randint",
@@ -182,10 +243,14 @@ __all__ = [
     "random",
     "randperm",
     "record_all",
+    "result_type",
     "seed",
+    "set_default_device",
     "set_default_dtype",
+    "set_float32_matmul_precision",
     "set_grad_enabled",
     "set_num_threads",
+    "set_printoptions",
     "set_rng_state",
     "short",
     "summary",
@@ -193,6 +258,7 @@ __all__ = [
     "tril_indices",
     "triu_indices",
     "uint8",
+    "use_deterministic_algorithms",
     "utils",
     "zeros",
     "zeros_like",
@@ -200,15 +266,7 @@ __all__ = [
 __all__ += sorted(_FUNCTIONS)
 
 
-def is_tensor(value: Any) -> Any:
-    """Whether ``value`` is a tensor."""
-    return isinstance(value, Tensor)
-
-
-def get_default_device() -> device:
-    """The device of new tensors: the CPU."""
-    return device("cpu")
-
+e, inf, nan, newaxis, pi = math.e, math.inf, math.nan, None, math.pi
 
 # What needs Jupyter, Graphviz or Matplotlib is imported when it is first used.
 _LATER = {

@@ -11,7 +11,6 @@ import importlib
 import importlib.util
 import os
 import sys
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -215,32 +214,3 @@ def prefer_one_thread() -> None:
     """
     if _threads is None:
         importlib.import_module("threadpoolctl").threadpool_limits(1)
-
-
-class _Cuda(ModuleType):
-    """``lab.cuda``: what PyTorch's ``torch.cuda`` answers."""
-
-    @staticmethod
-    def is_available() -> bool:
-        """Whether ``device("cuda")`` can be used; ``why_not()`` gives the reason."""
-        return why_no_cuda() is None
-
-    @staticmethod
-    def why_not() -> str | None:
-        """Why "cuda" cannot be used here, in plain words; None where it can."""
-        return why_no_cuda()
-
-    @staticmethod
-    def device_count() -> int:
-        """How many GPUs can be used."""
-        if why_no_cuda() is not None:
-            return 0
-        return int(_cuda.cuda.runtime.getDeviceCount())
-
-    @staticmethod
-    def synchronize() -> None:
-        """Wait until the GPU has done what was asked of it."""
-        synchronize()
-
-
-cuda = _Cuda("minitorch_lab.cuda")

@@ -62,6 +62,8 @@ def dtype_of(like: Any) -> DType:
     """
     if isinstance(like, DType):
         return like
+    if isinstance(like, type) and isinstance(getattr(like, "dtype", None), DType):
+        return dtype_of(vars(like)["dtype"])  # a type of tensors, such as FloatTensor
     found = _BY_NP.get(like) if isinstance(like, np.dtype) else None
     if found is None:
         try:
@@ -140,3 +142,42 @@ _PYTHON_BOOL, _PYTHON_INT = bool, int
 def is_float(dtype: np.dtype[Any]) -> Any:
     """Whether a NumPy dtype is a floating point one."""
     return dtype.kind == "f"
+
+
+class finfo:
+    """The limits of a float dtype.
+
+    >>> finfo(float32).eps
+    1.1920928955078125e-07
+    """
+
+    def __init__(self, dtype: Any = None) -> None:
+        kind = _default if dtype is None else dtype_of(dtype)
+        if kind.kind != FLOAT:
+            raise KindError(f"finfo(dtype): expected a float dtype, got {kind.name}; use iinfo")
+        known = np.finfo(kind.np)
+        self.dtype, self.bits = kind.name, known.bits
+        self.eps, self.max, self.min = float(known.eps), float(known.max), float(known.min)
+        self.tiny = self.smallest_normal = float(known.tiny)
+        self.resolution = float(known.resolution)
+
+    def __repr__(self) -> str:
+        return f"finfo({', '.join(f'{k}={v}' for k, v in vars(self).items())})"
+
+
+class iinfo:
+    """The limits of an integer dtype.
+
+    >>> iinfo(uint8).max
+    255
+    """
+
+    def __init__(self, dtype: Any) -> None:
+        kind = dtype_of(dtype)
+        if kind.kind != INT:
+            raise KindError(f"iinfo(dtype): expected an integer dtype, got {kind.name}; use finfo")
+        known = np.iinfo(kind.np)
+        self.dtype, self.bits, self.min, self.max = kind.name, known.bits, known.min, known.max
+
+    def __repr__(self) -> str:
+        return f"iinfo({', '.join(f'{k}={v}' for k, v in vars(self).items())})"

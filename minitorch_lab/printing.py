@@ -7,7 +7,46 @@ from typing import Any
 
 import numpy as np
 
-PRECISION, THRESHOLD, EDGE, WIDTH = 4, 1000, 3, 80
+from .errors import ArgumentError
+
+PRECISION, EDGE, WIDTH = 4, 3, 80
+THRESHOLD: float = 1000
+SCIENTIFIC: bool | None = None  # whether numbers are written as 1.0000e-08; None: where it helps
+_PROFILES: dict[str, tuple[int, float, int]] = {  # precision, threshold, edgeitems
+    "default": (4, 1000, 3),
+    "short": (2, 1000, 2),
+    "full": (4, math.inf, 3),
+}
+
+
+def set_printoptions(
+    precision: int | None = None,
+    threshold: float | None = None,
+    edgeitems: int | None = None,
+    linewidth: int | None = None,
+    profile: str | None = None,
+    sci_mode: bool | None = None,
+) -> None:
+    """How tensors print: digits, entries above which the middle is left out, what is left then.
+
+    ``profile`` is "default", "short" or "full". ``sci_mode`` None chooses by the numbers.
+
+    >>> set_printoptions(precision=4)
+    """
+    global PRECISION, THRESHOLD, EDGE, WIDTH, SCIENTIFIC
+    if profile is not None:
+        if profile not in _PROFILES:
+            raise ArgumentError(
+                f"set_printoptions(profile): got {profile!r}\n"
+                f"  expected one of {', '.join(_PROFILES)}"
+            )
+        PRECISION, THRESHOLD, EDGE = _PROFILES[profile]
+        WIDTH = 80
+    PRECISION = PRECISION if precision is None else precision
+    THRESHOLD = THRESHOLD if threshold is None else threshold
+    EDGE = EDGE if edgeitems is None else edgeitems
+    WIDTH = WIDTH if linewidth is None else linewidth
+    SCIENTIFIC = sci_mode
 
 
 class _Format:
@@ -23,6 +62,7 @@ class _Format:
                 low, high = float(size.min()), float(size.max())
                 self.whole = bool(np.all(np.ceil(finite) == finite))
                 self.scientific = high / low > 1000 or high > 1e8 or (not self.whole and low < 1e-4)
+                self.scientific = self.scientific if SCIENTIFIC is None else SCIENTIFIC
             entries = finite  # as in PyTorch, inf and nan do not widen the columns
         self.width = max((len(self._text(v)) for v in entries.ravel().tolist()), default=1)
 

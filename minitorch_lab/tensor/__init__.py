@@ -28,10 +28,11 @@ from .record import (
     output_tensor,
     record,
 )
-from .tensor import Size, Tensor, as_tensor, from_numpy, make, tensor
+from .tensor import TYPES, Size, Tensor, as_tensor, from_numpy, from_sizes_or_data, make, tensor
 
 __all__ = [
     "NO_GRAD",
+    "TYPES",
     "Record",
     "Size",
     "Tensor",
@@ -46,6 +47,7 @@ __all__ = [
     "enable_grad",
     "explain",
     "from_numpy",
+    "from_sizes_or_data",
     "inference_mode",
     "is_grad_enabled",
     "is_inference_mode_enabled",

@@ -33,7 +33,17 @@ from ..tape import (
     tick,
 )
 
-ndarray = np.ndarray
+TYPES = {  # the older names of tensors, by dtype
+    dtypes.bool_: "BoolTensor",
+    dtypes.uint8: "ByteTensor",
+    dtypes.int8: "CharTensor",
+    dtypes.int16: "ShortTensor",
+    dtypes.int32: "IntTensor",
+    dtypes.int64: "LongTensor",
+    dtypes.float16: "HalfTensor",
+    dtypes.float32: "FloatTensor",
+    dtypes.float64: "DoubleTensor",
+}
 _new = object.__new__
 
 
@@ -85,8 +95,9 @@ class Tensor:
     _grad: Tensor | None
     _hooks: dict[Any, Callable[[Any], Any]]  # of a leaf; unset until the first one
 
-    def __init__(self, data: Any = (), requires_grad: bool = False) -> None:
-        made = data if isinstance(data, np.ndarray) else tensor(data).array
+    def __init__(self, *data: Any, requires_grad: bool = False) -> None:
+        """Sizes give zeros; a list, an array or a tensor gives its entries, as floats."""
+        made = from_sizes_or_data(data).array
         self.array = made.astype(dtypes.get_default_dtype().np) if made.dtype.kind != "f" else made
         self._grad = self.node = self.name = None
         self.version = [0]
@@ -278,9 +289,32 @@ class Tensor:
         refuse_trace(".tolist()", "return the tensor and read it outside")
         return self.array.tolist()
 
-    def numpy(self) -> np.ndarray[Any, Any]:
-        """The NumPy array, which shares the memory; the tensor must be on the CPU."""
+    def stride(self, dim: int | None = None) -> Any:
+        """How many entries apart neighbours along each dimension lie in memory."""
+        steps = tuple(step // self.array.itemsize for step in self.array.strides)
+        return steps if dim is None else steps[dim]
+
+    def storage_offset(self) -> Any:
+        """How many entries of the memory that it views lie before its first one."""
+        base = self.array if self.array.base is None else self.array.base
+        refuse_trace(".storage_offset()", "ask outside")
+        return (self.data_ptr() - make(base).data_ptr()) // self.array.itemsize
+
+    def data_ptr(self) -> Any:
+        """The address of the first entry: tensors that share memory can be told by it."""
+        refuse_trace(".data_ptr()", "ask outside")
+        if self.is_cuda:
+            return int(self.array.data.ptr)
+        return int(self.array.__array_interface__["data"][0])
+
+    def numpy(self, *, force: bool = False) -> np.ndarray[Any, Any]:
+        """The NumPy array, which shares the memory; the tensor must be on the CPU.
+
+        With ``force`` it is detached and copied from the GPU where that is needed.
+        """
         refuse_trace(".numpy()", "return the tensor and call .numpy() outside")
+        if force:
+            return to_host(self.array)
         if self.requires_grad:
             raise GradError(
                 "numpy(): the array would lose the history of this tensor\n"
@@ -356,12 +390,20 @@ class Tensor:
         return tensor_text(array, suffixes)
 
     def __format__(self, spec: str) -> str:
-        if spec and self.ndim == 0:
+        if self.ndim == 0 and type(self) is Tensor and not current().tracing:
             return format(self.item(), spec)
         return format(repr(self), spec)
 
     def __hash__(self) -> int:
         return id(self)
+
+    def __reduce__(self) -> Any:  # for pickle, and for the processes of other libraries
+        if self.node is not None:
+            raise GradError("only leaf tensors can be pickled; use .detach()")
+        return _unpickled, (type(self), self.array, self.requires_grad)
+
+    def __reversed__(self) -> Iterator[Tensor]:
+        return (self[i] for i in reversed(range(len(self))))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if self.node is not None:
@@ -390,8 +432,17 @@ class Tensor:
 
     # Other dtypes and devices --------------------------------------------------------------
 
-    def to(self, *targets: Any, dtype: DType | None = None, device: Any = None) -> Tensor:
+    def to(
+        self,
+        *targets: Any,
+        dtype: DType | None = None,
+        device: Any = None,
+        non_blocking: Any = False,
+        copy: Any = False,
+    ) -> Tensor:
         """The tensor as another dtype, on another device, or like another tensor.
+
+        Itself where nothing changes, unless ``copy``. ``non_blocking`` has no effect.
 
         >>> tensor([1, 2]).to(dtypes.float32)
         tensor([1., 2.])
@@ -408,18 +459,38 @@ class Tensor:
             out = current().move(out, Device(device))
         if dtype is not None and dtypes.dtype_of(dtype) is not out.dtype:
             out = e.to_dtype(out, dtype)
-        return out
+        return out.clone() if copy and out is self else out
 
     def cpu(self) -> Tensor:
         """The tensor on the CPU."""
         return self.to(device="cpu")
 
-    def cuda(self) -> Tensor:
+    def cuda(self, device: Any = None, non_blocking: Any = False) -> Tensor:
         """The tensor on the GPU."""
-        return self.to(device="cuda")
+        return self.to(device="cuda" if device is None else device)
 
-    def type(self, dtype: DType) -> Tensor:
-        """The tensor as another dtype."""
+    def pin_memory(self) -> Tensor:
+        """The tensor itself: memory for faster copies to a GPU is not set aside."""
+        return self
+
+    @property
+    def is_cpu(self) -> Any:
+        """Whether it is on the CPU."""
+        return self.device.type == "cpu"
+
+    def get_device(self) -> Any:
+        """The number of its GPU, -1 on the CPU."""
+        index = self.device.index
+        return -1 if index is None else index
+
+    def type(self, dtype: Any = None, non_blocking: Any = False) -> Any:
+        """The tensor as another dtype; without one, the name of this tensor's type."""
+        if dtype is None:
+            where = "lab.cuda" if self.is_cuda else "lab"
+            return f"{where}.{TYPES[self.dtype]}"
+        if isinstance(dtype, str):
+            names = {name: kind for kind, name in TYPES.items()}
+            dtype = names.get(dtype.split(".")[-1], dtype)
         return self.to(dtype=dtype)
 
     def float(self) -> Tensor:
@@ -478,6 +549,31 @@ class Tensor:
     def zero_(self) -> Tensor:
         """Overwrite every entry with 0."""
         return self.copy_(0)
+
+
+def from_sizes_or_data(data: tuple[Any, ...], dtype: DType | None = None) -> Tensor:
+    """What the older constructors take: ``Tensor(2, 3)`` is sizes, ``Tensor([2, 3])`` entries."""
+    if all(isinstance(n, int) for n in data) or isinstance(data[0], Size):
+        sizes = data[0] if data and isinstance(data[0], Size) else data
+        if any(n < 0 for n in sizes):
+            raise ComputeError(f"Tensor(sizes): expected sizes of 0 or more, got {sizes}")
+        kind = dtypes.get_default_dtype() if dtype is None else dtype
+        return make(np.zeros(sizes or (0,), kind.np))
+    if len(data) > 1:
+        raise KindError(
+            f"Tensor(): expected sizes as ints, or one list or array, got {describe(data)}\n"
+            "  use tensor([...])"
+        )
+    if dtype is None and isinstance(data[0], np.ndarray):
+        return make(data[0])
+    return tensor(data[0], dtype=dtype)
+
+
+def _unpickled(kind: type[Tensor], array: Any, requires_grad: bool) -> Tensor:
+    out = make(array)
+    out.__class__ = kind
+    out.requires_grad = requires_grad
+    return out
 
 
 def make(array: Any) -> Tensor:
