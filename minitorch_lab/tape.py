@@ -412,7 +412,7 @@ def _walk(
             if x.__class__ in NUMBERS:
                 continue
             changed = x.version[0]  # 0: neither it nor what it is a view of, ever
-            if changed > time and (i in op.saved or (op.variadic and op.saved)):
+            if changed > time and op.reads(i, inputs):
                 raise GradError(overwritten_message(node, i, x))
             if changed and not outdated(x):
                 x = at_time(x, time)

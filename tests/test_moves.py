@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -558,3 +558,54 @@ def test_mistakes(name: str, graph: bool, oracle: Any) -> None:
     assert isinstance(found, kind)
     assert any(c is kind for c in type(found).__mro__ if hasattr(builtins, c.__name__))
     assert str(found) == json.loads(TEXTS.read_text(encoding="utf-8"))[name]
+
+
+# What a rule reads, and what it does not -----------------------------------------------------
+
+KEPT: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "times a number": lambda t, y, w: y * 2,
+    "over a number": lambda t, y, w: y / 2,
+    "times a constant": lambda t, y, w: y * w.detach(),
+    "a constant minus": lambda t, y, w: 1 - y,
+    "matmul with a constant": lambda t, y, w: y @ w.detach(),
+    "linear with a constant": lambda t, y, w: t.nn.functional.linear(y, w.detach()),
+    "remainder": lambda t, y, w: t.remainder(y, 0.7),
+}
+READ: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "times": lambda t, y, w: y * w,
+    "itself": lambda t, y, w: y * y,
+    "square": lambda t, y, w: y**2,
+    "matmul": lambda t, y, w: y @ w,
+    "linear": lambda t, y, w: t.nn.functional.linear(y, w),
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_a_value_that_no_rule_reads_may_change(name: str, oracle: Any) -> None:
+    def run(t: Any) -> Any:
+        x = t.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+        w = t.tensor([[0.5, -1.0], [2.0, 1.5]], requires_grad=True)
+        y = x * 3
+        z = KEPT[name](t, y, w)
+        y += 1
+        (z * z + y).sum().backward()
+        return z, x.grad
+
+    ours, theirs = oracle.both(run)
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", READ)
+def test_a_value_that_a_rule_reads_may_not(name: str, oracle: Any) -> None:
+    def run(t: Any) -> None:
+        x = t.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+        w = t.tensor([[0.5, -1.0], [2.0, 1.5]], requires_grad=True)
+        y = x * 3
+        z = READ[name](t, y, w)
+        y += 1
+        z.sum().backward()
+
+    assert oracle.error(run) is RuntimeError
+    with pytest.raises(lab.GradError, match=r"changed in place|overwritten"):
+        run(lab)

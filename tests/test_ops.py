@@ -98,7 +98,8 @@ def test_rules_read_only_what_they_say_they_save(op: Op, sample: Sample) -> None
             rule = op.rule(i)
             if rule is None or a.dtype.kind != "f":
                 continue
-            kept = [poisoned(k in op.saved, b) for k, b in enumerate(arrays)]
+            reads = op.saved if op.variadic else op.saved_by[i]
+            kept = [poisoned(k in reads, b) for k, b in enumerate(arrays)]
             right = rule(g, y, *arrays, **sample.attrs)
             found = rule(g, poisoned(op.saves_output, y), *kept, **sample.attrs)
             np.testing.assert_array_equal(found, right)

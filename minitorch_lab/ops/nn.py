@@ -384,7 +384,7 @@ conv2d: Op = op(
         _conv_grad_weight,
         lambda g, y, x, w, b, **attrs: sum(g, (0, 2, 3)),
     ),
-    saved="input weight",
+    saved=("weight", "input", ""),
     shape=_conv_shape,
     formula=(
         r"Y_{o} = \sum_c W_{oc} \star X_c + b_o",

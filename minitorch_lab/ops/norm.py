@@ -147,7 +147,7 @@ layer_norm: Op = op(
         ),
         lambda g, y, x, w, b, *, count, eps: _lead(g, count),
     ),
-    saved="input weight",
+    saved=("input weight", "input", ""),
     shape=_layer_norm_shape,
     formula=(
         r"y = \frac{x - \mu}{\sqrt{\sigma^2 + \varepsilon}}\,w + b",
