@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from . import dtypes
+from . import dtypes, words
 from .device import NAMESPACES
 from .errors import (
     ArgumentError,
@@ -167,6 +167,9 @@ Rule = Callable[..., Any]
 class Op:
     """One row of the table; call it to apply the op."""
 
+    __doc__ = words.PerRow(words.text, __doc__)
+    __signature__ = words.PerRow(words.signature)
+
     name: str
     doc: str
     forward: Callable[..., Any]  # (xp, *arrays, **attrs) -> array
@@ -177,7 +180,6 @@ class Op:
     cost: Callable[..., Cost]
     samples: tuple[Sample, ...] = ()
     saved: frozenset[int] = frozenset()  # inputs whose values the gradient rules read
-    saved_by: tuple[frozenset[int], ...] = ()  # the same, rule by rule
     saves_output: bool = False
     bind: Callable[..., tuple[tuple[Any, ...], Attrs]] | None = None
     arguments: tuple[str, ...] = ()
@@ -192,17 +194,16 @@ class Op:
     composition: Callable[..., Any] | None = None  # the same in smaller ops, (*inputs, **attrs)
     refuses: str = ""  # kinds of dtype that it does not take, such as "b" for bool
     random: bool = False  # draws from the generator: two calls differ
+    example: str = ""  # a doctest that teaches what it does
     differentiable: bool = field(init=False)
     on_numpy: Callable[..., Any] | None = field(init=False)  # the ufunc itself, on the hot path
 
     def __post_init__(self) -> None:
-        if self.saved and not self.saved_by:
-            self.saved_by = (self.saved,) * len(self.vjp)
         self.differentiable = any(rule is not None for rule in self.vjp)
         self.on_numpy = None if self.ufunc is None else getattr(np, self.ufunc)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Apply the op: the current interpreter says what that means."""
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D102  (IPython would show it)
+        # The current interpreter says what the call means.
         if self.bind is not None:
             if "out" in kwargs:
                 return into(self.name, self, args, kwargs)
@@ -241,13 +242,6 @@ class Op:
             return None
         return lambda g, y, *inputs, **attrs: first(index, g, y, *inputs, **attrs)
 
-    def reads(self, index: int, inputs: Sequence[Any]) -> bool:
-        """Whether a rule that these inputs ask for reads the value of input ``index``."""
-        if self.variadic:
-            return bool(self.saved)
-        wanted = zip(self.saved_by, inputs, strict=False)
-        return any(index in kept for kept, x in wanted if getattr(x, "requires_grad", False))
-
     def argument(self, index: int) -> str:
         """The name of input ``index`` in messages."""
         if self.variadic:
@@ -268,18 +262,19 @@ def op(
     forward: Callable[..., Any] | None = None,
     ufunc: str | None = None,
     vjp: Rule | tuple[Rule | None, ...] | None = None,
-    saved: str | tuple[str, ...] = "",
+    saved: str = "",
     samples: Sequence[Draw | Sample] = (),
     arguments: Sequence[str] | None = None,
     promotes: str = "",
+    example: str = "",
     **rest: Any,
 ) -> Op:
     """Add a row to the table.
 
     ``vjp`` is one rule, or a tuple with a rule (or None) for each input. ``saved`` names the
     values that the rules read: arguments by name, the output as ``y``; what is not named may be
-    overwritten before the backward pass. A tuple says it for each rule. ``promotes`` names the
-    arguments that take a common dtype, ``*`` for all.
+    overwritten before the backward pass. ``promotes`` names the arguments that take a common
+    dtype, ``*`` for all. ``example`` is a doctest, in which ``lab`` is known.
     """
     if name in OPS:
         raise ArgumentError(f"op {name!r} is in the table already")
@@ -291,14 +286,10 @@ def op(
         arguments = _positional(forward)
     rules = vjp if isinstance(vjp, tuple) else (vjp,) if vjp is not None else ()
     variadic = rest.get("variadic", False)
-    each = saved if isinstance(saved, tuple) else (saved,) * len(rules)
-    names = {name for text in each for name in text.split()}
-    unknown = names - set(arguments) - {"y"}
+    names = saved.split()
+    unknown = set(names) - set(arguments) - {"y", "*"}
     if unknown:
         raise ArgumentError(f"op {name!r}: saved names {sorted(unknown)}, which it does not take")
-    saved_by = tuple(
-        frozenset(i for i, a in enumerate(arguments) if a in text.split()) for text in each
-    )
     row = Op(
         name=name,
         doc=doc,
@@ -309,8 +300,7 @@ def op(
         cost=cost,
         vjp=rules,
         arguments=tuple(arguments),
-        saved=frozenset().union(*saved_by),
-        saved_by=saved_by,
+        saved=frozenset(i for i, a in enumerate(arguments) if a in names),
         saves_output="y" in names,
         samples=tuple(s if isinstance(s, Sample) else Sample((s,), {}) for s in samples),
         promotes=(
@@ -318,6 +308,7 @@ def op(
             if promotes == "*"
             else tuple(i for i, a in enumerate(arguments) if a in promotes.split())
         ),
+        example=inspect.cleandoc(example),
         **rest,
     )
     if variadic and promotes:

@@ -36,9 +36,15 @@ FAMILIES: tuple[Any, ...] = (
 
 # What ``lab.NAME(...)`` and ``x.NAME(...)`` are; an op's row knows everything else.
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
+_first: dict[Any, str] = {}
 for _family in FAMILIES:
     for _name, _function in _family.FUNCTIONS.items():
-        FUNCTIONS[_name] = _function if isinstance(_function, Op) else public(_function, _name)
+        if not isinstance(_function, Op):
+            _own = _first.setdefault(_function, _name)
+            _function = public(_function, _name)
+            if _own != _name:
+                _function.__doc__ = f"Another name of ``{_own}``."
+        FUNCTIONS[_name] = _function
 # Functions that are no methods of a tensor, such as those of several equal tensors.
 NOT_METHODS = frozenset(n for f in FAMILIES for n in getattr(f, "NOT_METHODS", ()))
 # Ops with an in-place form, such as ``x.add_(y)``.

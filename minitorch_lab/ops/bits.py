@@ -7,11 +7,20 @@ from .rules import broadcast, per_entry, same_shape
 
 
 def _bitwise(
-    name: str, ufunc: str, symbol: str, c: str, doc: str, high: int = 100, shifts: bool = False
+    name: str,
+    ufunc: str,
+    symbol: str,
+    c: str,
+    doc: str,
+    high: int = 100,
+    shifts: bool = False,
+    *,
+    example: str,
 ) -> Op:
     return op(
         name,
         doc,
+        example=example,
         ufunc=ufunc,
         arguments=("input", "other"),
         promotes="input other",
@@ -24,10 +33,38 @@ def _bitwise(
     )
 
 
-bitwise_and: Op = _bitwise("bitwise_and", "bitwise_and", r"\&", "&", "The bits that both have.")
-bitwise_or: Op = _bitwise("bitwise_or", "bitwise_or", "|", "|", "The bits that one has.")
+bitwise_and: Op = _bitwise(
+    "bitwise_and",
+    "bitwise_and",
+    r"\&",
+    "&",
+    "The bits that both have.",
+    example="""
+        >>> lab.bitwise_and(lab.tensor([12, 7]), 10)
+        tensor([8, 2])
+    """,
+)
+bitwise_or: Op = _bitwise(
+    "bitwise_or",
+    "bitwise_or",
+    "|",
+    "|",
+    "The bits that one has.",
+    example="""
+        >>> lab.bitwise_or(lab.tensor([12, 7]), 10)
+        tensor([14, 15])
+    """,
+)
 bitwise_xor: Op = _bitwise(
-    "bitwise_xor", "bitwise_xor", r"\oplus", "^", "The bits that exactly one has."
+    "bitwise_xor",
+    "bitwise_xor",
+    r"\oplus",
+    "^",
+    "The bits that exactly one has.",
+    example="""
+        >>> lab.bitwise_xor(lab.tensor([12, 7]), 10)
+        tensor([ 6, 13])
+    """,
 )
 bitwise_left_shift: Op = _bitwise(
     "bitwise_left_shift",
@@ -37,6 +74,10 @@ bitwise_left_shift: Op = _bitwise(
     "The bits moved up by other places: times a power of 2.",
     8,
     True,
+    example="""
+        >>> lab.bitwise_left_shift(lab.tensor([1, 3]), 2)
+        tensor([ 4, 12])
+    """,
 )
 bitwise_right_shift: Op = _bitwise(
     "bitwise_right_shift",
@@ -46,10 +87,20 @@ bitwise_right_shift: Op = _bitwise(
     "The bits moved down by other places: divided by a power of 2.",
     8,
     True,
+    example="""
+        >>> lab.bitwise_right_shift(lab.tensor([4, 13]), 2)
+        tensor([1, 3])
+    """,
 )
 bitwise_not: Op = op(
     "bitwise_not",
     "Each bit turned over; of a bool, whether it does not hold.",
+    example="""
+        >>> lab.bitwise_not(lab.tensor([0, 5]))
+        tensor([-1, -6])
+        >>> lab.bitwise_not(lab.tensor([True, False]))
+        tensor([False,  True])
+    """,
     ufunc="invert",
     refuses="f",
     shape=same_shape,

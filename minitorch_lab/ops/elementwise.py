@@ -29,6 +29,12 @@ def _with_alpha(input: Any, other: Any, *, alpha: float = 1) -> tuple[tuple[Any,
 add: Op = op(
     "add",
     "Sum of each pair of entries.",
+    example="""
+        >>> lab.add(lab.tensor([1.0, 2.0]), lab.tensor([10.0, 20.0]))
+        tensor([11., 22.])
+        >>> lab.add(lab.tensor([1.0, 2.0]), 10, alpha=3)
+        tensor([31., 32.])
+    """,
     ufunc="add",
     arguments=TWO,
     bind=_with_alpha,
@@ -48,6 +54,10 @@ add: Op = op(
 sub: Op = op(
     "sub",
     "Difference of each pair of entries.",
+    example="""
+        >>> lab.sub(lab.tensor([10.0, 20.0]), lab.tensor([1.0, 2.0]))
+        tensor([ 9., 18.])
+    """,
     ufunc="subtract",
     arguments=TWO,
     bind=_with_alpha,
@@ -64,10 +74,15 @@ sub: Op = op(
 mul: Op = op(
     "mul",
     "Product of each pair of entries.",
+    example="""
+        >>> lab.mul(lab.tensor([1.0, 2.0]), lab.tensor([[3.0], [4.0]]))
+        tensor([[3., 6.],
+                [4., 8.]])
+    """,
     ufunc="multiply",
     arguments=TWO,
     vjp=(lambda g, z, x, y: g * y, lambda g, z, x, y: g * x),
-    saved=("other", "input"),
+    saved="input other",
     promotes="*",
     shape=broadcast,
     formula=(r"z = x\,y", r"\bar x = \bar z\,y,\quad \bar y = \bar z\,x"),
@@ -79,10 +94,14 @@ mul: Op = op(
 div: Op = op(
     "div",
     "Quotient of each pair of entries.",
+    example="""
+        >>> lab.true_divide(lab.tensor([7, 8]), 2)
+        tensor([3.5000, 4.0000])
+    """,
     ufunc="true_divide",
     arguments=TWO,
     vjp=(lambda g, z, x, y: g / y, lambda g, z, x, y: -(g * x) / (y * y)),
-    saved=("other", "input other"),
+    saved="input other",
     promotes="*",
     floats=True,
     shape=broadcast,
@@ -114,9 +133,15 @@ def _pow_exponent(g: Any, z: Any, x: Any, p: Any) -> Any:
 pow: Op = op(
     "pow",
     "Each entry to the power of the other.",
+    example="""
+        >>> lab.pow(lab.tensor([1.0, 2.0, 3.0]), 2)
+        tensor([1., 4., 9.])
+        >>> lab.pow(2, lab.tensor([1.0, 2.0, 3.0]))
+        tensor([2., 4., 8.])
+    """,
     forward=_pow_forward,
     vjp=(_pow_base, _pow_exponent),
-    saved=("input other", "input y"),
+    saved="input other y",
     promotes="*",
     shape=broadcast,
     refuses="b",
@@ -129,6 +154,10 @@ pow: Op = op(
 neg: Op = op(
     "neg",
     "Each entry with the other sign.",
+    example="""
+        >>> lab.neg(lab.tensor([1.0, -2.0]))
+        tensor([-1.,  2.])
+    """,
     ufunc="negative",
     vjp=lambda g, y, x: -g,
     refuses="b",
@@ -142,6 +171,10 @@ neg: Op = op(
 abs: Op = op(
     "abs",
     "Absolute value of each entry.",
+    example="""
+        >>> lab.abs(lab.tensor([-3.0, 0.0, 4.0]))
+        tensor([3., 0., 4.])
+    """,
     ufunc="absolute",
     vjp=lambda g, y, x: g * sign(x),
     saved="input",
@@ -165,6 +198,10 @@ def _sign_forward(xp: Any, input: Any) -> Any:
 sign: Op = op(
     "sign",
     "-1, 0 or 1 for each entry.",
+    example="""
+        >>> lab.sign(lab.tensor([-3.0, 0.0, 4.0]))
+        tensor([-1.,  0.,  1.])
+    """,
     forward=_sign_forward,
     vjp=lambda g, y, x: g * 0.0,
     shape=same_shape,
@@ -177,6 +214,10 @@ sign: Op = op(
 square: Op = op(
     "square",
     "Square of each entry.",
+    example="""
+        >>> lab.square(lab.tensor([-3.0, 0.0, 4.0]))
+        tensor([ 9.,  0., 16.])
+    """,
     ufunc="square",
     vjp=lambda g, y, x: g * (2 * x),
     saved="input",
@@ -213,10 +254,14 @@ def _need_divisor(input: Any, other: Any) -> None:
 remainder: Op = op(
     "remainder",
     "What is left of input after whole steps of other, with the sign of other.",
+    example="""
+        >>> lab.remainder(lab.tensor([-5, 5]), 3)
+        tensor([1, 2])
+    """,
     forward=_whole_division("remainder"),
     arguments=TWO,
     vjp=(lambda g, z, x, y: g, lambda g, z, x, y: -g * floor(x / y)),
-    saved=("", "input other"),
+    saved="input other",
     promotes="*",
     shape=broadcast,
     refuses="b",
@@ -235,6 +280,10 @@ remainder: Op = op(
 floor_divide: Op = op(
     "floor_divide",
     "How many whole steps of other fit into input: the quotient, rounded down.",
+    example="""
+        >>> lab.floor_divide(lab.tensor([-5, 5]), 3)
+        tensor([-2,  1])
+    """,
     forward=_whole_division("floor_divide"),
     arguments=TWO,
     promotes="*",
@@ -252,6 +301,10 @@ floor_divide: Op = op(
 exp: Op = op(
     "exp",
     "Exponential of each entry.",
+    example="""
+        >>> lab.exp(lab.tensor([0.0, 1.0, 2.0]))
+        tensor([1.0000, 2.7183, 7.3891])
+    """,
     ufunc="exp",
     vjp=lambda g, y, x: g * y,
     saved="y",
@@ -267,6 +320,10 @@ exp: Op = op(
 log: Op = op(
     "log",
     "Natural logarithm of each entry.",
+    example="""
+        >>> lab.log(lab.tensor([1.0, 2.7183, 10.0]))
+        tensor([0.0000, 1.0000, 2.3026])
+    """,
     ufunc="log",
     vjp=lambda g, y, x: g / x,
     saved="input",
@@ -282,6 +339,10 @@ log: Op = op(
 sqrt: Op = op(
     "sqrt",
     "Square root of each entry.",
+    example="""
+        >>> lab.sqrt(lab.tensor([1.0, 4.0, 2.0]))
+        tensor([1.0000, 2.0000, 1.4142])
+    """,
     ufunc="sqrt",
     vjp=lambda g, y, x: g / (2 * y),
     saved="y",
@@ -297,6 +358,10 @@ sqrt: Op = op(
 sin: Op = op(
     "sin",
     "Sine of each entry, in radians.",
+    example="""
+        >>> lab.sin(lab.tensor([0.0, 0.5, 1.0]))
+        tensor([0.0000, 0.4794, 0.8415])
+    """,
     ufunc="sin",
     vjp=lambda g, y, x: g * cos(x),
     saved="input",
@@ -312,6 +377,10 @@ sin: Op = op(
 cos: Op = op(
     "cos",
     "Cosine of each entry, in radians.",
+    example="""
+        >>> lab.cos(lab.tensor([0.0, 0.5, 1.0]))
+        tensor([1.0000, 0.8776, 0.5403])
+    """,
     ufunc="cos",
     vjp=lambda g, y, x: -g * sin(x),
     saved="input",
@@ -327,6 +396,10 @@ cos: Op = op(
 tanh: Op = op(
     "tanh",
     "Hyperbolic tangent of each entry.",
+    example="""
+        >>> lab.tanh(lab.tensor([-1.0, 0.0, 1.0]))
+        tensor([-0.7616,  0.0000,  0.7616])
+    """,
     ufunc="tanh",
     vjp=lambda g, y, x: g * (1 - y * y),
     saved="y",
@@ -342,6 +415,10 @@ tanh: Op = op(
 sigmoid: Op = op(
     "sigmoid",
     "Logistic function of each entry: any number becomes one between 0 and 1.",
+    example="""
+        >>> lab.sigmoid(lab.tensor([-2.0, 0.0, 2.0]))
+        tensor([0.1192, 0.5000, 0.8808])
+    """,
     # tanh does not overflow, where exp(-x) would for x below -88 in float32
     forward=lambda xp, input: xp.tanh(input * 0.5) * 0.5 + 0.5,
     vjp=lambda g, y, x: g * (y * (1 - y)),
@@ -445,6 +522,10 @@ def _erf_forward(xp: Any, input: Any) -> Any:
 erf: Op = op(
     "erf",
     "Error function: how much of a normal curve lies within x, scaled to go from -1 to 1.",
+    example="""
+        >>> lab.erf(lab.tensor([-1.0, 0.0, 1.0]))
+        tensor([-0.8427,  0.0000,  0.8427])
+    """,
     forward=_erf_forward,
     vjp=lambda g, y, x: g * (2 / pi**0.5 * exp(-x * x)),
     saved="input",
@@ -474,10 +555,13 @@ def _curve(
     low: float = -1.0,
     high: float = 1.0,
     promotes: str = "*",
+    *,
+    example: str,
 ) -> Op:
     return op(
         name,
         doc,
+        example=example,
         ufunc=ufunc,
         vjp=vjp,
         saved=saved,
@@ -501,6 +585,10 @@ tan: Op = _curve(
     (r"y = \tan x", r"\bar x = \bar y\,(1 + y^2)"),
     "tan(x)",
     "Tan",
+    example="""
+        >>> lab.tan(lab.tensor([0.0, 0.5, 1.0]))
+        tensor([0.0000, 0.5463, 1.5574])
+    """,
 )
 atan: Op = _curve(
     "atan",
@@ -511,10 +599,18 @@ atan: Op = _curve(
     (r"y = \arctan x", r"\bar x = \bar y / (1 + x^2)"),
     "atan(x)",
     "Atan",
+    example="""
+        >>> lab.atan(lab.tensor([0.0, 1.0, float("inf")]))
+        tensor([0.0000, 0.7854, 1.5708])
+    """,
 )
 reciprocal: Op = op(
     "reciprocal",
     "One divided by each entry.",
+    example="""
+        >>> lab.reciprocal(lab.tensor([1.0, 4.0, -0.5]))
+        tensor([ 1.0000,  0.2500, -2.0000])
+    """,
     forward=lambda xp, input: xp.reciprocal(input),  # as a ufunc it would round integers in place
     vjp=lambda g, y, x: -g * (y * y),
     saved="y",
@@ -537,6 +633,10 @@ log2: Op = _curve(
     "log2(x)",
     low=0.5,
     high=3.0,
+    example="""
+        >>> lab.log2(lab.tensor([1.0, 8.0]))
+        tensor([0., 3.])
+    """,
 )
 log10: Op = _curve(
     "log10",
@@ -548,6 +648,10 @@ log10: Op = _curve(
     "log10(x)",
     low=0.5,
     high=3.0,
+    example="""
+        >>> lab.log10(lab.tensor([1.0, 100.0]))
+        tensor([0.0000, 2.0000])
+    """,
 )
 log1p: Op = _curve(
     "log1p",
@@ -559,6 +663,10 @@ log1p: Op = _curve(
     "log1p(x)",
     low=-0.5,
     high=3.0,
+    example="""
+        >>> lab.log1p(lab.tensor([0.0, 1.0]))
+        tensor([0.0000, 0.6931])
+    """,
 )
 expm1: Op = _curve(
     "expm1",
@@ -568,10 +676,18 @@ expm1: Op = _curve(
     "y",
     (r"y = e^x - 1", r"\bar x = \bar y\,(y + 1)"),
     "expm1(x)",
+    example="""
+        >>> lab.expm1(lab.tensor([0.0, 1.0]))
+        tensor([0.0000, 1.7183])
+    """,
 )
 rsqrt: Op = op(
     "rsqrt",
     "One divided by the square root of each entry.",
+    example="""
+        >>> lab.rsqrt(lab.tensor([1.0, 4.0]))
+        tensor([1.0000, 0.5000])
+    """,
     forward=lambda xp, input: 1 / xp.sqrt(input),
     vjp=lambda g, y, x: g * (-0.5 * (y * y * y)),
     saved="y",
@@ -589,10 +705,13 @@ rsqrt: Op = op(
 # Rounding: flat between the steps, so no gradient passes ------------------------------------
 
 
-def _rounding(name: str, ufunc: str, formula: str, onnx: str | None, doc: str) -> Op:
+def _rounding(
+    name: str, ufunc: str, formula: str, onnx: str | None, doc: str, *, example: str
+) -> Op:
     return op(
         name,
         doc,
+        example=example,
         # integers are whole already, and older NumPy would make them floats
         forward=lambda xp, input: (
             getattr(xp, ufunc)(input) if input.dtype.kind == "f" else input.copy()
@@ -609,15 +728,37 @@ def _rounding(name: str, ufunc: str, formula: str, onnx: str | None, doc: str) -
 
 
 floor: Op = _rounding(
-    "floor", "floor", r"y = \lfloor x \rfloor", "Floor", "Each entry rounded down."
+    "floor",
+    "floor",
+    r"y = \lfloor x \rfloor",
+    "Floor",
+    "Each entry rounded down.",
+    example="""
+        >>> lab.floor(lab.tensor([-1.5, 1.5]))
+        tensor([-2.,  1.])
+    """,
 )
-ceil: Op = _rounding("ceil", "ceil", r"y = \lceil x \rceil", "Ceil", "Each entry rounded up.")
+ceil: Op = _rounding(
+    "ceil",
+    "ceil",
+    r"y = \lceil x \rceil",
+    "Ceil",
+    "Each entry rounded up.",
+    example="""
+        >>> lab.ceil(lab.tensor([-1.5, 1.5]))
+        tensor([-1.,  2.])
+    """,
+)
 trunc: Op = _rounding(
     "trunc",
     "trunc",
     r"y = \operatorname{sign}(x) \lfloor |x| \rfloor",
     None,
     "Each entry without what follows the point.",
+    example="""
+        >>> lab.trunc(lab.tensor([-1.5, 1.5]))
+        tensor([-1.,  1.])
+    """,
 )
 
 
@@ -637,6 +778,12 @@ def _round_forward(xp: Any, input: Any, decimals: int = 0) -> Any:
 round: Op = op(
     "round",
     "Each entry rounded to a whole number, or to some decimals; a half goes to the even one.",
+    example="""
+        >>> lab.round(lab.tensor([0.5, 1.5, 2.5]))
+        tensor([0., 2., 2.])
+        >>> lab.round(lab.tensor([3.14159]), decimals=2)
+        tensor([3.1400])
+    """,
     forward=_round_forward,
     bind=_round_bind,
     vjp=lambda g, y, x, decimals=0: g * 0.0,
@@ -654,6 +801,10 @@ round: Op = op(
 relu: Op = op(
     "relu",
     "Each entry, or 0 where it is negative.",
+    example="""
+        >>> lab.relu(lab.tensor([-1.0, 0.0, 2.0]))
+        tensor([0., 0., 2.])
+    """,
     forward=lambda xp, input: xp.maximum(input, 0),
     vjp=lambda g, y, x: g * (y > 0),
     saved="y",
@@ -679,6 +830,10 @@ def _larger(g: Any, z: Any, x: Any, y: Any) -> Any:
 maximum: Op = op(
     "maximum",
     "The larger of each pair of entries.",
+    example="""
+        >>> lab.maximum(lab.tensor([1.0, 5.0]), lab.tensor([3.0, 4.0]))
+        tensor([3., 5.])
+    """,
     ufunc="maximum",
     arguments=TWO,
     vjp=(_larger, lambda g, z, x, y: _larger(g, z, y, x)),
@@ -694,6 +849,10 @@ maximum: Op = op(
 minimum: Op = op(
     "minimum",
     "The smaller of each pair of entries.",
+    example="""
+        >>> lab.minimum(lab.tensor([1.0, 5.0]), lab.tensor([3.0, 4.0]))
+        tensor([1., 4.])
+    """,
     ufunc="minimum",
     arguments=TWO,
     vjp=(lambda g, z, x, y: _larger(g, z, y, x), _larger),
@@ -801,6 +960,7 @@ def clamp_max(input: Any, max: Any) -> Any:
 
 
 def _fill_check(input: Spec, mask: Spec, value: Spec) -> Spec:
+    """The mask broadcasts to the shape of the input, and the value is one number."""
     if mask.dtype != BOOL:
         raise Mismatch(
             "mask must be bool",
@@ -826,6 +986,11 @@ def _fill_forward(xp: Any, input: Any, mask: Any, value: Any) -> Any:
 masked_fill: Op = op(
     "masked_fill",
     "The value where mask holds, else the entry of input.",
+    example="""
+        >>> x = lab.tensor([1.0, -2.0, 3.0])
+        >>> lab.masked_fill(x, x < 0, 0.0)
+        tensor([1., 0., 3.])
+    """,
     forward=_fill_forward,
     bind=lambda input, mask, value: ((input, mask, value), {}),
     vjp=(
@@ -850,10 +1015,11 @@ masked_fill: Op = op(
 # Comparisons and logic: no gradient --------------------------------------------------------
 
 
-def _comparison(name: str, ufunc: str, symbol: str, c: str, doc: str) -> Op:
+def _comparison(name: str, ufunc: str, symbol: str, c: str, doc: str, *, example: str) -> Op:
     return op(
         name,
         doc,
+        example=example,
         ufunc=ufunc,
         arguments=TWO,
         promotes="*",
@@ -865,23 +1031,112 @@ def _comparison(name: str, ufunc: str, symbol: str, c: str, doc: str) -> Op:
     )
 
 
-eq: Op = _comparison("eq", "equal", "=", "==", "Whether the entries are equal.")
-ne: Op = _comparison("ne", "not_equal", r"\ne", "!=", "Whether the entries differ.")
-lt: Op = _comparison("lt", "less", "<", "<", "Whether input is less than other.")
-le: Op = _comparison("le", "less_equal", r"\le", "<=", "Whether input is at most other.")
-gt: Op = _comparison("gt", "greater", ">", ">", "Whether input is greater than other.")
-ge: Op = _comparison("ge", "greater_equal", r"\ge", ">=", "Whether input is at least other.")
-logical_and: Op = _comparison("logical_and", "logical_and", r"\land", "&&", "Whether both hold.")
-logical_or: Op = _comparison("logical_or", "logical_or", r"\lor", "||", "Whether one holds.")
+eq: Op = _comparison(
+    "eq",
+    "equal",
+    "=",
+    "==",
+    "Whether the entries are equal.",
+    example="""
+        >>> lab.eq(lab.tensor([1, 2]), lab.tensor([1, 3]))
+        tensor([ True, False])
+    """,
+)
+ne: Op = _comparison(
+    "ne",
+    "not_equal",
+    r"\ne",
+    "!=",
+    "Whether the entries differ.",
+    example="""
+        >>> lab.ne(lab.tensor([1, 2]), lab.tensor([1, 3]))
+        tensor([False,  True])
+    """,
+)
+lt: Op = _comparison(
+    "lt",
+    "less",
+    "<",
+    "<",
+    "Whether input is less than other.",
+    example="""
+        >>> lab.lt(lab.tensor([1, 2, 3]), 2)
+        tensor([ True, False, False])
+    """,
+)
+le: Op = _comparison(
+    "le",
+    "less_equal",
+    r"\le",
+    "<=",
+    "Whether input is at most other.",
+    example="""
+        >>> lab.le(lab.tensor([1, 2, 3]), 2)
+        tensor([ True,  True, False])
+    """,
+)
+gt: Op = _comparison(
+    "gt",
+    "greater",
+    ">",
+    ">",
+    "Whether input is greater than other.",
+    example="""
+        >>> lab.gt(lab.tensor([1, 2, 3]), 2)
+        tensor([False, False,  True])
+    """,
+)
+ge: Op = _comparison(
+    "ge",
+    "greater_equal",
+    r"\ge",
+    ">=",
+    "Whether input is at least other.",
+    example="""
+        >>> lab.ge(lab.tensor([1, 2, 3]), 2)
+        tensor([False,  True,  True])
+    """,
+)
+logical_and: Op = _comparison(
+    "logical_and",
+    "logical_and",
+    r"\land",
+    "&&",
+    "Whether both hold.",
+    example="""
+        >>> lab.logical_and(lab.tensor([True, True]), lab.tensor([True, False]))
+        tensor([ True, False])
+    """,
+)
+logical_or: Op = _comparison(
+    "logical_or",
+    "logical_or",
+    r"\lor",
+    "||",
+    "Whether one holds.",
+    example="""
+        >>> lab.logical_or(lab.tensor([True, False]), lab.tensor([False, False]))
+        tensor([ True, False])
+    """,
+)
 logical_xor: Op = _comparison(
-    "logical_xor", "logical_xor", r"\oplus", "!=", "Whether exactly one holds."
+    "logical_xor",
+    "logical_xor",
+    r"\oplus",
+    "!=",
+    "Whether exactly one holds.",
+    example="""
+        >>> lab.logical_xor(lab.tensor([True, True]), lab.tensor([True, False]))
+        tensor([False,  True])
+    """,
 )
 
 
-def _question(name: str, ufunc: str, formula: str, c: str, doc: str) -> Op:
+def _question(name: str, ufunc: str, formula: str, c: str, doc: str, *, example: str) -> Op:
     return op(
         name,
         doc,
+        example=example,
         ufunc=ufunc,
         shape=lambda x: replace(x, dtype=compare(x).dtype),
         formula=(formula, r"\text{none}"),
@@ -892,16 +1147,48 @@ def _question(name: str, ufunc: str, formula: str, c: str, doc: str) -> Op:
 
 
 logical_not: Op = _question(
-    "logical_not", "logical_not", r"y = \lnot x", "!x", "Whether the entry is 0."
+    "logical_not",
+    "logical_not",
+    r"y = \lnot x",
+    "!x",
+    "Whether the entry is 0.",
+    example="""
+        >>> lab.logical_not(lab.tensor([0, 1, 2]))
+        tensor([ True, False, False])
+    """,
 )
 isnan: Op = _question(
-    "isnan", "isnan", r"y = [x \text{ is NaN}]", "x != x", "Whether the entry is NaN."
+    "isnan",
+    "isnan",
+    r"y = [x \text{ is NaN}]",
+    "x != x",
+    "Whether the entry is NaN.",
+    example="""
+        >>> lab.isnan(lab.tensor([1.0, float("nan")]))
+        tensor([False,  True])
+    """,
 )
 isinf: Op = _question(
-    "isinf", "isinf", r"y = [|x| = \infty]", "isinf(x)", "Whether the entry is infinite."
+    "isinf",
+    "isinf",
+    r"y = [|x| = \infty]",
+    "isinf(x)",
+    "Whether the entry is infinite.",
+    example="""
+        >>> lab.isinf(lab.tensor([1.0, float("-inf")]))
+        tensor([False,  True])
+    """,
 )
 isfinite: Op = _question(
-    "isfinite", "isfinite", r"y = [|x| < \infty]", "isfinite(x)", "Whether the entry is a number."
+    "isfinite",
+    "isfinite",
+    r"y = [|x| < \infty]",
+    "isfinite(x)",
+    "Whether the entry is a number.",
+    example="""
+        >>> lab.isfinite(lab.tensor([1.0, float("inf"), float("nan")]))
+        tensor([ True, False, False])
+    """,
 )
 
 
@@ -952,6 +1239,13 @@ def _clone_forward(xp: Any, input: Any) -> Any:
 clone: Op = op(
     "clone",
     "A copy with its own memory.",
+    example="""
+        >>> x = lab.tensor([1.0, 2.0])
+        >>> y = lab.clone(x)
+        >>> y[0] = 5.0
+        >>> x, y
+        (tensor([1., 2.]), tensor([5., 2.]))
+    """,
     forward=_clone_forward,
     vjp=lambda g, y, x: g,
     shape=same_shape,

@@ -131,6 +131,11 @@ def gather_any(input: Any, dim: int, index: Any, *, sparse_grad: bool = False) -
     """The entries of input at index, along dim: ``y[i, j] = input[i, index[i, j]]`` for dim 1.
 
     Shapes: ``(N, M)`` and ``(N, K)`` give ``(N, K)``; ``sparse_grad`` changes nothing.
+
+    >>> import minitorch_lab as lab
+    >>> lab.gather(lab.tensor([[1, 2], [3, 4]]), 1, lab.tensor([[0, 0], [1, 0]]))
+    tensor([[1, 1],
+            [4, 3]])
     """
     one_dim(dim, input.ndim)
     if not _is_index("gather", index):
@@ -402,6 +407,11 @@ def scatter_any(
 
     ``input[index[i, j], j] = src[i, j]`` for dim 0. ``reduce="add"`` or ``"multiply"`` joins them
     with what is there.
+
+    >>> import minitorch_lab as lab
+    >>> lab.scatter(lab.zeros(2, 3), 1, lab.tensor([[2], [0]]), 1.0)
+    tensor([[0., 0., 1.],
+            [1., 0., 0.]])
     """
     if (src is None) == (value is None):
         raise KindError("scatter(input, dim, index, src): expected src or value, one of them")
@@ -432,7 +442,12 @@ def _at_index(name: str, row: Any, input: Any, dim: int, index: Any, src: Any) -
 
 
 def scatter_add_any(input: Any, dim: int, index: Any, src: Any) -> Any:
-    """The input with entries of ``src`` added at ``index`` along ``dim``."""
+    """The input with entries of ``src`` added at ``index`` along ``dim``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.scatter_add(lab.zeros(3), 0, lab.tensor([0, 2, 2]), lab.ones(3))
+    tensor([1., 0., 2.])
+    """
     return _at_index("scatter_add", scatter_add, input, dim, index, src)
 
 
@@ -446,7 +461,7 @@ def scatter_reduce(
 
     >>> import minitorch_lab as lab
     >>> index = lab.tensor([0, 0, 1])
-    >>> scatter_reduce(lab.zeros(2), 0, index, lab.tensor([1.0, 3.0, -2.0]), "amax")
+    >>> lab.scatter_reduce(lab.zeros(2), 0, index, lab.tensor([1.0, 3.0, -2.0]), "amax")
     tensor([3., 0.])
     """
     if reduce not in ("sum", "prod", "mean", "amax", "amin"):
@@ -541,6 +556,7 @@ def _index_select_forward(xp: Any, input: Any, index: Any, dim: int) -> Any:
 
 
 def _index_select_shape(x: Spec, index: Spec, dim: int) -> Spec:
+    """``(N, M)`` and ``K`` indices along dim 0 give ``(K, M)``."""
     _need_index(index)
     return replace(x, shape=(*x.shape[:dim], *index.shape, *x.shape[dim + 1 :]))
 
@@ -548,6 +564,11 @@ def _index_select_shape(x: Spec, index: Spec, dim: int) -> Spec:
 index_select: Op = op(
     "index_select",
     "The slices of input at index, along dim: rows 2 and 0, say.",
+    example="""
+        >>> lab.index_select(lab.tensor([[1, 2], [3, 4], [5, 6]]), 0, lab.tensor([2, 0]))
+        tensor([[5, 6],
+                [1, 2]])
+    """,
     forward=_index_select_forward,
     bind=_index_select_bind,
     vjp=lambda g, y, x, index, dim: untake(
@@ -597,6 +618,7 @@ def _index_add_forward(xp: Any, input: Any, index: Any, source: Any, dim: int) -
 
 
 def _index_add_shape(x: Spec, index: Spec, source: Spec, dim: int) -> Spec:
+    """The source has the shape of the input but along ``dim``: one slice for each index."""
     _check_index_add(x, index, source, dim)
     return x
 
@@ -604,6 +626,10 @@ def _index_add_shape(x: Spec, index: Spec, source: Spec, dim: int) -> Spec:
 index_add: Op = op(
     "index_add",
     "The input with the slices of source added at index, along dim.",
+    example="""
+        >>> lab.index_add(lab.zeros(3), 0, lab.tensor([0, 2, 2]), lab.ones(3))
+        tensor([1., 0., 2.])
+    """,
     forward=_index_add_forward,
     inplace=_index_add_inplace,
     bind=_index_add_bind,
@@ -897,7 +923,7 @@ def index_put(input: Any, indices: Any, values: Any, accumulate: bool = False) -
     With ``accumulate`` the values are added, and a place that is named twice gets both.
 
     >>> import minitorch_lab as lab
-    >>> index_put(lab.zeros(3), (lab.tensor([0, 0, 2]),), lab.ones(3), accumulate=True)
+    >>> lab.index_put(lab.zeros(3), (lab.tensor([0, 0, 2]),), lab.ones(3), accumulate=True)
     tensor([2., 0., 1.])
     """
     template, index = _indices(input, indices)
@@ -912,7 +938,12 @@ def index_put_(input: Any, indices: Any, values: Any, accumulate: bool = False) 
 
 
 def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:
-    """The input with one number in the slices at ``index``, along ``dim``."""
+    """The input with one number in the slices at ``index``, along ``dim``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.index_fill(lab.zeros(4), 0, lab.tensor([1, 3]), 5.0)
+    tensor([0., 5., 0., 5.])
+    """
     dim, index = _vector("index_fill", input, dim, index)
     return put(input, value, index, template=_along(dim))
 
@@ -924,7 +955,12 @@ def index_fill_(input: Any, dim: int, index: Any, value: Any) -> Any:
 
 
 def index_copy(input: Any, dim: int, index: Any, source: Any) -> Any:
-    """The input with the slices of ``source`` at ``index``, along ``dim``."""
+    """The input with the slices of ``source`` at ``index``, along ``dim``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.index_copy(lab.zeros(4), 0, lab.tensor([3, 1]), lab.tensor([7.0, 8.0]))
+    tensor([0., 8., 0., 7.])
+    """
     dim, index = _vector("index_copy", input, dim, index)
     return put(input, source, index, template=_along(dim))
 
@@ -942,7 +978,7 @@ def masked_select(input: Any, mask: Any) -> Any:
 
     >>> import minitorch_lab as lab
     >>> x = lab.tensor([1.0, -2.0, 3.0])
-    >>> masked_select(x, x > 0)
+    >>> lab.masked_select(x, x > 0)
     tensor([1., 3.])
     """
     if mask.spec.dtype.kind != "b":
@@ -961,7 +997,7 @@ def masked_scatter(input: Any, mask: Any, source: Any) -> Any:
 
     >>> import minitorch_lab as lab
     >>> x = lab.zeros(4)
-    >>> masked_scatter(x, lab.tensor([True, False, True, False]), lab.tensor([5.0, 6.0, 7.0]))
+    >>> lab.masked_scatter(x, lab.tensor([True, False, True, False]), lab.tensor([5.0, 6.0, 7.0]))
     tensor([5., 0., 6., 0.])
     """
     for name, x in (("mask", mask), ("source", source)):
@@ -1011,7 +1047,7 @@ def unfold(input: Any, dimension: int, size: int, step: int) -> Any:
     Shapes: ``(N, L)`` with ``dimension=1`` gives ``(N, (L - size) // step + 1, size)``.
 
     >>> import minitorch_lab as lab
-    >>> unfold(lab.arange(5), 0, 3, 2)
+    >>> lab.unfold(lab.arange(5), 0, 3, 2)
     tensor([[0, 1, 2],
             [2, 3, 4]])
     """
@@ -1039,7 +1075,7 @@ def combinations(input: Any, r: int = 2, with_replacement: bool = False) -> Any:
     """All choices of ``r`` entries of a vector, in order: ``(N,)`` gives ``(K, r)``.
 
     >>> import minitorch_lab as lab
-    >>> combinations(lab.tensor([1, 2, 3])).tolist()
+    >>> lab.combinations(lab.tensor([1, 2, 3])).tolist()
     [[1, 2], [1, 3], [2, 3]]
     """
     if input.ndim != 1:
@@ -1055,7 +1091,13 @@ def combinations(input: Any, r: int = 2, with_replacement: bool = False) -> Any:
 
 
 def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
-    """The entries at ``indices`` along ``dim``, as ``argsort`` gives them; the rest broadcasts."""
+    """The entries at ``indices`` along ``dim``, as ``argsort`` gives them; the rest broadcasts.
+
+    >>> import minitorch_lab as lab
+    >>> x = lab.tensor([[3, 1, 2]])
+    >>> lab.take_along_dim(x, lab.argsort(x, dim=1), dim=1)
+    tensor([[1, 2, 3]])
+    """
     if dim is None:
         return gather(ravel(input), 0, ravel(indices))
     dim = one_dim(dim, input.ndim)
@@ -1077,7 +1119,12 @@ def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
 
 
 def take_flat(input: Any, index: Any) -> Any:
-    """The entries at ``index``, counted row by row through the whole tensor."""
+    """The entries at ``index``, counted row by row through the whole tensor.
+
+    >>> import minitorch_lab as lab
+    >>> lab.take(lab.tensor([[10, 20], [30, 40]]), lab.tensor([0, 3]))
+    tensor([10, 40])
+    """
     return take(ravel(input), index, template=(PLACE,))
 
 
@@ -1091,7 +1138,7 @@ def repeat_interleave(
     each of the numbers 0, 1, 2, ... comes.
 
     >>> import minitorch_lab as lab
-    >>> repeat_interleave(lab.tensor([1, 2]), lab.tensor([3, 1]))
+    >>> lab.repeat_interleave(lab.tensor([1, 2]), lab.tensor([3, 1]))
     tensor([1, 1, 1, 2])
     """
     if repeats is None:

@@ -91,7 +91,7 @@ product: Op = op(
         lambda g, z, x, y: product(g, transpose(y, -1, -2)),
         lambda g, z, x, y: product(transpose(x, -1, -2), g),
     ),
-    saved=("other", "input"),
+    saved="input other",
     shape=_matmul_shape,
     formula=(r"Z = X Y", r"\bar X = \bar Z\,Y^\top,\quad \bar Y = X^\top \bar Z"),
     cost=_matmul_cost,
@@ -105,6 +105,14 @@ def matmul(input: Any, other: Any) -> Any:
 
     A vector stands for a row on the left and for a column on the right, and its dimension is
     left out of the result.
+
+    >>> import minitorch_lab as lab
+    >>> x = lab.tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> lab.matmul(x, lab.tensor([1.0, 1.0]))
+    tensor([3., 7.])
+    >>> x @ x
+    tensor([[ 7., 10.],
+            [15., 22.]])
     """
     a, b = getattr(input, "ndim", None), getattr(other, "ndim", None)
     if a is None or b is None:
@@ -139,6 +147,7 @@ def _linear_forward(xp: Any, input: Any, weight: Any, bias: Any = None) -> Any:
 
 
 def _linear_shape(x: Spec, w: Spec, b: Spec | None = None) -> Spec:
+    """``(*, K)`` with weight ``(M, K)`` and bias ``(M,)`` gives ``(*, M)``."""
     check_same_dtype(x, w, names=("input", "weight"))
     if x.dtype.kind != "f":
         check_same_dtype(x, replace(w, dtype=x.dtype), names=("input", "weight"))
@@ -172,13 +181,19 @@ def _rows(x: Any) -> Any:
 linear: Op = op(
     "linear",
     "A linear layer: each row of input times the transposed weight, plus the bias.",
+    example="""
+        >>> x = lab.tensor([[1.0, 2.0, 3.0]])
+        >>> weight = lab.tensor([[1.0, 0.0, 0.0], [1.0, 1.0, 1.0]])
+        >>> lab.nn.functional.linear(x, weight, bias=lab.tensor([10.0, 20.0]))
+        tensor([[11., 26.]])
+    """,
     forward=_linear_forward,
     vjp=(
         lambda g, y, x, w, b=None: matmul(g, w),
         lambda g, y, x, w, b=None: product(transpose(_rows(g), 0, 1), _rows(x)),
         lambda g, y, x, w, b: sum(_rows(g), 0),
     ),
-    saved=("weight", "input", ""),
+    saved="input weight",
     shape=_linear_shape,
     formula=(
         r"Y = X W^\top + b",
@@ -214,62 +229,116 @@ linear.bind = linear_bind
 
 
 def mm(input: Any, mat2: Any) -> Any:
-    """Matrix product of two matrices, ``(N, K)`` and ``(K, M)``."""
+    """Matrix product of two matrices, ``(N, K)`` and ``(K, M)``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.mm(lab.tensor([[1.0, 2.0]]), lab.tensor([[3.0], [4.0]]))
+    tensor([[11.]])
+    """
     _need_ndim("mm", input=(input, 2), mat2=(mat2, 2))
     return product(input, mat2)
 
 
 def dot(input: Any, other: Any) -> Any:
-    """Sum of the products of two vectors of equal length."""
+    """Sum of the products of two vectors of equal length.
+
+    >>> import minitorch_lab as lab
+    >>> lab.dot(lab.tensor([1.0, 2.0]), lab.tensor([3.0, 4.0]))
+    tensor(11.)
+    """
     _need_ndim("dot", input=(input, 1), other=(other, 1))
     return matmul(input, other)
 
 
 def bmm(input: Any, mat2: Any) -> Any:
-    """Matrix products of a batch: ``(B, N, K)`` and ``(B, K, M)`` give ``(B, N, M)``."""
+    """Matrix products of a batch: ``(B, N, K)`` and ``(B, K, M)`` give ``(B, N, M)``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.bmm(lab.zeros(5, 2, 3), lab.zeros(5, 3, 4)).shape
+    Size([5, 2, 4])
+    """
     _need_ndim("bmm", input=(input, 3), mat2=(mat2, 3))
     _need_batch("bmm", input=input, mat2=mat2)
     return product(input, mat2)
 
 
 def mv(input: Any, vec: Any) -> Any:
-    """A matrix ``(N, K)`` times a vector ``(K,)``."""
+    """A matrix ``(N, K)`` times a vector ``(K,)``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.mv(lab.tensor([[1.0, 2.0], [3.0, 4.0]]), lab.tensor([1.0, 10.0]))
+    tensor([21., 43.])
+    """
     _need_ndim("mv", input=(input, 2), vec=(vec, 1))
     return matmul(input, vec)
 
 
 def outer(input: Any, vec2: Any) -> Any:
-    """Each entry of one vector times each of the other: ``(N,)`` and ``(M,)`` give ``(N, M)``."""
+    """Each entry of one vector times each of the other: ``(N,)`` and ``(M,)`` give ``(N, M)``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.outer(lab.tensor([1.0, 2.0]), lab.tensor([3.0, 4.0, 5.0]))
+    tensor([[ 3.,  4.,  5.],
+            [ 6.,  8., 10.]])
+    """
     _need_ndim("outer", input=(input, 1), vec2=(vec2, 1))
     return unsqueeze(input, 1) * vec2
 
 
 def addmm(input: Any, mat1: Any, mat2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
-    """``beta * input + alpha * (mat1 @ mat2)``, for matrices."""
+    """``beta * input + alpha * (mat1 @ mat2)``, for matrices.
+
+    >>> import minitorch_lab as lab
+    >>> lab.addmm(lab.ones(2), lab.eye(2), lab.tensor([[1.0, 2.0], [3.0, 4.0]]), alpha=10)
+    tensor([[11., 21.],
+            [31., 41.]])
+    """
     _need_ndim("addmm", mat1=(mat1, 2), mat2=(mat2, 2))
     return _scaled("addmm", input, product(mat1, mat2), beta, alpha)
 
 
 def addmv(input: Any, mat: Any, vec: Any, *, beta: float = 1, alpha: float = 1) -> Any:
-    """``beta * input + alpha * (mat @ vec)``, for a matrix and a vector."""
+    """``beta * input + alpha * (mat @ vec)``, for a matrix and a vector.
+
+    >>> import minitorch_lab as lab
+    >>> lab.addmv(lab.ones(2), lab.eye(2), lab.tensor([3.0, 4.0]))
+    tensor([4., 5.])
+    """
     _need_ndim("addmv", mat=(mat, 2), vec=(vec, 1))
     return _scaled("addmv", input, matmul(mat, vec), beta, alpha)
 
 
 def addr(input: Any, vec1: Any, vec2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
-    """``beta * input + alpha * outer(vec1, vec2)``, for vectors."""
+    """``beta * input + alpha * outer(vec1, vec2)``, for vectors.
+
+    >>> import minitorch_lab as lab
+    >>> lab.addr(lab.zeros(2, 2), lab.tensor([1.0, 2.0]), lab.tensor([3.0, 4.0]))
+    tensor([[3., 4.],
+            [6., 8.]])
+    """
     return _scaled("addr", input, outer(vec1, vec2), beta, alpha)
 
 
 def baddbmm(input: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
-    """``beta * input + alpha * (batch1 @ batch2)``, for batches of matrices."""
+    """``beta * input + alpha * (batch1 @ batch2)``, for batches of matrices.
+
+    >>> import minitorch_lab as lab
+    >>> lab.baddbmm(lab.zeros(5, 2, 4), lab.zeros(5, 2, 3), lab.zeros(5, 3, 4)).shape
+    Size([5, 2, 4])
+    """
     _need_ndim("baddbmm", batch1=(batch1, 3), batch2=(batch2, 3))
     _need_batch("baddbmm", batch1=batch1, batch2=batch2)
     return _scaled("baddbmm", input, product(batch1, batch2), beta, alpha)
 
 
 def addbmm(input: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
-    """``beta * input`` plus ``alpha`` times the sum of ``batch1[i] @ batch2[i]`` over the batch."""
+    """``beta * input`` plus ``alpha`` times the sum of ``batch1[i] @ batch2[i]`` over the batch.
+
+    >>> import minitorch_lab as lab
+    >>> lab.addbmm(lab.zeros(2, 2), lab.ones(3, 2, 1), lab.ones(3, 1, 2))
+    tensor([[3., 3.],
+            [3., 3.]])
+    """
     _need_ndim("addbmm", batch1=(batch1, 3), batch2=(batch2, 3))
     _need_batch("addbmm", batch1=batch1, batch2=batch2)
     return _scaled("addbmm", input, sum(product(batch1, batch2), 0), beta, alpha)
@@ -310,6 +379,11 @@ def multi_dot(tensors: Sequence[Any]) -> Any:
     The first and the last may be vectors: a row and a column. The order is found by dynamic
     programming over where the last product splits the chain (Cormen et al., Introduction to
     Algorithms, 1990).
+
+    >>> import minitorch_lab as lab
+    >>> lab.linalg.multi_dot([lab.ones(2, 3), lab.ones(3, 4), lab.ones(4, 1)])
+    tensor([[12.],
+            [12.]])
     """
     if len(tensors) < 2:
         raise ComputeError(f"multi_dot(tensors): expected 2 tensors or more, got {len(tensors)}")
@@ -343,7 +417,12 @@ def _may_be_vector(i: int, x: Any, tensors: Sequence[Any]) -> bool:
 
 
 def trace(input: Any) -> Any:
-    """Sum of the diagonal of a matrix."""
+    """Sum of the diagonal of a matrix.
+
+    >>> import minitorch_lab as lab
+    >>> lab.trace(lab.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor(5.)
+    """
     _need_ndim("trace", input=(input, 2))
     return sum(diagonal(input))
 

@@ -38,6 +38,7 @@ def _reshape_forward(xp: Any, input: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _reshape_shape(x: Spec, shape: tuple[int, ...]) -> Spec:
+    """As many entries as before; one size may be -1, and is worked out."""
     unknown = [i for i, n in enumerate(shape) if n == -1]
     known = prod(n for n in shape if n != -1)
     fits = (
@@ -61,6 +62,13 @@ def _reshape_shape(x: Spec, shape: tuple[int, ...]) -> Spec:
 reshape: Op = op(
     "reshape",
     "The same entries in another shape, row by row.",
+    example="""
+        >>> lab.reshape(lab.arange(6), (2, 3))
+        tensor([[0, 1, 2],
+                [3, 4, 5]])
+        >>> lab.reshape(lab.arange(6), (3, -1)).shape
+        Size([3, 2])
+    """,
     forward=_reshape_forward,
     bind=_reshape_bind,
     vjp=lambda g, y, x, shape: reshape(g, x.shape),
@@ -77,6 +85,12 @@ def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     """Join the dimensions from ``start_dim`` to ``end_dim`` into one.
 
     Shapes: ``(N, C, H, W)`` with ``start_dim=1`` becomes ``(N, C * H * W)``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.flatten(lab.zeros(2, 3, 4)).shape
+    Size([24])
+    >>> lab.flatten(lab.zeros(2, 3, 4), start_dim=1).shape
+    Size([2, 12])
     """
     start = one_dim(start_dim, input.ndim, "start_dim")
     end = one_dim(end_dim, input.ndim, "end_dim")
@@ -89,7 +103,14 @@ def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
 
 
 def squeeze(input: Any, dim: int | Sequence[int] | None = None) -> Any:
-    """Remove dimensions of size 1: all of them, or those named by ``dim``."""
+    """Remove dimensions of size 1: all of them, or those named by ``dim``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.squeeze(lab.zeros(1, 3, 1)).shape
+    Size([3])
+    >>> lab.squeeze(lab.zeros(1, 3, 1), 0).shape
+    Size([3, 1])
+    """
     shape = tuple(input.shape)
     if dim is None:
         dims = set(range(len(shape)))
@@ -100,7 +121,14 @@ def squeeze(input: Any, dim: int | Sequence[int] | None = None) -> Any:
 
 
 def unsqueeze(input: Any, dim: int) -> Any:
-    """Put a dimension of size 1 at ``dim``: ``(N,)`` becomes ``(1, N)`` or ``(N, 1)``."""
+    """Put a dimension of size 1 at ``dim``: ``(N,)`` becomes ``(1, N)`` or ``(N, 1)``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.unsqueeze(lab.tensor([1, 2]), 0)
+    tensor([[1, 2]])
+    >>> lab.unsqueeze(lab.tensor([1, 2]), 1).shape
+    Size([2, 1])
+    """
     shape = tuple(input.shape)
     at = one_dim(dim, len(shape) + 1)
     return reshape(input, (*shape[:at], 1, *shape[at:]))
@@ -112,6 +140,7 @@ def _permute_bind(input: Any, *dims: Any, **named: Any) -> Bound:
 
 
 def _permute_shape(x: Spec, dims: tuple[int, ...]) -> Spec:
+    """``(A, B, C)`` with ``dims=(2, 0, 1)`` is ``(C, A, B)``."""
     if sorted(dims) != list(range(x.ndim)):
         raise Mismatch(
             "dims must name each dimension once",
@@ -127,6 +156,10 @@ def _inverse(dims: tuple[int, ...]) -> tuple[int, ...]:
 permute: Op = op(
     "permute",
     "The dimensions in another order.",
+    example="""
+        >>> lab.permute(lab.zeros(2, 3, 4), (2, 0, 1)).shape
+        Size([4, 2, 3])
+    """,
     forward=lambda xp, input, dims: input.transpose(dims),
     bind=_permute_bind,
     vjp=lambda g, y, x, dims: permute(g, _inverse(dims)),
@@ -140,7 +173,14 @@ permute: Op = op(
 
 
 def transpose(input: Any, dim0: int, dim1: int) -> Any:
-    """Swap two dimensions: ``(N, M)`` becomes ``(M, N)``."""
+    """Swap two dimensions: ``(N, M)`` becomes ``(M, N)``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.transpose(lab.tensor([[1, 2, 3], [4, 5, 6]]), 0, 1)
+    tensor([[1, 4],
+            [2, 5],
+            [3, 6]])
+    """
     n = input.ndim
     a, b = one_dim(dim0, n, "dim0"), one_dim(dim1, n, "dim1")
     order = list(range(n))
@@ -150,19 +190,36 @@ def transpose(input: Any, dim0: int, dim1: int) -> Any:
 
 
 def swapaxes(input: Any, axis0: int, axis1: int) -> Any:
-    """Swap two dimensions: NumPy's name for ``transpose``."""
+    """Swap two dimensions: NumPy's name for ``transpose``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.swapaxes(lab.zeros(2, 3, 4), 0, 2).shape
+    Size([4, 3, 2])
+    """
     return transpose(input, axis0, axis1)
 
 
 def adjoint(input: Any) -> Any:
-    """The last two dimensions swapped: ``(B, N, M)`` becomes ``(B, M, N)``."""
+    """The last two dimensions swapped: ``(B, N, M)`` becomes ``(B, M, N)``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.adjoint(lab.zeros(5, 2, 3)).shape
+    Size([5, 3, 2])
+    """
     if input.ndim < 2:
         raise ShapeError(f"adjoint(input): expected 2 dimensions or more\n  input  {input.spec}")
     return transpose(input, -2, -1)
 
 
 def t(input: Any) -> Any:
-    """Transpose a matrix; a vector and a number stay as they are."""
+    """Transpose a matrix; a vector and a number stay as they are.
+
+    >>> import minitorch_lab as lab
+    >>> lab.t(lab.tensor([[1, 2, 3], [4, 5, 6]]))
+    tensor([[1, 4],
+            [2, 5],
+            [3, 6]])
+    """
     if input.ndim > 2:
         raise ShapeError(
             f"t(input): expected a matrix or less\n  input  {input.spec}\n"
@@ -181,6 +238,7 @@ def _expand_bind(input: Any, *size: Any, **named: Any) -> Bound:
 
 
 def _expand_shape(x: Spec, shape: tuple[int, ...]) -> Spec:
+    """``(N, 1)`` becomes ``(N, M)``; -1 keeps a size, and new dimensions come first."""
     if len(shape) < x.ndim or broadcast_shapes(x.shape, shape) != shape:
         raise Mismatch(
             f"shape {x.shape} does not expand to {shape}",
@@ -192,6 +250,11 @@ def _expand_shape(x: Spec, shape: tuple[int, ...]) -> Spec:
 expand: Op = op(
     "expand",
     "Repeat dimensions of size 1 without copying.",
+    example="""
+        >>> lab.tensor([[1], [2]]).expand(2, 3)
+        tensor([[1, 1, 1],
+                [2, 2, 2]])
+    """,
     forward=lambda xp, input, shape: xp.broadcast_to(input, shape),
     bind=_expand_bind,
     vjp=lambda g, y, x, shape: g,  # the engine sums over what was repeated
@@ -242,6 +305,12 @@ def _cat_grad(i: int, g: Any, y: Any, *xs: Any, dim: int) -> Any:
 cat: Op = op(
     "cat",
     "Join tensors along an existing dimension.",
+    example="""
+        >>> lab.cat([lab.tensor([1, 2]), lab.tensor([3])])
+        tensor([1, 2, 3])
+        >>> lab.cat([lab.zeros(2, 3), lab.ones(2, 1)], dim=1).shape
+        Size([2, 4])
+    """,
     forward=lambda xp, *tensors, dim: xp.concatenate(tensors, axis=dim),
     bind=_cat_bind,
     vjp=_cat_grad,
@@ -260,6 +329,7 @@ def _stack_bind(tensors: Any, dim: int = 0, *, axis: int | None = None) -> Bound
 
 
 def _stack_shape(*xs: Spec, dim: int) -> Spec:
+    """``K`` tensors ``(N, M)`` give ``(K, N, M)`` along dim 0."""
     for i, x in enumerate(xs):
         if x.shape != xs[0].shape:
             raise Mismatch(
@@ -274,6 +344,13 @@ def _stack_shape(*xs: Spec, dim: int) -> Spec:
 stack: Op = op(
     "stack",
     "Join tensors of one shape along a new dimension.",
+    example="""
+        >>> lab.stack([lab.tensor([1, 2]), lab.tensor([3, 4])])
+        tensor([[1, 2],
+                [3, 4]])
+        >>> lab.stack([lab.zeros(2, 3), lab.ones(2, 3)], dim=1).shape
+        Size([2, 2, 3])
+    """,
     forward=lambda xp, *tensors, dim: xp.stack(tensors, axis=dim),
     bind=_stack_bind,
     vjp=lambda i, g, y, *xs, dim: reshape(narrow(g, dim, i, 1), xs[i].shape),
@@ -291,7 +368,12 @@ stack: Op = op(
 
 
 def narrow(input: Any, dim: int, start: int, length: int) -> Any:
-    """The part of ``input`` from ``start``, ``length`` entries long, along ``dim``."""
+    """The part of ``input`` from ``start``, ``length`` entries long, along ``dim``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.narrow(lab.tensor([0, 10, 20, 30]), 0, 1, 2)
+    tensor([10, 20])
+    """
     dim = one_dim(dim, input.ndim)
     n = _length(input, dim, "narrow")
     (first, count) = shape_of_args((start, length), "start and length")
@@ -458,6 +540,11 @@ def view(input: Any, *shape: Any, **named: Any) -> Any:
 
     Where the memory has another order than the entries, as after a transpose, there is no such
     view: ``reshape`` copies then. Graph mode knows no memory order and takes any tensor.
+
+    >>> import minitorch_lab as lab
+    >>> lab.arange(6).view(2, -1)
+    tensor([[0, 1, 2],
+            [3, 4, 5]])
     """
     if len(shape) == 1 and hasattr(shape[0], "np"):
         raise ArgumentError(
@@ -481,32 +568,63 @@ def view(input: Any, *shape: Any, **named: Any) -> Any:
 
 
 def view_as(input: Any, other: Any) -> Any:
-    """A view in the shape of ``other``."""
+    """A view in the shape of ``other``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.arange(6).view_as(lab.zeros(3, 2)).shape
+    Size([3, 2])
+    """
     return view(input, tuple(other.shape))
 
 
 def reshape_as(input: Any, other: Any) -> Any:
-    """The same entries in the shape of ``other``."""
+    """The same entries in the shape of ``other``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.arange(6).reshape_as(lab.zeros(3, 2)).shape
+    Size([3, 2])
+    """
     return reshape(input, tuple(other.shape))
 
 
 def is_contiguous(input: Any) -> bool:
-    """Whether the entries lie in memory row by row, without gaps."""
+    """Whether the entries lie in memory row by row, without gaps.
+
+    >>> import minitorch_lab as lab
+    >>> x = lab.zeros(2, 3)
+    >>> x.is_contiguous(), x.T.is_contiguous()
+    (True, False)
+    """
     return bool(current().tracing or input.array.flags.c_contiguous)
 
 
 def contiguous(input: Any) -> Any:
-    """The tensor itself where its memory is in order, row by row, else a copy that is."""
+    """The tensor itself where its memory is in order, row by row, else a copy that is.
+
+    >>> import minitorch_lab as lab
+    >>> lab.zeros(2, 3).T.contiguous().is_contiguous()
+    True
+    """
     return input if is_contiguous(input) else clone(input)
 
 
 def ravel(input: Any) -> Any:
-    """All entries in one dimension: ``(N, M)`` becomes ``(N * M,)``."""
+    """All entries in one dimension: ``(N, M)`` becomes ``(N * M,)``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.ravel(lab.tensor([[1, 2], [3, 4]]))
+    tensor([1, 2, 3, 4])
+    """
     return reshape(input, -1) if input.ndim != 1 else input
 
 
 def unflatten(input: Any, dim: int, sizes: Sequence[int]) -> Any:
-    """One dimension as several: ``(N, C * H)`` with ``dim=1, sizes=(C, H)`` is ``(N, C, H)``."""
+    """One dimension as several: ``(N, C * H)`` with ``dim=1, sizes=(C, H)`` is ``(N, C, H)``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.unflatten(lab.zeros(2, 12), 1, (3, 4)).shape
+    Size([2, 3, 4])
+    """
     dim = one_dim(dim, input.ndim)
     shape = tuple(input.shape)
     inner = shape_of_args((sizes,), "sizes")
@@ -526,7 +644,12 @@ def unflatten(input: Any, dim: int, sizes: Sequence[int]) -> Any:
 
 
 def movedim(input: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Any:
-    """Move dimensions: ``(N, H, W, C)`` with ``-1, 1`` becomes ``(N, C, H, W)``."""
+    """Move dimensions: ``(N, H, W, C)`` with ``-1, 1`` becomes ``(N, C, H, W)``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.movedim(lab.zeros(2, 28, 28, 3), -1, 1).shape
+    Size([2, 3, 28, 28])
+    """
     pairs = []
     for name, given in (("source", source), ("destination", destination)):
         dims = given if isinstance(given, (tuple, list)) else (given,)
@@ -545,17 +668,32 @@ def movedim(input: Any, source: int | Sequence[int], destination: int | Sequence
 
 
 def atleast_1d(*tensors: Any) -> Any:
-    """A number as ``(1,)``, anything else as it is; several tensors give a tuple."""
+    """A number as ``(1,)``, anything else as it is; several tensors give a tuple.
+
+    >>> import minitorch_lab as lab
+    >>> lab.atleast_1d(lab.tensor(5))
+    tensor([5])
+    """
     return _each(lambda x: reshape(x, 1) if x.ndim == 0 else x, tensors)
 
 
 def atleast_2d(*tensors: Any) -> Any:
-    """``()`` as ``(1, 1)`` and ``(N,)`` as ``(1, N)``; several tensors give a tuple."""
+    """``()`` as ``(1, 1)`` and ``(N,)`` as ``(1, N)``; several tensors give a tuple.
+
+    >>> import minitorch_lab as lab
+    >>> lab.atleast_2d(lab.tensor([1, 2]))
+    tensor([[1, 2]])
+    """
     return _each(lambda x: reshape(x, 1, -1) if x.ndim < 2 else x, tensors)
 
 
 def atleast_3d(*tensors: Any) -> Any:
-    """Three dimensions: ``(N,)`` as ``(1, N, 1)``, ``(N, M)`` as ``(N, M, 1)``."""
+    """Three dimensions: ``(N,)`` as ``(1, N, 1)``, ``(N, M)`` as ``(N, M, 1)``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.atleast_3d(lab.tensor([1, 2])).shape
+    Size([1, 2, 1])
+    """
     return _each(
         lambda x: unsqueeze(atleast_2d(x), -1) if x.ndim < 3 else x,
         tensors,
@@ -584,7 +722,7 @@ def split(
     Shapes: ``(N, 3 * C)`` with size ``C`` and ``dim=1`` gives three of ``(N, C)``.
 
     >>> import minitorch_lab as lab
-    >>> [part.tolist() for part in split(lab.arange(5), 2)]
+    >>> [part.tolist() for part in lab.split(lab.arange(5), 2)]
     [[0, 1], [2, 3], [4]]
     """
     if split_size is not None and split_size_or_sections is None:
@@ -613,7 +751,12 @@ def split(
 
 
 def chunk(input: Any, chunks: int, dim: int = 0) -> Any:
-    """At most ``chunks`` parts along ``dim``, of equal size except the last."""
+    """At most ``chunks`` parts along ``dim``, of equal size except the last.
+
+    >>> import minitorch_lab as lab
+    >>> [part.tolist() for part in lab.chunk(lab.arange(5), 3)]
+    [[0, 1], [2, 3], [4]]
+    """
     (count,) = shape_of_args((chunks,), "chunks")
     if count < 1:
         raise ShapeError(f"chunk(input, chunks): expected 1 chunk or more, got {count}")
@@ -632,7 +775,7 @@ def tensor_split(
     """Parts along ``dim``: so many, of nearly equal sizes, or cut at a list of places.
 
     >>> import minitorch_lab as lab
-    >>> [part.tolist() for part in tensor_split(lab.arange(5), 2)]
+    >>> [part.tolist() for part in lab.tensor_split(lab.arange(5), 2)]
     [[0, 1, 2], [3, 4]]
     """
     given = [v for v in (indices_or_sections, indices, sections) if v is not None]
@@ -671,22 +814,42 @@ def _even_split(name: str, input: Any, given: Any, dim: int, least: int) -> Any:
 
 
 def hsplit(input: Any, indices_or_sections: Any) -> Any:
-    """Parts side by side: what ``hstack`` joins."""
+    """Parts side by side: what ``hstack`` joins.
+
+    >>> import minitorch_lab as lab
+    >>> [part.tolist() for part in lab.hsplit(lab.tensor([[1, 2], [3, 4]]), 2)]
+    [[[1], [3]], [[2], [4]]]
+    """
     return _even_split("hsplit", input, indices_or_sections, 0 if input.ndim == 1 else 1, 1)
 
 
 def vsplit(input: Any, indices_or_sections: Any) -> Any:
-    """Parts one below the other: what ``vstack`` joins."""
+    """Parts one below the other: what ``vstack`` joins.
+
+    >>> import minitorch_lab as lab
+    >>> [part.tolist() for part in lab.vsplit(lab.tensor([[1, 2], [3, 4]]), 2)]
+    [[[1, 2]], [[3, 4]]]
+    """
     return _even_split("vsplit", input, indices_or_sections, 0, 2)
 
 
 def dsplit(input: Any, indices_or_sections: Any) -> Any:
-    """Parts along the third dimension: what ``dstack`` joins."""
+    """Parts along the third dimension: what ``dstack`` joins.
+
+    >>> import minitorch_lab as lab
+    >>> [part.shape for part in lab.dsplit(lab.zeros(2, 3, 4), 2)]
+    [Size([2, 3, 2]), Size([2, 3, 2])]
+    """
     return _even_split("dsplit", input, indices_or_sections, 2, 3)
 
 
 def unbind(input: Any, dim: int = 0) -> Any:
-    """The parts along ``dim`` without that dimension: the rows of a matrix."""
+    """The parts along ``dim`` without that dimension: the rows of a matrix.
+
+    >>> import minitorch_lab as lab
+    >>> lab.unbind(lab.tensor([[1, 2], [3, 4]]))
+    (tensor([1, 2]), tensor([3, 4]))
+    """
     dim = one_dim(dim, input.ndim)
     return tuple(select(input, dim, i) for i in range(_length(input, dim, "unbind")))
 
@@ -708,23 +871,46 @@ def _list_of(name: str, tensors: Any) -> list[Any]:
 
 
 def hstack(tensors: Sequence[Any]) -> Any:
-    """Join side by side: vectors end to end, matrices along their columns."""
+    """Join side by side: vectors end to end, matrices along their columns.
+
+    >>> import minitorch_lab as lab
+    >>> lab.hstack([lab.tensor([1, 2]), lab.tensor([3])])
+    tensor([1, 2, 3])
+    """
     parts = [atleast_1d(x) for x in _list_of("hstack", tensors)]
     return cat(parts, 0 if parts[0].ndim == 1 else 1)
 
 
 def vstack(tensors: Sequence[Any]) -> Any:
-    """Join one below the other: a vector counts as a row."""
+    """Join one below the other: a vector counts as a row.
+
+    >>> import minitorch_lab as lab
+    >>> lab.vstack([lab.tensor([1, 2]), lab.tensor([3, 4])])
+    tensor([[1, 2],
+            [3, 4]])
+    """
     return cat([atleast_2d(x) for x in _list_of("vstack", tensors)], 0)
 
 
 def dstack(tensors: Sequence[Any]) -> Any:
-    """Join along the third dimension."""
+    """Join along the third dimension.
+
+    >>> import minitorch_lab as lab
+    >>> lab.dstack([lab.tensor([1, 2]), lab.tensor([3, 4])])
+    tensor([[[1, 3],
+             [2, 4]]])
+    """
     return cat([atleast_3d(x) for x in _list_of("dstack", tensors)], 2)
 
 
 def column_stack(tensors: Sequence[Any]) -> Any:
-    """Join along the columns: a vector counts as a column."""
+    """Join along the columns: a vector counts as a column.
+
+    >>> import minitorch_lab as lab
+    >>> lab.column_stack([lab.tensor([1, 2]), lab.tensor([3, 4])])
+    tensor([[1, 3],
+            [2, 4]])
+    """
     return cat(
         [reshape(x, -1, 1) if x.ndim < 2 else x for x in _list_of("column_stack", tensors)], 1
     )
@@ -786,6 +972,13 @@ def _repeat_grad(g: Any, y: Any, x: Any, repeats: tuple[int, ...]) -> Any:
 repeat: Op = op(
     "repeat",
     "Copies of the tensor side by side, so many along each dimension.",
+    example="""
+        >>> lab.tensor([1, 2]).repeat(2)
+        tensor([1, 2, 1, 2])
+        >>> lab.tensor([1, 2]).repeat(2, 1)
+        tensor([[1, 2],
+                [1, 2]])
+    """,
     forward=lambda xp, input, repeats: xp.tile(input, repeats),
     bind=_repeat_bind,
     vjp=_repeat_grad,
@@ -807,7 +1000,13 @@ repeat: Op = op(
 
 
 def tile(input: Any, *dims: Any, **named: Any) -> Any:
-    """Copies side by side; fewer counts than dimensions repeat the last dimensions only."""
+    """Copies side by side; fewer counts than dimensions repeat the last dimensions only.
+
+    >>> import minitorch_lab as lab
+    >>> lab.tile(lab.tensor([1, 2]), (2, 2))
+    tensor([[1, 2, 1, 2],
+            [1, 2, 1, 2]])
+    """
     counts = _ints("tile", "dims", dims, named)
     return repeat(input, (*(1,) * (input.ndim - len(counts)), *counts))
 
@@ -830,6 +1029,10 @@ def _flip_forward(xp: Any, input: Any, dims: tuple[int, ...]) -> Any:
 flip: Op = op(
     "flip",
     "The entries in reverse order along dims.",
+    example="""
+        >>> lab.flip(lab.tensor([1, 2, 3]), (0,))
+        tensor([3, 2, 1])
+    """,
     forward=_flip_forward,
     bind=_flip_bind,
     vjp=lambda g, y, x, dims: flip(g, dims),
@@ -841,12 +1044,24 @@ flip: Op = op(
 
 
 def fliplr(input: Any) -> Any:
-    """Columns in reverse order."""
+    """Columns in reverse order.
+
+    >>> import minitorch_lab as lab
+    >>> lab.fliplr(lab.tensor([[1, 2], [3, 4]]))
+    tensor([[2, 1],
+            [4, 3]])
+    """
     return flip(input, 1)
 
 
 def flipud(input: Any) -> Any:
-    """Rows in reverse order."""
+    """Rows in reverse order.
+
+    >>> import minitorch_lab as lab
+    >>> lab.flipud(lab.tensor([[1, 2], [3, 4]]))
+    tensor([[3, 4],
+            [1, 2]])
+    """
     return flip(input, 0)
 
 
@@ -854,7 +1069,7 @@ def rot90(input: Any, k: int = 1, dims: Sequence[int] = (0, 1)) -> Any:
     """A quarter turn ``k`` times in the plane of two dimensions, from the first to the second.
 
     >>> import minitorch_lab as lab
-    >>> rot90(lab.tensor([[1, 2], [3, 4]]))
+    >>> lab.rot90(lab.tensor([[1, 2], [3, 4]]))
     tensor([[2, 4],
             [1, 3]])
     """
@@ -877,7 +1092,7 @@ def roll(input: Any, shifts: int | Sequence[int], dims: int | Sequence[int] | No
     Without ``dims`` the tensor is shifted as one long row.
 
     >>> import minitorch_lab as lab
-    >>> roll(lab.arange(4), 1)
+    >>> lab.roll(lab.arange(4), 1)
     tensor([3, 0, 1, 2])
     """
     steps = shape_of_args((shifts,), "shifts")
@@ -905,7 +1120,12 @@ def _rolled(x: Any, shift: int, dim: int) -> Any:
 
 
 def select(input: Any, dim: int, index: int) -> Any:
-    """One slice along ``dim``, without that dimension: row 2 is ``select(0, 2)``."""
+    """One slice along ``dim``, without that dimension: row 2 is ``select(0, 2)``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.select(lab.tensor([[1, 2], [3, 4]]), 0, 1)
+    tensor([3, 4])
+    """
     if not input.ndim:
         raise IndexingError("select: a 0-d tensor has no dimension to select from")
     dim = one_dim(dim, input.ndim)
@@ -934,6 +1154,10 @@ def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
 
     Shapes: ``(N, N)`` gives ``(N,)``; ``(B, N, N)`` with ``dim1=1, dim2=2`` gives ``(B, N)``.
     ``offset`` above 0 takes a diagonal further up, below 0 one further down.
+
+    >>> import minitorch_lab as lab
+    >>> lab.diagonal(lab.tensor([[1, 2], [3, 4]]))
+    tensor([1, 4])
     """
     return see(input, _diagonal_path(input, offset, dim1, dim2))
 
@@ -952,12 +1176,24 @@ def _diagonal_path(input: Any, offset: int, dim1: int, dim2: int) -> Path:
 
 
 def diagonal_scatter(input: Any, src: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
-    """The input with ``src`` on its diagonal."""
+    """The input with ``src`` on its diagonal.
+
+    >>> import minitorch_lab as lab
+    >>> lab.diagonal_scatter(lab.zeros(2, 2), lab.ones(2))
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
     return _replaced("diagonal_scatter", input, src, _diagonal_path(input, offset, dim1, dim2))
 
 
 def select_scatter(input: Any, src: Any, dim: int, index: int) -> Any:
-    """The input with ``src`` in place of one slice along ``dim``."""
+    """The input with ``src`` in place of one slice along ``dim``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.select_scatter(lab.zeros(2, 2), lab.ones(2), dim=0, index=1)
+    tensor([[0., 0.],
+            [1., 1.]])
+    """
     dim = one_dim(dim, input.ndim)
     where = (*(slice(None),) * dim, int(index))
     return _replaced("select_scatter", input, src, (("slice", {"index": where}),))
@@ -971,7 +1207,12 @@ def slice_scatter(
     end: int | None = None,
     step: int = 1,
 ) -> Any:
-    """The input with ``src`` in place of ``input[start:end:step]`` along ``dim``."""
+    """The input with ``src`` in place of ``input[start:end:step]`` along ``dim``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.slice_scatter(lab.zeros(5), lab.ones(2), start=1, end=3)
+    tensor([0., 1., 1., 0., 0.])
+    """
     dim = one_dim(dim, input.ndim)
     where = (*(slice(None),) * dim, slice(start, end, step))
     return _replaced("slice_scatter", input, src, (("slice", {"index": where}),))
@@ -992,6 +1233,11 @@ def diag_embed(input: Any, offset: int = 0, dim1: int = -2, dim2: int = -1) -> A
     """Matrices with the last dimension of the input on a diagonal, zeros elsewhere.
 
     Shapes: ``(B, N)`` gives ``(B, N, N)``, one larger for each step of ``offset``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.diag_embed(lab.tensor([1, 2]))
+    tensor([[1, 0],
+            [0, 2]])
     """
     if not input.ndim:
         raise ShapeError("diag_embed: expected 1 dimension or more, got 0")
@@ -1013,7 +1259,7 @@ def diag(input: Any, diagonal: int = 0) -> Any:
     Shapes: ``(N, N)`` gives ``(N,)``, and ``(N,)`` gives ``(N, N)``.
 
     >>> import minitorch_lab as lab
-    >>> diag(lab.tensor([1, 2]))
+    >>> lab.diag(lab.tensor([1, 2]))
     tensor([[1, 0],
             [0, 2]])
     """
@@ -1029,7 +1275,13 @@ _diagonal = diagonal  # diag has an argument of this name
 
 
 def diagflat(input: Any, offset: int = 0) -> Any:
-    """A matrix with all entries of the input on its diagonal."""
+    """A matrix with all entries of the input on its diagonal.
+
+    >>> import minitorch_lab as lab
+    >>> lab.diagflat(lab.tensor([[1, 2]]))
+    tensor([[1, 0],
+            [0, 2]])
+    """
     return diag_embed(ravel(input), offset)
 
 
@@ -1047,6 +1299,12 @@ def _triangle(name: str) -> Callable[..., Bound]:
 triu: Op = op(
     "triu",
     "The upper triangle of a matrix, zeros below: entries from the diagonal on.",
+    example="""
+        >>> lab.triu(lab.ones(3, 3))
+        tensor([[1., 1., 1.],
+                [0., 1., 1.],
+                [0., 0., 1.]])
+    """,
     forward=lambda xp, input, diagonal: xp.triu(input, diagonal),
     bind=_triangle("triu"),
     vjp=lambda g, y, x, diagonal: triu(g, diagonal),
@@ -1059,6 +1317,12 @@ triu: Op = op(
 tril: Op = op(
     "tril",
     "The lower triangle of a matrix, zeros above: entries up to the diagonal.",
+    example="""
+        >>> lab.tril(lab.ones(3, 3), -1)
+        tensor([[0., 0., 0.],
+                [1., 0., 0.],
+                [1., 1., 0.]])
+    """,
     forward=lambda xp, input, diagonal: xp.tril(input, diagonal),
     bind=_triangle("tril"),
     vjp=lambda g, y, x, diagonal: tril(g, diagonal),
@@ -1071,17 +1335,35 @@ tril: Op = op(
 
 
 def expand_as(input: Any, other: Any) -> Any:
-    """Repeated to the shape of ``other``, without copying."""
+    """Repeated to the shape of ``other``, without copying.
+
+    >>> import minitorch_lab as lab
+    >>> lab.tensor([[1], [2]]).expand_as(lab.zeros(2, 3))
+    tensor([[1, 1, 1],
+            [2, 2, 2]])
+    """
     return expand(input, tuple(other.shape))
 
 
 def broadcast_to(input: Any, size: Sequence[int]) -> Any:
-    """Repeated to shape ``size``, without copying: dimensions of size 1 are repeated."""
+    """Repeated to shape ``size``, without copying: dimensions of size 1 are repeated.
+
+    >>> import minitorch_lab as lab
+    >>> lab.broadcast_to(lab.tensor([1, 2, 3]), (2, 3))
+    tensor([[1, 2, 3],
+            [1, 2, 3]])
+    """
     return expand(input, size)
 
 
 def broadcast_tensors(*tensors: Any) -> Any:
-    """The tensors, each repeated to their common shape."""
+    """The tensors, each repeated to their common shape.
+
+    >>> import minitorch_lab as lab
+    >>> x, y = lab.broadcast_tensors(lab.zeros(2, 1), lab.zeros(3))
+    >>> x.shape, y.shape
+    (Size([2, 3]), Size([2, 3]))
+    """
     shape = common_shape(*(x.shape for x in tensors))
     return tuple(expand(x, shape) for x in tensors)
 
@@ -1105,7 +1387,7 @@ def cartesian_prod(*tensors: Any) -> Any:
     """Every combination of one entry from each vector: ``(N,)`` and ``(M,)`` give ``(N * M, 2)``.
 
     >>> import minitorch_lab as lab
-    >>> cartesian_prod(lab.tensor([1, 2]), lab.tensor([3, 4])).tolist()
+    >>> lab.cartesian_prod(lab.tensor([1, 2]), lab.tensor([3, 4])).tolist()
     [[1, 3], [1, 4], [2, 3], [2, 4]]
     """
     for i, x in enumerate(_list_of("cartesian_prod", tensors)):
@@ -1123,7 +1405,7 @@ def block_diag(*tensors: Any) -> Any:
     """Matrices along the diagonal of a larger one, zeros elsewhere; a vector counts as a row.
 
     >>> import minitorch_lab as lab
-    >>> block_diag(lab.tensor([[1, 2]]), lab.tensor([[3]]))
+    >>> lab.block_diag(lab.tensor([[1, 2]]), lab.tensor([[3]]))
     tensor([[1, 2, 0],
             [0, 0, 3]])
     """

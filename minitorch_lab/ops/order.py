@@ -67,7 +67,14 @@ def smallest(
     other: Any = None,
     axis: int | None = None,
 ) -> Any:
-    """The smallest entry; with ``dim``, the pair ``(values, indices)``; or of two tensors."""
+    """The smallest entry; with ``dim``, the pair ``(values, indices)``; or of two tensors.
+
+    >>> import minitorch_lab as lab
+    >>> lab.min(lab.tensor([3.0, 1.0, 2.0]))
+    tensor(1.)
+    >>> lab.min(lab.tensor([[3.0, 1.0], [2.0, 4.0]]), dim=1).indices
+    tensor([1, 0])
+    """
     dim = axis if dim is None else dim
     at = dim if other is None else other
     return _extreme(input, at, keepdim, amin, argmin, e.minimum)
@@ -102,6 +109,10 @@ def _argsort_forward(xp: Any, input: Any, dim: int, descending: bool) -> Any:
 argsort: Op = op(
     "argsort",
     "The indices that would sort the entries along dim; NaN counts as the largest.",
+    example="""
+        >>> lab.argsort(lab.tensor([3.0, 1.0, 2.0]))
+        tensor([1, 2, 0])
+    """,
     forward=_argsort_forward,
     bind=_argsort_bind,
     shape=lambda x, dim, descending: replace(x, dtype=INT64),
@@ -271,7 +282,12 @@ def median(
 def nanmedian(
     input: Any, dim: int | None = None, keepdim: bool = False, *, axis: int | None = None
 ) -> Any:
-    """The middle of the entries that are not NaN; with ``dim``: ``(values, indices)``."""
+    """The middle of the entries that are not NaN; with ``dim``: ``(values, indices)``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.nanmedian(lab.tensor([1.0, float("nan"), 3.0, 2.0]))
+    tensor(2.)
+    """
     dim = axis if dim is None else dim
     if dim is None:
         if 0 in input.shape:
@@ -372,7 +388,13 @@ def mode(input: Any, dim: int = -1, keepdim: bool = False, *, axis: int | None =
 
 
 def msort(input: Any) -> Any:
-    """The entries in order along the first dimension."""
+    """The entries in order along the first dimension.
+
+    >>> import minitorch_lab as lab
+    >>> lab.msort(lab.tensor([[3, 1], [2, 4]]))
+    tensor([[2, 1],
+            [3, 4]])
+    """
     return sort(input, 0).values
 
 
@@ -417,18 +439,33 @@ def cummax(input: Any, dim: int) -> Ranked:
 
 
 def cummin(input: Any, dim: int) -> Ranked:
-    """Running smallest entry along ``dim``, and where it stood: ``(values, indices)``."""
+    """Running smallest entry along ``dim``, and where it stood: ``(values, indices)``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.cummin(lab.tensor([3.0, 1.0, 2.0]), 0).values
+    tensor([3., 1., 1.])
+    """
     return _running(input, dim, e.lt)
 
 
 def logcumsumexp(input: Any, dim: int) -> Any:
-    """Logarithm of the running sum of exp along ``dim``, without overflow."""
+    """Logarithm of the running sum of exp along ``dim``, without overflow.
+
+    >>> import minitorch_lab as lab
+    >>> lab.logcumsumexp(lab.tensor([0.0, 0.0, 0.0]), 0)
+    tensor([0.0000, 0.6931, 1.0986])
+    """
     at = one_dim(dim, input.ndim)
     return _scan((input,), at, lambda a, b: (special.logaddexp(a, b),))[0]
 
 
 def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None) -> Any:
-    """Each entry minus the one before it along ``dim``, ``n`` times over."""
+    """Each entry minus the one before it along ``dim``, ``n`` times over.
+
+    >>> import minitorch_lab as lab
+    >>> lab.diff(lab.tensor([1, 4, 9, 16]))
+    tensor([3, 5, 7])
+    """
     if not input.ndim:
         raise ShapeError("diff(input): expected one dimension or more, got a 0-d tensor")
     at = one_dim(dim, input.ndim)
@@ -500,7 +537,12 @@ def searchsorted(
 
 
 def bucketize(input: Any, boundaries: Any, *, out_int32: bool = False, right: bool = False) -> Any:
-    """Between which of the sorted ``boundaries`` each entry lies."""
+    """Between which of the sorted ``boundaries`` each entry lies.
+
+    >>> import minitorch_lab as lab
+    >>> lab.bucketize(lab.tensor([0.5, 2.0, 9.0]), lab.tensor([1.0, 2.0, 3.0]))
+    tensor([0, 1, 3])
+    """
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)
 
 
@@ -539,7 +581,13 @@ def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
 
 
 def argwhere(input: Any) -> Any:
-    """Where the entries are not 0: an int64 tensor with one row of indices for each."""
+    """Where the entries are not 0: an int64 tensor with one row of indices for each.
+
+    >>> import minitorch_lab as lab
+    >>> lab.argwhere(lab.tensor([[0, 1], [2, 0]]))
+    tensor([[0, 1],
+            [1, 0]])
+    """
     return nonzero(input)
 
 
@@ -637,7 +685,7 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
 
     >>> import minitorch_lab as lab
     >>> x = lab.tensor([1.0, -2.0])
-    >>> where(x > 0, x, 0.0)
+    >>> lab.where(x > 0, x, 0.0)
     tensor([1., 0.])
     """
     if (input is None) != (other is None):

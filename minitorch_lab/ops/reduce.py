@@ -56,6 +56,7 @@ def _wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def _sum_shape(x: Spec, dim: tuple[int, ...], keepdim: bool) -> Spec:
+    """``(N, M)`` over dim 1 gives ``(N,)``, with ``keepdim`` ``(N, 1)``; integers become int64."""
     return Spec(reduced(x.shape, dim, keepdim), _wide(x.dtype), x.device)
 
 
@@ -68,6 +69,14 @@ def _sum_forward(xp: Any, input: Any, dim: tuple[int, ...], keepdim: bool) -> An
 sum: Op = op(
     "sum",
     "Sum of the entries, over all or some dimensions.",
+    example="""
+        >>> x = lab.tensor([[1.0, 2.0], [3.0, 4.0]])
+        >>> lab.sum(x)
+        tensor(10.)
+        >>> lab.sum(x, dim=1, keepdim=True)
+        tensor([[3.],
+                [7.]])
+    """,
     forward=_sum_forward,
     bind=_bind,
     vjp=lambda g, y, x, dim, keepdim: expand(with_ones(g, x.shape, dim), tuple(x.shape)),
@@ -83,6 +92,7 @@ sum: Op = op(
 
 
 def _mean_shape(x: Spec, dim: tuple[int, ...], keepdim: bool) -> Spec:
+    """``(N, M)`` over dim 1 gives ``(N,)``, with ``keepdim`` ``(N, 1)``; the input is of floats."""
     need_float(x, "input")
     return reduce_shape(x, dim, keepdim)
 
@@ -103,6 +113,10 @@ def _mean_grad(g: Any, y: Any, x: Any, dim: tuple[int, ...], keepdim: bool) -> A
 mean: Op = op(
     "mean",
     "Mean of the entries, over all or some dimensions.",
+    example="""
+        >>> lab.mean(lab.tensor([[1.0, 2.0], [3.0, 4.0]]), dim=0)
+        tensor([2., 3.])
+    """,
     forward=_mean_forward,
     bind=_bind,
     vjp=_mean_grad,
@@ -166,6 +180,10 @@ def _prod_grad(g: Any, y: Any, x: Any, dim: tuple[int, ...], keepdim: bool) -> A
 product: Op = op(
     "prod",
     "Product of the entries, all of them or along one dimension.",
+    example="""
+        >>> lab.prod(lab.tensor([1, 2, 3, 4]))
+        tensor(24)
+    """,
     forward=lambda xp, input, dim, keepdim: xp.multiply.reduce(
         input, axis=dim, dtype=_wide(input.dtype), keepdims=keepdim
     ),
@@ -185,6 +203,7 @@ product: Op = op(
 
 
 def _extreme_shape(x: Spec, dim: tuple[int, ...], keepdim: bool) -> Spec:
+    """``(N, M)`` over dim 1 gives ``(N,)``, with ``keepdim`` ``(N, 1)``."""
     empty = [d for d in dim if x.shape[d] == 0]
     if empty:
         raise Mismatch(
@@ -215,7 +234,7 @@ def even_share(g: Any, y: Any, x: Any, dim: tuple[int, ...], keepdim: bool) -> A
     return at * (with_ones(g, x.shape, dim) / e.to_dtype(count, y.dtype))
 
 
-def _extreme(name: str, ufunc: str, word: str, onnx: str) -> Op:
+def _extreme(name: str, ufunc: str, word: str, onnx: str, *, example: str) -> Op:
     def forward(xp: Any, input: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
         if 0 in [input.shape[d] for d in dim]:
             raise KindError("nothing to choose from")  # the shape rule writes the message
@@ -224,6 +243,7 @@ def _extreme(name: str, ufunc: str, word: str, onnx: str) -> Op:
     return op(
         name,
         f"The {word} entry, over all or some dimensions.",
+        example=example,
         forward=forward,
         bind=_extreme_bind,
         vjp=even_share,
@@ -239,8 +259,26 @@ def _extreme(name: str, ufunc: str, word: str, onnx: str) -> Op:
     )
 
 
-amax: Op = _extreme("amax", "maximum", "largest", "ReduceMax")
-amin: Op = _extreme("amin", "minimum", "smallest", "ReduceMin")
+amax: Op = _extreme(
+    "amax",
+    "maximum",
+    "largest",
+    "ReduceMax",
+    example="""
+        >>> lab.amax(lab.tensor([[1.0, 5.0], [7.0, 2.0]]), dim=1)
+        tensor([5., 7.])
+    """,
+)
+amin: Op = _extreme(
+    "amin",
+    "minimum",
+    "smallest",
+    "ReduceMin",
+    example="""
+        >>> lab.amin(lab.tensor([[1.0, 5.0], [7.0, 2.0]]), dim=1)
+        tensor([1., 2.])
+    """,
+)
 
 
 # Positions and truth: no gradient ----------------------------------------------------------
@@ -254,6 +292,7 @@ def _arg_bind(
 
 
 def _arg_shape(x: Spec, dim: int | None, keepdim: bool) -> Spec:
+    """``(N, M)`` along dim 1 gives ``(N,)`` of int64, with ``keepdim`` ``(N, 1)``."""
     dims = tuple(range(x.ndim)) if dim is None else (dim,) if x.ndim else ()
     if 0 in [x.shape[d] for d in dims]:
         raise Mismatch(
@@ -264,7 +303,7 @@ def _arg_shape(x: Spec, dim: int | None, keepdim: bool) -> Spec:
     return Spec(reduced(x.shape, dims, keepdim), INT64, x.device)
 
 
-def _argument(name: str, word: str) -> Any:
+def _argument(name: str, word: str, *, example: str) -> Any:
     def forward(xp: Any, input: Any, dim: int | None, keepdim: bool) -> Any:
         if 0 in (input.shape if dim is None else input.shape[dim : dim + 1]):
             raise KindError("nothing to choose from")  # the shape rule writes the message
@@ -278,6 +317,7 @@ def _argument(name: str, word: str) -> Any:
     return op(
         name,
         f"Where the {word} entry is: its index along dim, or in the flattened tensor.",
+        example=example,
         forward=forward,
         bind=_arg_bind,
         shape=_arg_shape,
@@ -292,14 +332,30 @@ def _argument(name: str, word: str) -> Any:
     )
 
 
-argmax: Op = _argument("argmax", "largest")
-argmin: Op = _argument("argmin", "smallest")
+argmax: Op = _argument(
+    "argmax",
+    "largest",
+    example="""
+        >>> lab.argmax(lab.tensor([[1.0, 5.0], [7.0, 2.0]]), dim=1)
+        tensor([1, 0])
+        >>> lab.argmax(lab.tensor([[1.0, 5.0], [7.0, 2.0]]))
+        tensor(2)
+    """,
+)
+argmin: Op = _argument(
+    "argmin",
+    "smallest",
+    example="""
+        >>> lab.argmin(lab.tensor([[1.0, 5.0], [7.0, 2.0]]), dim=1)
+        tensor([0, 1])
+    """,
+)
 
 
 UINT8 = np.dtype("uint8")
 
 
-def _truth(name: str, word: str) -> Op:
+def _truth(name: str, word: str, *, example: str) -> Op:
     def forward(xp: Any, input: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
         found = getattr(xp, name)(input, axis=dim, keepdims=keepdim)
         return found.astype(UINT8) if input.dtype == UINT8 else found  # as in PyTorch
@@ -307,6 +363,7 @@ def _truth(name: str, word: str) -> Op:
     return op(
         name,
         f"Whether {word} entry holds, over all or some dimensions.",
+        example=example,
         forward=forward,
         bind=_bind,
         shape=lambda x, dim, keepdim: replace(
@@ -318,8 +375,22 @@ def _truth(name: str, word: str) -> Op:
     )
 
 
-all: Op = _truth("all", "every")
-any: Op = _truth("any", "any")
+all: Op = _truth(
+    "all",
+    "every",
+    example="""
+        >>> lab.all(lab.tensor([[True, True], [True, False]]), dim=1)
+        tensor([ True, False])
+    """,
+)
+any: Op = _truth(
+    "any",
+    "any",
+    example="""
+        >>> lab.any(lab.tensor([[False, False], [True, False]]), dim=1)
+        tensor([False,  True])
+    """,
+)
 
 
 # Running totals ----------------------------------------------------------------------------
@@ -337,6 +408,7 @@ def _running_bind(
 
 
 def _running_shape(x: Spec, dim: int) -> Spec:
+    """The shape stays; whole numbers become int64."""
     return replace(x, dtype=_wide(x.dtype))
 
 
@@ -359,6 +431,10 @@ def _from_end_forward(xp: Any, input: Any, dim: int) -> Any:
 cumsum: Op = op(
     "cumsum",
     "Running sum along dim: each entry plus all before it.",
+    example="""
+        >>> lab.cumsum(lab.tensor([1, 2, 3, 4]), dim=0)
+        tensor([ 1,  3,  6, 10])
+    """,
     forward=_running("cumsum"),
     bind=_running_bind,
     vjp=lambda g, y, x, dim: cumsum_from_end(g, dim=dim),
@@ -403,6 +479,10 @@ def _cumprod_grad(g: Any, y: Any, x: Any, dim: int) -> Any:
 cumprod: Op = op(
     "cumprod",
     "Running product along dim: each entry times all before it.",
+    example="""
+        >>> lab.cumprod(lab.tensor([1, 2, 3, 4]), dim=0)
+        tensor([ 1,  2,  6, 24])
+    """,
     forward=_running("cumprod"),
     bind=_running_bind,
     vjp=_cumprod_grad,
@@ -475,7 +555,12 @@ def std(
     correction: float | None = None,
     axis: Dims = None,
 ) -> Any:
-    """Standard deviation: the square root of the variance; the arguments are those of ``var``."""
+    """Standard deviation: the square root of the variance; the arguments are those of ``var``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.std(lab.tensor([1.0, 2.0, 3.0]))
+    tensor(1.)
+    """
     _need_floats("std", input)
     return _root(var(input, dim, unbiased, keepdim, correction=correction, axis=axis))
 
@@ -520,7 +605,12 @@ def nansum(
     dtype: DType | None = None,
     axis: Dims = None,
 ) -> Any:
-    """Sum of the entries that are not NaN."""
+    """Sum of the entries that are not NaN.
+
+    >>> import minitorch_lab as lab
+    >>> lab.nansum(lab.tensor([1.0, float("nan"), 2.0]))
+    tensor(3.)
+    """
     return sum(e.masked_fill(input, e.isnan(input), 0), dim, keepdim, dtype=dtype, axis=axis)
 
 
@@ -532,7 +622,12 @@ def nanmean(
     dtype: DType | None = None,
     axis: Dims = None,
 ) -> Any:
-    """Mean of the entries that are not NaN."""
+    """Mean of the entries that are not NaN.
+
+    >>> import minitorch_lab as lab
+    >>> lab.nanmean(lab.tensor([1.0, float("nan"), 2.0]))
+    tensor(1.5000)
+    """
     known = e.logical_not(e.isnan(input))
     total = nansum(input, dim, keepdim, dtype=dtype, axis=axis)
     return total / sum(known, dim, keepdim, axis=axis)
@@ -591,6 +686,7 @@ def _softmax_bind(
 
 
 def _float_same(x: Spec, dim: int) -> Spec:
+    """The shape stays; the input is of floats."""
     need_float(x, "input")
     return x
 
@@ -631,6 +727,10 @@ def log_softmax_composed(x: Any, dim: int) -> Any:
 softmax: Op = op(
     "softmax",
     "Positive numbers that sum to 1 along dim, in the ratios of exp of the entries.",
+    example="""
+        >>> lab.softmax(lab.tensor([0.0, 1.0, 2.0]), dim=0)
+        tensor([0.0900, 0.2447, 0.6652])
+    """,
     forward=_softmax_forward,
     bind=_softmax_bind,
     vjp=lambda g, y, x, dim: y * (g - sum(g * y, _dims(x, dim), True)),
@@ -648,6 +748,10 @@ softmax: Op = op(
 log_softmax: Op = op(
     "log_softmax",
     "Logarithm of softmax along dim, without overflow.",
+    example="""
+        >>> lab.log_softmax(lab.tensor([0.0, 1.0, 2.0]), dim=0)
+        tensor([-2.4076, -1.4076, -0.4076])
+    """,
     forward=_log_softmax_forward,
     bind=_softmax_bind,
     vjp=lambda g, y, x, dim: g - e.exp(y) * sum(g, _dims(x, dim), True),
@@ -696,18 +800,33 @@ class Extremes(NamedTuple):
 
 
 def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False) -> Extremes:
-    """The smallest and the largest entry, of all or along ``dim``."""
+    """The smallest and the largest entry, of all or along ``dim``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.aminmax(lab.tensor([3.0, 1.0, 2.0]))
+    Extremes(min=tensor(1.), max=tensor(3.))
+    """
     return Extremes(amin(input, dim, keepdim), amax(input, dim, keepdim))
 
 
 def var_mean(input: Any, dim: Any = None, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-    """Variance and mean; the arguments are those of ``var``."""
+    """Variance and mean; the arguments are those of ``var``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.var_mean(lab.tensor([1.0, 2.0, 3.0]))
+    (tensor(1.), tensor(2.))
+    """
     spread = var(input, dim, *args, **kwargs)
     return spread, _mean_like(input, dim, args, kwargs)
 
 
 def std_mean(input: Any, dim: Any = None, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-    """Standard deviation and mean; the arguments are those of ``var``."""
+    """Standard deviation and mean; the arguments are those of ``var``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.std_mean(lab.tensor([1.0, 2.0, 3.0]))
+    (tensor(1.), tensor(2.))
+    """
     spread = std(input, dim, *args, **kwargs)
     return spread, _mean_like(input, dim, args, kwargs)
 
@@ -719,7 +838,12 @@ def _mean_like(input: Any, dim: Any, args: tuple[Any, ...], kwargs: Attrs) -> An
 
 
 def dist(input: Any, other: Any, p: float = 2) -> Any:
-    """Length of the difference: ``norm(input - other, p)``."""
+    """Length of the difference: ``norm(input - other, p)``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.dist(lab.tensor([0.0, 0.0]), lab.tensor([3.0, 4.0]))
+    tensor(5.)
+    """
     return norm(input - other, p)
 
 

@@ -18,7 +18,7 @@ BOOL, INT64 = np.dtype(bool), np.dtype("int64")
 
 
 def same_shape(x: Spec, **attrs: Any) -> Spec:
-    """The result is like the input."""
+    """The result has the shape and the dtype of the input."""
     return x
 
 
@@ -49,7 +49,7 @@ def _broadcast_hint(shapes: Sequence[tuple[int, ...]], axis: int) -> str:
 
 
 def broadcast(*xs: Spec, **attrs: Any) -> Spec:
-    """Elementwise ops: the shapes broadcast, the dtype is common."""
+    """The shapes broadcast, and the result has the common dtype."""
     first = xs[0]
     if len(xs) == 1 or all(x.shape == first.shape for x in xs):
         return first
@@ -57,7 +57,7 @@ def broadcast(*xs: Spec, **attrs: Any) -> Spec:
 
 
 def compare(*xs: Spec, **attrs: Any) -> Spec:
-    """Comparisons: the shapes broadcast, the result is bool."""
+    """The shapes broadcast, and the result is bool."""
     return replace(broadcast(*xs), dtype=BOOL)
 
 
@@ -74,7 +74,7 @@ def reduce_shape(x: Spec, dim: tuple[int, ...], keepdim: bool, **attrs: Any) -> 
 
 
 def check_cat(*xs: Spec, dim: int) -> Spec:
-    """Joining along ``dim``: all other sizes are equal."""
+    """``(N, M)`` and ``(K, M)`` along dim 0 give ``(N + K, M)``."""
     first = xs[0].shape
     for i, x in enumerate(xs):
         same = len(x.shape) == len(first) and all(

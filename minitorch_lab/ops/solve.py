@@ -133,11 +133,13 @@ def _cubic(flops: float) -> Callable[..., Cost]:
 
 
 def _same(A: Spec) -> Spec:
+    """``(..., N, N)`` stays ``(..., N, N)``."""
     _need_matrix(A)
     return A
 
 
 def _one_each(A: Spec) -> Spec:
+    """``(..., N, N)`` gives ``(...)``: one number for each matrix."""
     _need_matrix(A)
     return replace(A, shape=A.shape[:-2])
 
@@ -154,6 +156,11 @@ SINGULAR = "expected a matrix that can be inverted: no row may be a combination 
 inv: Op = op(
     "inv",
     "Inverse of each square matrix.",
+    example="""
+        >>> lab.linalg.inv(lab.tensor([[2.0, 0.0], [0.0, 4.0]]))
+        tensor([[0.5000, 0.0000],
+                [0.0000, 0.2500]])
+    """,
     forward=_guarded(
         "inv(A)",
         "the matrix is singular",
@@ -264,6 +271,10 @@ cofactors: Op = op(
 det: Op = op(
     "det",
     "Determinant of each square matrix.",
+    example="""
+        >>> lab.linalg.det(lab.tensor([[1.0, 2.0], [3.0, 4.0]]))
+        tensor(-2.)
+    """,
     forward=_plain(lambda xp, A: xp.linalg.det(A)),
     arguments=("A",),
     vjp=lambda g, y, A: _each(g) * cofactors(A),
@@ -425,7 +436,12 @@ def slogdet(A: Any) -> SignLog:
 
 
 def logdet(input: Any) -> Any:
-    """Logarithm of the determinant: NaN where it is negative, minus infinity where it is 0."""
+    """Logarithm of the determinant: NaN where it is negative, minus infinity where it is 0.
+
+    >>> import minitorch_lab as lab
+    >>> lab.logdet(lab.tensor([[2.0, 0.0], [0.0, 4.0]]))
+    tensor(2.0794)
+    """
     return e.where(e.lt(det_sign(input), 0), float("nan"), logabsdet(input))
 
 
@@ -451,6 +467,11 @@ def pinv(A: Any, *, rtol: float | None = None) -> Any:
     Shapes: ``(..., N, M)`` gives ``(..., M, N)``. Singular values below ``rtol`` times the
     largest count as 0; by default ``rtol`` is the precision times the larger of N and M. The
     gradient holds where the rank does not change (Golub and Pereyra, 1973).
+
+    >>> import minitorch_lab as lab
+    >>> lab.linalg.pinv(lab.tensor([[2.0, 0.0], [0.0, 0.0]]))
+    tensor([[0.5000, 0.0000],
+            [0.0000, 0.0000]])
     """
     if rtol is None:
         dtype = A.dtype.np if hasattr(A.dtype, "np") else np.dtype("float64")
@@ -460,7 +481,13 @@ def pinv(A: Any, *, rtol: float | None = None) -> Any:
 
 
 def pinverse(input: Any, rcond: float = 1e-15) -> Any:
-    """``pinv`` by its older name."""
+    """``pinv`` by its older name.
+
+    >>> import minitorch_lab as lab
+    >>> lab.pinverse(lab.tensor([[2.0, 0.0], [0.0, 0.0]]))
+    tensor([[0.5000, 0.0000],
+            [0.0000, 0.0000]])
+    """
     return pinv(input, rtol=rcond)
 
 
@@ -469,6 +496,11 @@ def matrix_power(A: Any, n: int) -> Any:
     """``A @ A @ ... @ A``, n times; the identity for 0, of the inverse for negative n.
 
     By squaring: ``log2(n)`` steps.
+
+    >>> import minitorch_lab as lab
+    >>> lab.matrix_power(lab.tensor([[1, 1], [1, 0]]), 5)
+    tensor([[8, 5],
+            [5, 3]])
     """
     if isinstance(n, bool) or not isinstance(n, int):
         raise KindError(f"matrix_power(A, n): n must be an int, got {describe(n)}")

@@ -26,6 +26,10 @@ asin: Op = e._curve(
     "Asin",
     low=-0.8,
     high=0.8,
+    example="""
+        >>> lab.asin(lab.tensor([0.0, 0.5, 1.0]))
+        tensor([0.0000, 0.5236, 1.5708])
+    """,
 )
 acos: Op = e._curve(
     "acos",
@@ -38,6 +42,10 @@ acos: Op = e._curve(
     "Acos",
     low=-0.8,
     high=0.8,
+    example="""
+        >>> lab.acos(lab.tensor([1.0, 0.5, 0.0]))
+        tensor([0.0000, 1.0472, 1.5708])
+    """,
 )
 sinh: Op = e._curve(
     "sinh",
@@ -48,6 +56,10 @@ sinh: Op = e._curve(
     (r"y = \sinh x", r"\bar x = \bar y \cosh x"),
     "sinh(x)",
     "Sinh",
+    example="""
+        >>> lab.sinh(lab.tensor([-1.0, 0.0, 1.0]))
+        tensor([-1.1752,  0.0000,  1.1752])
+    """,
 )
 cosh: Op = e._curve(
     "cosh",
@@ -58,6 +70,10 @@ cosh: Op = e._curve(
     (r"y = \cosh x", r"\bar x = \bar y \sinh x"),
     "cosh(x)",
     "Cosh",
+    example="""
+        >>> lab.cosh(lab.tensor([-1.0, 0.0, 1.0]))
+        tensor([1.5431, 1.0000, 1.5431])
+    """,
 )
 asinh: Op = e._curve(
     "asinh",
@@ -68,6 +84,10 @@ asinh: Op = e._curve(
     (r"y = \operatorname{arsinh} x", r"\bar x = \bar y / \sqrt{x^2 + 1}"),
     "asinh(x)",
     "Asinh",
+    example="""
+        >>> lab.asinh(lab.tensor([-1.0, 0.0, 1.0]))
+        tensor([-0.8814,  0.0000,  0.8814])
+    """,
 )
 acosh: Op = e._curve(
     "acosh",
@@ -80,7 +100,11 @@ acosh: Op = e._curve(
     "Acosh",
     low=1.3,
     high=3.0,
-    promotes="input",  # the loops over all entries stay inside of where it is defined
+    promotes="input",  # the loops over all entries stay inside of where it is defined,
+    example="""
+        >>> lab.acosh(lab.tensor([1.0, 2.0]))
+        tensor([0.0000, 1.3170])
+    """,
 )
 atanh: Op = e._curve(
     "atanh",
@@ -93,6 +117,10 @@ atanh: Op = e._curve(
     "Atanh",
     low=-0.8,
     high=0.8,
+    example="""
+        >>> lab.atanh(lab.tensor([-0.5, 0.0, 0.5]))
+        tensor([-0.5493,  0.0000,  0.5493])
+    """,
 )
 exp2: Op = e._curve(
     "exp2",
@@ -102,6 +130,10 @@ exp2: Op = e._curve(
     "y",
     (r"y = 2^x", r"\bar x = \bar y\,y \ln 2"),
     "exp2(x)",
+    example="""
+        >>> lab.exp2(lab.tensor([0.0, 1.0, 3.0]))
+        tensor([1., 2., 8.])
+    """,
 )
 
 
@@ -118,6 +150,10 @@ def _erfc_forward(xp: Any, input: Any) -> Any:
 erfc: Op = op(
     "erfc",
     "1 minus the error function, exact also where it is tiny.",
+    example="""
+        >>> lab.erfc(lab.tensor([0.0, 1.0]))
+        tensor([1.0000, 0.1573])
+    """,
     forward=_erfc_forward,
     vjp=lambda g, y, x: g * (-2 / pi**0.5 * e.exp(-x * x)),
     saved="input",
@@ -147,10 +183,13 @@ def _pair(
     forward: Any = None,
     floats: bool = True,
     refuses: str = "",
+    *,
+    example: str,
 ) -> Op:
     return op(
         name,
         doc,
+        example=example,
         ufunc=ufunc if forward is None else None,
         forward=forward,
         arguments=e.TWO,
@@ -181,6 +220,10 @@ atan2: Op = _pair(
         r"z = \operatorname{atan2}(y, x)",
         r"\bar y = \bar z\,x / (x^2 + y^2),\quad \bar x = -\bar z\,y / (x^2 + y^2)",
     ),
+    example="""
+        >>> lab.atan2(lab.tensor([1.0, -1.0]), lab.tensor([1.0, -1.0]))
+        tensor([ 0.7854, -2.3562])
+    """,
 )
 hypot: Op = _pair(
     "hypot",
@@ -191,6 +234,10 @@ hypot: Op = _pair(
     "input other y",
     floats=False,
     refuses="bui",
+    example="""
+        >>> lab.hypot(lab.tensor([3.0]), lab.tensor([4.0]))
+        tensor([5.])
+    """,
 )
 copysign: Op = _pair(
     "copysign",
@@ -201,6 +248,10 @@ copysign: Op = _pair(
         r"z = |x| \operatorname{sign} y",
         r"\bar x = \bar z \operatorname{sign} x \operatorname{sign} y",
     ),
+    example="""
+        >>> lab.copysign(lab.tensor([1.0, 2.0]), lab.tensor([-3.0, 4.0]))
+        tensor([-1.,  2.])
+    """,
 )
 logaddexp: Op = _pair(
     "logaddexp",
@@ -216,6 +267,10 @@ logaddexp: Op = _pair(
     ),
     floats=False,
     refuses="bui",
+    example="""
+        >>> lab.logaddexp(lab.tensor([0.0, 100.0]), lab.tensor([0.0, 100.0]))
+        tensor([  0.6931, 100.6931])
+    """,
 )
 
 
@@ -241,6 +296,10 @@ fmod: Op = _pair(
     forward=_fmod_forward,
     floats=False,
     refuses="b",
+    example="""
+        >>> lab.fmod(lab.tensor([-5, 5]), 3)
+        tensor([-2,  2])
+    """,
 )
 
 
@@ -283,7 +342,12 @@ def _whole_trunc(input: Any, other: Any) -> Any:
 
 
 def rsub(input: Any, other: Any, *, alpha: float = 1) -> Any:
-    """``other - alpha * input``."""
+    """``other - alpha * input``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.rsub(lab.tensor([1.0, 2.0]), 10)
+    tensor([9., 8.])
+    """
     return e.sub(other, input if alpha == 1 else e.mul(input, alpha))
 
 
@@ -320,13 +384,23 @@ def lerp(input: Any, end: Any, weight: Any) -> Any:
 
 
 def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: float = 1) -> Any:
-    """``input + value * tensor1 * tensor2``."""
+    """``input + value * tensor1 * tensor2``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.addcmul(lab.ones(2), lab.tensor([2.0, 3.0]), lab.tensor([4.0, 5.0]), value=10)
+    tensor([ 81., 151.])
+    """
     product = e.mul(tensor1, tensor2)
     return input + (product if value == 1 else product * value)
 
 
 def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: float = 1) -> Any:
-    """``input + value * tensor1 / tensor2``."""
+    """``input + value * tensor1 / tensor2``.
+
+    >>> import minitorch_lab as lab
+    >>> lab.addcdiv(lab.tensor([1.0, 1.0]), lab.tensor([8.0, 9.0]), lab.tensor([4.0, 3.0]))
+    tensor([3., 4.])
+    """
     if not _any_float(tensor1, tensor2):
         raise ComputeError(
             "addcdiv(input, tensor1, tensor2): the quotient of integers is no integer\n"
@@ -337,7 +411,12 @@ def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: float = 1) -> Any:
 
 
 def frac(input: Any) -> Any:
-    """What follows the point: each entry minus its whole part."""
+    """What follows the point: each entry minus its whole part.
+
+    >>> import minitorch_lab as lab
+    >>> lab.frac(lab.tensor([1.25, -1.25]))
+    tensor([ 0.2500, -0.2500])
+    """
     if not input.dtype.is_floating_point:
         raise ComputeError(
             f"frac(input): expected a float dtype, got {input.dtype.name}\n  convert with .float()"
@@ -346,7 +425,12 @@ def frac(input: Any) -> Any:
 
 
 def heaviside(input: Any, values: Any) -> Any:
-    """0 for negative entries, 1 for positive ones, ``values`` for 0."""
+    """0 for negative entries, 1 for positive ones, ``values`` for 0.
+
+    >>> import minitorch_lab as lab
+    >>> lab.heaviside(lab.tensor([-2.0, 0.0, 3.0]), lab.tensor(0.5))
+    tensor([0.0000, 0.5000, 1.0000])
+    """
     if input.dtype is not values.dtype:
         raise ComputeError(
             "heaviside(input, values): the dtypes differ\n"
@@ -376,7 +460,12 @@ def nan_to_num(
 
 
 def xlogy(input: Any, other: Any) -> Any:
-    """``input * log(other)``, and 0 where input is 0."""
+    """``input * log(other)``, and 0 where input is 0.
+
+    >>> import minitorch_lab as lab
+    >>> lab.xlogy(lab.tensor([0.0, 2.0]), lab.tensor([0.0, 1.0]))
+    tensor([0., 0.])
+    """
     zero = e.eq(input, 0)
     if not hasattr(other, "shape"):
         return e.where(zero, 0.0, e.mul(input, ln(other)))
@@ -385,21 +474,36 @@ def xlogy(input: Any, other: Any) -> Any:
 
 
 def sinc(input: Any) -> Any:
-    """``sin(pi x) / (pi x)``, and 1 at 0."""
+    """``sin(pi x) / (pi x)``, and 1 at 0.
+
+    >>> import minitorch_lab as lab
+    >>> lab.sinc(lab.tensor([0.0, 0.5]))
+    tensor([1.0000, 0.6366])
+    """
     zero = e.eq(input, 0)
     x = e.where(zero, 1.0, input) * pi
     return e.where(zero, 1.0, e.sin(x) / x)
 
 
 def logit(input: Any, eps: float | None = None) -> Any:
-    """The inverse of sigmoid: ``log(x / (1 - x))``; with ``eps``, x is moved from 0 and 1 first."""
+    """The inverse of sigmoid: ``log(x / (1 - x))``; with ``eps``, x is moved from 0 and 1 first.
+
+    >>> import minitorch_lab as lab
+    >>> lab.logit(lab.tensor([0.5, 0.9]))
+    tensor([0.0000, 2.1972])
+    """
     x = e._as_float(input)
     x = x if eps is None else e.clamp(x, eps, 1 - eps)
     return e.log(x / (1 - x))
 
 
 def float_power(input: Any, exponent: Any) -> Any:
-    """Power in float64."""
+    """Power in float64.
+
+    >>> import minitorch_lab as lab
+    >>> lab.float_power(lab.tensor([2, 3]), 2)
+    tensor([4., 9.], dtype=lab.float64)
+    """
     wide = [
         e.to_dtype(x, "float64") if hasattr(x, "dtype") else float(x) for x in (input, exponent)
     ]
@@ -407,34 +511,64 @@ def float_power(input: Any, exponent: Any) -> Any:
 
 
 def fmax(input: Any, other: Any) -> Any:
-    """The larger of each pair of entries; a number wins against NaN."""
+    """The larger of each pair of entries; a number wins against NaN.
+
+    >>> import minitorch_lab as lab
+    >>> lab.fmax(lab.tensor([1.0, float("nan")]), lab.tensor([3.0, 2.0]))
+    tensor([3., 2.])
+    """
     return e.where(e.isnan(other), input, e.where(e.isnan(input), other, e.maximum(input, other)))
 
 
 def fmin(input: Any, other: Any) -> Any:
-    """The smaller of each pair of entries; a number wins against NaN."""
+    """The smaller of each pair of entries; a number wins against NaN.
+
+    >>> import minitorch_lab as lab
+    >>> lab.fmin(lab.tensor([1.0, float("nan")]), lab.tensor([3.0, 2.0]))
+    tensor([1., 2.])
+    """
     return e.where(e.isnan(other), input, e.where(e.isnan(input), other, e.minimum(input, other)))
 
 
 def deg2rad(input: Any) -> Any:
-    """Degrees as radians."""
+    """Degrees as radians.
+
+    >>> import minitorch_lab as lab
+    >>> lab.deg2rad(lab.tensor([0.0, 90.0, 180.0]))
+    tensor([0.0000, 1.5708, 3.1416])
+    """
     return e.mul(input, pi / 180)
 
 
 def rad2deg(input: Any) -> Any:
-    """Radians as degrees."""
+    """Radians as degrees.
+
+    >>> import minitorch_lab as lab
+    >>> lab.rad2deg(lab.tensor([0.0, 1.0]))
+    tensor([ 0.0000, 57.2958])
+    """
     return e.mul(input, 180 / pi)
 
 
 def signbit(input: Any) -> Any:
-    """Whether the entry is negative; -0.0 is."""
+    """Whether the entry is negative; -0.0 is.
+
+    >>> import minitorch_lab as lab
+    >>> lab.signbit(lab.tensor([-1.0, -0.0, 1.0]))
+    tensor([ True,  True, False])
+    """
     if not input.dtype.is_floating_point:
         return e.lt(input, 0)
     return e.lt(copysign(1.0, input), 0)
 
 
 def positive(input: Any) -> Any:
-    """The tensor itself."""
+    """The tensor itself.
+
+    >>> import minitorch_lab as lab
+    >>> lab.positive(lab.tensor([-1.0, 2.0]))
+    tensor([-1.,  2.])
+    """
     if input.dtype.name == "bool":
         raise ComputeError("positive(input): a bool has no sign\n  convert with .int()")
     return input

@@ -27,8 +27,8 @@ def _method(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         return function(self, *args, **kwargs)
 
     method.__name__ = name
-    doc = function.doc if isinstance(function, Op) else function.__doc__
-    method.__doc__ = (doc or "").partition("\n    >>>")[0].rstrip()  # its examples run there
+    method.__doc__ = function.__doc__
+    method.__wrapped__ = function  # type: ignore[attr-defined]  # inspect finds the arguments there
     return method
 
 
@@ -55,6 +55,7 @@ def _in_place(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     method.__name__ = name
     doc = function.doc if isinstance(function, Op) else function.__doc__ or ""
     method.__doc__ = f"{doc.partition(chr(10))[0]} In place: the tensor itself changes."
+    method.__wrapped__ = function  # type: ignore[attr-defined]
     return method
 
 

@@ -24,7 +24,13 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    r"""Each entry, or :math:`\alpha (e^x - 1)` where it is negative."""
+    r"""Each entry, or :math:`\alpha (e^x - 1)` where it is negative.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.elu(lab.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.6321,  0.0000,  1.0000])
+    """
     return nn.elu(input, alpha=alpha)
 
 
@@ -46,7 +52,13 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
-    """Each entry times its sigmoid; also called swish."""
+    """Each entry times its sigmoid; also called swish.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.silu(lab.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.2689,  0.0000,  0.7311])
+    """
     return nn.silu(input)
 
 
@@ -54,12 +66,23 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
     r"""A smooth relu, :math:`\tfrac{1}{\beta} \ln(1 + e^{\beta x})`.
 
     Where ``beta * x`` is above ``threshold``, the entry itself.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.softplus(lab.tensor([-1.0, 0.0, 1.0]))
+    tensor([0.3133, 0.6931, 1.3133])
     """
     return nn.softplus(input, beta=beta, threshold=threshold)
 
 
 def logsigmoid(input: Tensor) -> Tensor:
-    """Logarithm of the sigmoid, without overflow."""
+    """Logarithm of the sigmoid, without overflow.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.logsigmoid(lab.tensor([-100.0, 0.0]))
+    tensor([-100.0000,   -0.6931])
+    """
     return -nn.softplus(-input, beta=1, threshold=math.inf)
 
 
@@ -67,6 +90,11 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     """The first half along ``dim`` times the sigmoid of the second half.
 
     Shapes: ``(..., 2 n, ...)`` to ``(..., n, ...)``.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.glu(lab.tensor([1.0, 2.0, 0.0, 100.0]))
+    tensor([0.5000, 2.0000])
     """
     axis = one_dim(dim, input.ndim)
     size = input.shape[axis] if input.ndim else 1
@@ -83,14 +111,26 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
 def hardtanh(
     input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
 ) -> Tensor:
-    """Each entry, moved into the range from ``min_val`` to ``max_val``."""
+    """Each entry, moved into the range from ``min_val`` to ``max_val``.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.hardtanh(lab.tensor([-2.0, 0.5, 2.0]))
+    tensor([-1.0000,  0.5000,  1.0000])
+    """
     if min_val > max_val:
         raise ArgumentError(f"hardtanh: min_val={min_val} is larger than max_val={max_val}")
     return e.clamp(input, min_val, max_val)
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
-    """Each entry, moved into the range from 0 to 6."""
+    """Each entry, moved into the range from 0 to 6.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.relu6(lab.tensor([-1.0, 3.0, 8.0]))
+    tensor([0., 3., 6.])
+    """
     return hardtanh(input, 0.0, 6.0)
 
 
@@ -98,6 +138,11 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """Each entry, times a learned ``weight`` where it is negative. He et al. (2015).
 
     Shapes: ``input`` ``(N, C, ...)``, ``weight`` ``(1,)`` or ``(C,)``.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.prelu(lab.tensor([-4.0, 2.0]), lab.tensor([0.25]))
+    tensor([-1.,  2.])
     """
     channels = input.shape[1] if input.ndim > 1 else 1
     if weight.ndim > 1 or weight.numel() not in (1, channels):
@@ -113,12 +158,24 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
-    """``elu`` with the numbers that keep mean 0 and variance 1. Klambauer et al. (2017)."""
+    """``elu`` with the numbers that keep mean 0 and variance 1. Klambauer et al. (2017).
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.selu(lab.tensor([-1.0, 0.0, 1.0]))
+    tensor([-1.1113,  0.0000,  1.0507])
+    """
     return nn.elu(input, alpha=1.6732632423543772) * 1.0507009873554805
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    r"""Each entry, or :math:`\alpha (e^{x / \alpha} - 1)` where it is negative. Barron (2017)."""
+    r"""Each entry, or :math:`\alpha (e^{x / \alpha} - 1)` where it is negative. Barron (2017).
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.celu(lab.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.6321,  0.0000,  1.0000])
+    """
     if alpha == 0:
         raise _ZeroError("celu: alpha=0\n  expected another number")
     return e.where(e.gt(input, 0), input, nn.elu(input / alpha, alpha=1.0) * alpha)
@@ -129,47 +186,101 @@ class _ZeroError(ArgumentError, RuntimeError):
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
-    """A straight line from 0 at -3 to 1 at 3, and flat beyond."""
+    """A straight line from 0 at -3 to 1 at 3, and flat beyond.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.hardsigmoid(lab.tensor([-4.0, 0.0, 1.5, 4.0]))
+    tensor([0.0000, 0.5000, 0.7500, 1.0000])
+    """
     return e.clamp(input + 3, 0.0, 6.0) / 6
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
-    """Each entry times its hardsigmoid. Howard et al. (2019)."""
+    """Each entry times its hardsigmoid. Howard et al. (2019).
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.hardswish(lab.tensor([0.0, 1.5, 4.0]))
+    tensor([0.0000, 1.1250, 4.0000])
+    """
     return input * hardsigmoid(input)
 
 
 def softsign(input: Tensor) -> Tensor:
-    r"""A squashing function gentler than tanh, :math:`x / (1 + |x|)`."""
+    r"""A squashing function gentler than tanh, :math:`x / (1 + |x|)`.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.softsign(lab.tensor([-1.0, 0.0, 3.0]))
+    tensor([-0.5000,  0.0000,  0.7500])
+    """
     return input / (e.abs(input) + 1)
 
 
 def tanhshrink(input: Tensor) -> Tensor:
-    """Each entry minus its hyperbolic tangent."""
+    """Each entry minus its hyperbolic tangent.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.tanhshrink(lab.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.2384,  0.0000,  0.2384])
+    """
     return input - e.tanh(input)
 
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
-    """Each entry moved towards 0 by ``lambd``, and 0 within it."""
+    """Each entry moved towards 0 by ``lambd``, and 0 within it.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.softshrink(lab.tensor([-1.0, 0.2, 2.0]))
+    tensor([-0.5000,  0.0000,  1.5000])
+    """
     if lambd < 0:
         raise _ZeroError(f"softshrink: lambd={lambd}\n  expected 0 or more")
     return input - e.clamp(input, -lambd, lambd)
 
 
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
-    """Each entry, or 0 within ``lambd`` of 0."""
+    """Each entry, or 0 within ``lambd`` of 0.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.hardshrink(lab.tensor([-1.0, 0.2, 2.0]))
+    tensor([-1.,  0.,  2.])
+    """
     return e.where(e.gt(e.abs(input), lambd), input, 0.0)
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
-    """Each entry above ``threshold``, and ``value`` for the others."""
+    """Each entry above ``threshold``, and ``value`` for the others.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.threshold(lab.tensor([0.5, 1.5]), threshold=1.0, value=0.0)
+    tensor([0.0000, 1.5000])
+    """
     return e.where(e.gt(input, threshold), input, value)
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
-    """Each entry times the tanh of its softplus. Misra (2019)."""
+    """Each entry times the tanh of its softplus. Misra (2019).
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.mish(lab.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.3034,  0.0000,  0.8651])
+    """
     return input * e.tanh(nn.softplus(input, beta=1, threshold=math.inf))
 
 
 def softmin(input: Tensor, dim: int) -> Tensor:
-    """The softmax of the negative entries: the smallest gets most."""
+    """The softmax of the negative entries: the smallest gets most.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.softmin(lab.tensor([0.0, 1.0, 2.0]), dim=0)
+    tensor([0.6652, 0.2447, 0.0900])
+    """
     return reduce.softmax(-input, dim)

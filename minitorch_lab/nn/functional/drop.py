@@ -15,6 +15,13 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     """Zero each entry with probability ``p`` while training, and scale the rest up.
 
     With ``inplace`` the result is the same, and ``input`` keeps its entries all the same.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.dropout(lab.ones(1000), 0.25).unique()
+    tensor([0.0000, 1.3333])
+    >>> F.dropout(lab.ones(3), 0.25, training=False)
+    tensor([1., 1., 1.])
     """
     check_probability(p)
     if not training or p == 0:
@@ -44,6 +51,15 @@ def dropout1d(
     """Zero whole channels with probability ``p`` while training, and scale the rest up.
 
     Shapes: ``(N, C, L)`` or ``(C, L)``.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> _ = lab.manual_seed(0)
+    >>> F.dropout1d(lab.ones(1, 4, 3))
+    tensor([[[0., 0., 0.],
+             [0., 0., 0.],
+             [2., 2., 2.],
+             [0., 0., 0.]]])
     """
     return _channels("dropout1d", input, p, training, (2, 3))
 
@@ -54,6 +70,12 @@ def dropout2d(
     """Zero whole channels with probability ``p`` while training, and scale the rest up.
 
     Shapes: ``(N, C, H, W)``; as in PyTorch, three dimensions are ``(N, C, L)``.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> _ = lab.manual_seed(0)
+    >>> F.dropout2d(lab.ones(1, 4, 2, 2)).sum((2, 3))
+    tensor([[0., 0., 8., 0.]])
     """
     if input.ndim == 3:
         return _channels("dropout2d", input, p, training, (3,))
@@ -66,6 +88,11 @@ def alpha_dropout(
     """Dropout for ``selu``: entries become its lowest value; mean and variance stay.
 
     Klambauer et al. (2017). Shapes: any.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.alpha_dropout(lab.tensor([1.0, 2.0]), training=False)
+    tensor([1., 2.])
     """
     check_probability(p)
     if not training or p == 0:

@@ -88,7 +88,13 @@ def l1_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    r"""Mean absolute error, :math:`\frac{1}{n}\sum_i |x_i - t_i|`. Shapes: both alike."""
+    r"""Mean absolute error, :math:`\frac{1}{n}\sum_i |x_i - t_i|`. Shapes: both alike.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.l1_loss(lab.tensor([1.0, 2.0]), lab.tensor([1.0, 5.0]))
+    tensor(1.5000)
+    """
     how = _word("l1_loss", size_average, reduce, reduction)
     _same_shape("l1_loss", input, target)
     return _reduced(e.abs(input - target), how)
@@ -101,6 +107,11 @@ def huber_loss(
 
     :math:`\tfrac12 d^2` where :math:`|d| \le \delta`, else :math:`\delta(|d| - \tfrac12\delta)`.
     Shapes: both alike.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.huber_loss(lab.tensor([0.5, 10.0]), lab.zeros(2), reduction="none")
+    tensor([0.1250, 9.5000])
     """
     how = _word("huber_loss", None, None, reduction)
     _same_shape("huber_loss", input, target)
@@ -122,6 +133,11 @@ def smooth_l1_loss(
     r"""The absolute difference, made smooth within ``beta`` of 0. Shapes: both alike.
 
     :math:`\tfrac{1}{2\beta} d^2` where :math:`|d| < \beta`, else :math:`|d| - \tfrac12\beta`.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.smooth_l1_loss(lab.tensor([0.5, 10.0]), lab.zeros(2), reduction="none")
+    tensor([0.1250, 9.5000])
     """
     how = _word("smooth_l1_loss", size_average, reduce, reduction)
     if beta < 0:
@@ -176,6 +192,12 @@ def nll_loss(
     Shapes: ``input`` ``(N, C)``, ``(N, C, d1, ...)`` or ``(C,)`` log-probabilities, ``target``
     ``(N,)``, ``(N, d1, ...)`` or ``()`` int64, ``weight`` ``(C,)``. Targets equal to
     ``ignore_index`` do not count; the mean is over the weights of those that do.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> log_p = F.log_softmax(lab.tensor([[0.0, 1.0], [2.0, 0.0]]), dim=1)
+    >>> F.nll_loss(log_p, lab.tensor([1, 0]))
+    tensor(0.2201)
     """
     how = _word("nll_loss", size_average, reduce, reduction)
     _need_classes("nll_loss", input, target)
@@ -293,6 +315,11 @@ def binary_cross_entropy(
     r"""Mean of :math:`-(t \ln x + (1 - t) \ln(1 - x))`, each logarithm at least -100.
 
     Shapes: ``input`` probabilities from 0 to 1, ``target`` alike, ``weight`` broadcasts to them.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.binary_cross_entropy(lab.tensor([0.5, 0.5]), lab.tensor([1.0, 0.0]))
+    tensor(0.6931)
     """
     how = _word("binary_cross_entropy", size_average, reduce, reduction)
     _same_shape("binary_cross_entropy", input, target, _SizesDiffer)
@@ -354,6 +381,12 @@ def kl_div(
     ``input`` holds log-probabilities; ``target`` probabilities, or their logarithms with
     ``log_target``. ``reduction="batchmean"``, the sum over the size of the first dimension, is
     the mathematical value; "mean" is over all entries. Shapes: both broadcast.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> p, q = lab.tensor([0.5, 0.5]), lab.tensor([0.9, 0.1])
+    >>> F.kl_div(q.log(), p, reduction="sum")
+    tensor(0.5108)
     """
     batchmean = reduction == "batchmean" and size_average is None and reduce is None
     how = _word("kl_div", size_average, reduce, "sum" if batchmean else reduction)
@@ -382,6 +415,11 @@ def poisson_nll_loss(
     r"""Minus the log-probability of counts: :math:`e^x - t x`, or :math:`x - t \ln(x + \epsilon)`.
 
     ``log_input`` says which; ``full`` adds Stirling's formula for :math:`\ln t!`. Shapes: alike.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.poisson_nll_loss(lab.tensor([0.0]), lab.tensor([2.0]))
+    tensor(1.)
     """
     how = _word("poisson_nll_loss", size_average, reduce, reduction)
     each = e.exp(input) - target * input if log_input else input - target * e.log(input + eps)
@@ -404,6 +442,11 @@ def gaussian_nll_loss(
 
     ``var`` is at least ``eps``. Shapes: ``input`` and ``target`` alike; ``var`` too, or without
     the last size, or with 1 there, or a number. ``full`` adds :math:`\tfrac12 \ln 2\pi`.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.gaussian_nll_loss(lab.tensor([0.0]), lab.tensor([2.0]), var=lab.tensor([1.0]))
+    tensor(2.)
     """
     how = _word("gaussian_nll_loss", None, None, reduction)
     if isinstance(var, Tensor):
@@ -443,6 +486,11 @@ def margin_ranking_loss(
     r"""How far the first is from being larger by ``margin``: :math:`\max(0, -t (x_1 - x_2) + m)`.
 
     ``target`` is 1 where the first shall be larger, -1 where the second. Shapes: alike.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.margin_ranking_loss(lab.tensor([2.0]), lab.tensor([5.0]), lab.tensor([1]))
+    tensor(3.)
     """
     how = _word("margin_ranking_loss", size_average, reduce, reduction)
     _same_shape("margin_ranking_loss", input1, input2)
@@ -461,6 +509,11 @@ def hinge_embedding_loss(
     r"""A distance where ``target`` is 1, and what it lacks of ``margin`` where it is -1.
 
     Shapes: alike.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.hinge_embedding_loss(lab.tensor([0.2, 0.2]), lab.tensor([1, -1]))
+    tensor(0.5000)
     """
     how = _word("hinge_embedding_loss", size_average, reduce, reduction)
     _same_shape("hinge_embedding_loss", input, target)
@@ -480,6 +533,12 @@ def cosine_embedding_loss(
     r"""1 minus the cosine where ``target`` is 1, the cosine above ``margin`` where it is -1.
 
     Shapes: inputs ``(N, D)`` and target ``(N,)``, or ``(D,)`` and ``()``.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> x, y = lab.tensor([[1.0, 0.0]]), lab.tensor([[0.0, 1.0]])
+    >>> F.cosine_embedding_loss(x, y, lab.tensor([1]))
+    tensor(1.)
     """
     how = _word("cosine_embedding_loss", size_average, reduce, reduction)
     if input1.ndim != target.ndim + 1 or tuple(input1.shape)[:-1] != tuple(target.shape):
@@ -510,6 +569,14 @@ def triplet_margin_loss(
 
     :math:`\max(0, d(a, p) - d(a, n) + m)`. With ``swap`` the negative's distance is the smaller of
     those to the anchor and to the positive. Shapes: ``(N, D)`` or ``(D,)``, all alike.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> near, far = lab.tensor([[1.0, 0.0]]), lab.tensor([[4.0, 0.0]])
+    >>> F.triplet_margin_loss(lab.zeros(1, 2), near, far)
+    tensor(0.)
+    >>> F.triplet_margin_loss(lab.zeros(1, 2), far, near)
+    tensor(4.)
     """
     how = _word("triplet_margin_loss", size_average, reduce, reduction)
     if margin <= 0:
@@ -528,7 +595,13 @@ def soft_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    r"""A smooth hinge for targets 1 and -1: :math:`\ln(1 + e^{-t x})`. Shapes: alike."""
+    r"""A smooth hinge for targets 1 and -1: :math:`\ln(1 + e^{-t x})`. Shapes: alike.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.soft_margin_loss(lab.tensor([0.0, 2.0]), lab.tensor([1.0, 1.0]))
+    tensor(0.4100)
+    """
     how = _word("soft_margin_loss", size_average, reduce, reduction)
     _same_shape("soft_margin_loss", input, target)
     return _reduced(nn.softplus(-(target * input), beta=1, threshold=math.inf), how)

@@ -55,6 +55,13 @@ def batch_norm(
     In training the mean and variance are those of the batch, and ``running_mean`` and
     ``running_var`` move towards them in place by ``momentum``; otherwise the running ones are
     used. Shapes: input ``(N, C)`` or ``(N, C, ...)``, the others ``(C,)``.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> x = lab.tensor([[1.0, 10.0], [3.0, 30.0]])
+    >>> F.batch_norm(x, None, None, training=True).round(decimals=3)
+    tensor([[-1., -1.],
+            [ 1.,  1.]])
     """
     _need_channels(
         "batch_norm",
@@ -141,6 +148,11 @@ def rms_norm(
 
     Shapes: input ``(..., *normalized_shape)``; weight ``normalized_shape``. ``eps`` is the
     dtype's own unless given.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.rms_norm(lab.tensor([[3.0, 4.0]]), (2,))
+    tensor([[0.8485, 1.1314]])
     """
     shape = _last_sizes("rms_norm", input, normalized_shape)
     least = float(np.finfo(input.dtype.np).eps) if eps is None else eps
@@ -158,6 +170,11 @@ def group_norm(
     """Each group of channels of each picture moved to mean 0 and variance 1.
 
     Shapes: input ``(N, C, ...)``, weight and bias ``(C,)``.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.group_norm(lab.tensor([[1.0, 3.0, 10.0, 30.0]]), num_groups=2).round(decimals=3)
+    tensor([[-1.,  1., -1.,  1.]])
     """
     _need_channels("group_norm", input, weight=weight, bias=bias)
     shape = tuple(input.shape)
@@ -188,6 +205,12 @@ def instance_norm(
     """Each channel of each picture moved to mean 0 and variance 1.
 
     Shapes: input ``(N, C, ...)``, the others ``(C,)``.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.instance_norm(lab.tensor([[[1.0, 3.0], [10.0, 30.0]]])).round(decimals=3)
+    tensor([[[-1.,  1.],
+             [-1.,  1.]]])
     """
     _need_channels("instance_norm", input, weight=weight, bias=bias)
     if not use_input_stats:
@@ -235,6 +258,11 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     """The cosine of the angle between two vectors along ``dim``: 1 for the same direction.
 
     Shapes: both broadcast; ``dim`` is removed.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.cosine_similarity(lab.tensor([[1.0, 0.0]]), lab.tensor([[1.0, 1.0]]))
+    tensor([0.7071])
     """
     if tuple(x1.shape) != tuple(x2.shape):
         shape = tuple((x1 * x2).shape)
@@ -248,6 +276,11 @@ def pairwise_distance(
     """The p-norm of the difference along the last dimension; ``eps`` is added to each entry.
 
     Shapes: both broadcast; the last dimension is removed, or 1 with ``keepdim``.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.pairwise_distance(lab.tensor([[0.0, 0.0]]), lab.tensor([[3.0, 4.0]]))
+    tensor([5.0000])
     """
     away = _length(x1 - x2 + eps, p, -1, 0.0)
     return away if keepdim else squeeze(away, -1)

@@ -137,6 +137,12 @@ def avg_pool2d(
     Shapes: ``(N, C, H, W)`` to ``(N, C, H', W')``, or both without N. The mean is over the padding
     too unless ``count_include_pad`` is False, and the sum over ``divisor_override`` where that is
     given. With ``ceil_mode`` a last window may reach over the edge; what it reaches is not counted.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.avg_pool2d(lab.arange(16.0).reshape(1, 4, 4), 2)
+    tensor([[[ 2.5000,  4.5000],
+             [10.5000, 12.5000]]])
     """
     window = _window(kernel_size, stride, padding, 1)
     kernel, edges = window["kernel_size"], window["padding"]
@@ -176,6 +182,11 @@ def avg_pool1d(
     """The mean of each window of a sequence.
 
     Shapes: ``(N, C, L)`` to ``(N, C, L')``, or both without N.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.avg_pool1d(lab.tensor([[1.0, 3.0, 5.0, 7.0]]), 2)
+    tensor([[2., 6.]])
     """
     _need("avg_pool1d", input, 3, SEQUENCES)
     out = avg_pool2d(
@@ -202,6 +213,11 @@ def max_pool1d(
     """The largest entry of each window of a sequence; the places too with ``return_indices``.
 
     Shapes: ``(N, C, L)`` to ``(N, C, L')``, or both without N.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.max_pool1d(lab.tensor([[1.0, 3.0, 7.0, 5.0]]), 2)
+    tensor([[3., 7.]])
     """
     _need("max_pool1d", input, 3, SEQUENCES)
     out = max_pool2d(
@@ -232,6 +248,11 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     """The mean of windows chosen so that the result has ``output_size``.
 
     Shapes: ``(N, C, H, W)`` to ``(N, C, *output_size)``, or both without N; None keeps a size.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.adaptive_avg_pool2d(lab.zeros(1, 3, 28, 28), (1, 1)).shape
+    Size([1, 3, 1, 1])
     """
     rows, columns = _output_sizes("adaptive_avg_pool2d", input, output_size)
     n, c, height, width = input.shape
@@ -246,6 +267,11 @@ def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = 
     """The largest entry of windows chosen so that the result has ``output_size``.
 
     Shapes: ``(N, C, H, W)`` to ``(N, C, *output_size)``, or both without N; None keeps a size.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.adaptive_max_pool2d(lab.zeros(1, 3, 28, 28), (1, 1)).shape
+    Size([1, 3, 1, 1])
     """
     if return_indices:
         raise NotSupported("adaptive_max_pool2d: return_indices=True is not supported")
@@ -265,6 +291,11 @@ def adaptive_max_pool1d(input: Tensor, output_size: Ints, return_indices: bool =
     """The largest entry of windows of a sequence.
 
     Shapes: ``(N, C, L)`` to ``(N, C, output_size)``, or both without N.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.adaptive_max_pool1d(lab.tensor([[1.0, 3.0, 5.0, 7.0]]), 2)
+    tensor([[3., 7.]])
     """
     _need("adaptive_max_pool1d", input, 3, SEQUENCES)
     sizes = (1, _one(output_size, "output_size"))
@@ -297,6 +328,11 @@ def adaptive_avg_pool1d(input: Tensor, output_size: Ints) -> Tensor:
     """The mean of windows of a sequence.
 
     Shapes: ``(N, C, L)`` to ``(N, C, output_size)``, or both without N.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.adaptive_avg_pool1d(lab.tensor([[1.0, 3.0, 5.0, 7.0]]), 2)
+    tensor([[2., 6.]])
     """
     _need("adaptive_avg_pool1d", input, 3, SEQUENCES)
     out = adaptive_avg_pool2d(unsqueeze(input, 2), (1, _one(output_size, "output_size")))
@@ -340,6 +376,12 @@ def conv2d(
     Shapes: input ``(N, in, H, W)``, weight ``(out, in / groups, kh, kw)``, result
     ``(N, out, H', W')``; input and result also without N. ``padding`` is a number, ``"valid"``
     for none, or ``"same"`` for a result of the input's size.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> picture = lab.zeros(8, 3, 28, 28)
+    >>> F.conv2d(picture, lab.zeros(16, 3, 5, 5), padding=2).shape
+    Size([8, 16, 28, 28])
     """
     if _one_example(input, 4, weight.shape[1] * groups):
         whole = unsqueeze(input, 0)
@@ -362,6 +404,12 @@ def conv1d(
 
     Shapes: input ``(N, in, L)``, weight ``(out, in / groups, k)``, result ``(N, out, L')``; input
     and result also without N.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> x = lab.tensor([[[1.0, 2.0, 4.0, 8.0]]])
+    >>> F.conv1d(x, weight=lab.tensor([[[-1.0, 1.0]]]))
+    tensor([[[1., 2., 4.]]])
     """
     if weight.ndim != 3:
         raise ShapeError(f"conv1d: weight needs 3 dimensions\n  weight  {weight.spec}")
@@ -396,6 +444,11 @@ def conv_transpose2d(
 
     Shapes: input ``(N, in, H, W)``, weight ``(in, out / groups, kh, kw)``, result
     ``(N, out, (H - 1) stride - 2 padding + dilation (kh - 1) + output_padding + 1, ...)``.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.conv_transpose2d(lab.zeros(8, 16, 14, 14), lab.zeros(16, 3, 2, 2), stride=2).shape
+    Size([8, 3, 28, 28])
     """
     _need("conv_transpose2d", input, 4, PICTURES)
     if weight.ndim != 4 or weight.shape[0] != input.shape[1] or input.shape[1] % groups:
@@ -459,6 +512,12 @@ def conv_transpose1d(
     """The gradient of a 1-D convolution as a layer.
 
     Shapes: input ``(N, in, L)``, weight ``(in, out / groups, k)``, result ``(N, out, L')``.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> x = lab.tensor([[[1.0, 2.0]]])
+    >>> F.conv_transpose1d(x, lab.tensor([[[1.0, 10.0]]]), stride=2)
+    tensor([[[ 1., 10.,  2., 20.]]])
     """
     _need("conv_transpose1d", input, 3, SEQUENCES)
     out = conv_transpose2d(
@@ -587,6 +646,11 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     """Places become channels: undoes ``pixel_shuffle``.
 
     Shapes: ``(..., C, H r, W r)`` to ``(..., C r^2, H, W)``.
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.pixel_unshuffle(lab.zeros(1, 1, 4, 4), 2).shape
+    Size([1, 4, 2, 2])
     """
     r = downscale_factor
     fits = input.ndim >= 3 and isinstance(r, int) and r > 0
@@ -616,6 +680,13 @@ def interpolate(
     Shapes: ``(N, C, L)`` or ``(N, C, H, W)``; the sizes after C become ``size``, or are
     multiplied by ``scale_factor``. ``mode`` is "nearest", "linear" (sequences) or "bilinear"
     (pictures).
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.interpolate(lab.tensor([[[1.0, 3.0]]]), scale_factor=2)
+    tensor([[[1., 1., 3., 3.]]])
+    >>> F.interpolate(lab.tensor([[[1.0, 3.0]]]), size=4, mode="linear")
+    tensor([[[1.0000, 1.5000, 2.5000, 3.0000]]])
     """
     if antialias:
         raise NotSupported("interpolate: antialias=True is not supported")
