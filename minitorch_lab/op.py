@@ -180,6 +180,7 @@ class Op:
     cost: Callable[..., Cost]
     samples: tuple[Sample, ...] = ()
     saved: frozenset[int] = frozenset()  # inputs whose values the gradient rules read
+    saved_by: tuple[frozenset[int], ...] = ()  # the same, rule by rule
     saves_output: bool = False
     bind: Callable[..., tuple[tuple[Any, ...], Attrs]] | None = None
     arguments: tuple[str, ...] = ()
@@ -199,6 +200,8 @@ class Op:
     on_numpy: Callable[..., Any] | None = field(init=False)  # the ufunc itself, on the hot path
 
     def __post_init__(self) -> None:
+        if self.saved and not self.saved_by:
+            self.saved_by = (self.saved,) * len(self.vjp)
         self.differentiable = any(rule is not None for rule in self.vjp)
         self.on_numpy = None if self.ufunc is None else getattr(np, self.ufunc)
 
@@ -242,6 +245,13 @@ class Op:
             return None
         return lambda g, y, *inputs, **attrs: first(index, g, y, *inputs, **attrs)
 
+    def reads(self, index: int, inputs: Sequence[Any]) -> bool:
+        """Whether a rule that these inputs ask for reads the value of input ``index``."""
+        if self.variadic:
+            return bool(self.saved)
+        wanted = zip(self.saved_by, inputs, strict=False)
+        return any(index in kept for kept, x in wanted if getattr(x, "requires_grad", False))
+
     def argument(self, index: int) -> str:
         """The name of input ``index`` in messages."""
         if self.variadic:
@@ -262,7 +272,7 @@ def op(
     forward: Callable[..., Any] | None = None,
     ufunc: str | None = None,
     vjp: Rule | tuple[Rule | None, ...] | None = None,
-    saved: str = "",
+    saved: str | tuple[str, ...] = "",
     samples: Sequence[Draw | Sample] = (),
     arguments: Sequence[str] | None = None,
     promotes: str = "",
@@ -273,8 +283,8 @@ def op(
 
     ``vjp`` is one rule, or a tuple with a rule (or None) for each input. ``saved`` names the
     values that the rules read: arguments by name, the output as ``y``; what is not named may be
-    overwritten before the backward pass. ``promotes`` names the arguments that take a common
-    dtype, ``*`` for all. ``example`` is a doctest, in which ``lab`` is known.
+    overwritten before the backward pass. A tuple says it for each rule. ``promotes`` names the
+    arguments that take a common dtype, ``*`` for all. ``example`` is a doctest, in which ``lab`` is known.
     """
     if name in OPS:
         raise ArgumentError(f"op {name!r} is in the table already")
@@ -286,10 +296,14 @@ def op(
         arguments = _positional(forward)
     rules = vjp if isinstance(vjp, tuple) else (vjp,) if vjp is not None else ()
     variadic = rest.get("variadic", False)
-    names = saved.split()
-    unknown = set(names) - set(arguments) - {"y", "*"}
+    each = saved if isinstance(saved, tuple) else (saved,) * len(rules)
+    names = {name for text in each for name in text.split()}
+    unknown = names - set(arguments) - {"y"}
     if unknown:
         raise ArgumentError(f"op {name!r}: saved names {sorted(unknown)}, which it does not take")
+    saved_by = tuple(
+        frozenset(i for i, a in enumerate(arguments) if a in text.split()) for text in each
+    )
     row = Op(
         name=name,
         doc=doc,
@@ -300,7 +314,8 @@ def op(
         cost=cost,
         vjp=rules,
         arguments=tuple(arguments),
-        saved=frozenset(i for i, a in enumerate(arguments) if a in names),
+        saved=frozenset().union(*saved_by),
+        saved_by=saved_by,
         saves_output="y" in names,
         samples=tuple(s if isinstance(s, Sample) else Sample((s,), {}) for s in samples),
         promotes=(

@@ -91,7 +91,7 @@ product: Op = op(
         lambda g, z, x, y: product(g, transpose(y, -1, -2)),
         lambda g, z, x, y: product(transpose(x, -1, -2), g),
     ),
-    saved="input other",
+    saved=("other", "input"),
     shape=_matmul_shape,
     formula=(r"Z = X Y", r"\bar X = \bar Z\,Y^\top,\quad \bar Y = X^\top \bar Z"),
     cost=_matmul_cost,
@@ -193,7 +193,7 @@ linear: Op = op(
         lambda g, y, x, w, b=None: product(transpose(_rows(g), 0, 1), _rows(x)),
         lambda g, y, x, w, b: sum(_rows(g), 0),
     ),
-    saved="input weight",
+    saved=("weight", "input", ""),
     shape=_linear_shape,
     formula=(
         r"Y = X W^\top + b",
