@@ -36,3 +36,16 @@ LongTensor = _type(dtypes.int64)
 HalfTensor = _type(dtypes.float16)
 FloatTensor = _type(dtypes.float32)
 DoubleTensor = _type(dtypes.float64)
+
+
+class _VariableType(type):
+    def __call__(cls, data: Tensor, requires_grad: bool = False) -> Tensor:
+        x = data.detach()
+        return x.requires_grad_() if requires_grad else x
+
+    def __instancecheck__(cls, value: Any) -> bool:
+        return isinstance(value, Tensor)
+
+
+class Variable(metaclass=_VariableType):
+    """The older name of a tensor with gradient: ``Variable(x, requires_grad=True)``."""

@@ -10,7 +10,7 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -25,17 +25,21 @@ KEY = "minitorch_lab"  # of the header's entry that holds the structure
 PLAIN = (bool, int, float, str, type(None))
 
 
-def save(obj: Any, f: str | os.PathLike[str]) -> None:
+def save(obj: Any, f: str | os.PathLike[str] | IO[bytes]) -> None:
     """Write tensors, or nested dicts, lists and tuples of tensors and numbers, to a file.
 
-    The file is replaced at once when it is complete: a full disk or an interrupt leaves the old
-    one as it was. A state_dict can be read by PyTorch with ``safetensors.torch.load_file``.
+    ``f`` is a path, or a file that is open for writing bytes. At a path the file is replaced when
+    it is complete: a full disk or an interrupt leaves the old one as it was. A state_dict can be
+    read by PyTorch with ``safetensors.torch.load_file``.
 
     Raises KindError for objects that are neither tensors nor plain data.
     """
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     structure = _pack(obj, "", arrays, {})
     data = to_bytes(arrays, metadata={KEY: json.dumps(structure)})
+    if not isinstance(f, (str, os.PathLike)):
+        f.write(data)
+        return
     path = Path(f)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -89,13 +93,21 @@ def _join(path: str, key: Any) -> str:
     return f"{path}.{key}" if path else str(key)
 
 
-def load(f: str | os.PathLike[str], map_location: Any = None) -> Any:
+def load(
+    f: str | os.PathLike[str] | IO[bytes], map_location: Any = None, *, weights_only: bool = True
+) -> Any:
     """Read what ``save`` wrote, or a safetensors file from elsewhere as a dict of tensors.
 
-    Nothing in the file is run. ``map_location`` is the device for the tensors.
+    Nothing in the file is run, whatever ``weights_only`` says. ``f`` is a path or an open file,
+    ``map_location`` the device for the tensors.
 
     Raises FileNotFoundError, or FileError for a file that is no safetensors file or is cut short.
     """
+    if not isinstance(f, (str, os.PathLike)):
+        with tempfile.TemporaryDirectory() as folder:  # the reader takes paths only
+            copy = Path(folder, "file")
+            copy.write_bytes(f.read())
+            return load(copy, map_location)
     path = Path(f)
     if not path.is_file():
         raise FileNotFoundError(f"load: there is no file {path}")

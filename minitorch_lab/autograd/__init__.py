@@ -1,5 +1,6 @@
 """Gradients as functions, gradients of your own, and what helps to look at them."""
 
+from ..legacy import Variable
 from ..tensor import (
     enable_grad,
     inference_mode,
@@ -18,6 +19,7 @@ __all__ = [
     "AnomalyError",
     "Function",
     "FunctionCtx",
+    "Variable",
     "backward",
     "checkpoint",
     "checkpoint_sequential",

@@ -1,6 +1,6 @@
 """Layers, losses and first values of parameters, with PyTorch's names."""
 
-from . import functional, init, utils
+from . import functional, init, parameter, utils
 from .activations import (
     CELU,
     ELU,
@@ -83,6 +83,7 @@ from .norm import (
     PairwiseDistance,
     RMSNorm,
 )
+from .parallel import DataParallel
 from .places import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -166,6 +167,7 @@ __all__ = [
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
+    "DataParallel",
     "Dropout",
     "Dropout1d",
     "Dropout2d",
@@ -248,6 +250,7 @@ __all__ = [
     "ZeroPad2d",
     "functional",
     "init",
+    "parameter",
     "summary",
     "utils",
 ]

@@ -529,6 +529,10 @@ class Tensor:
         """The tensor as the dtype, and on the device, of another."""
         return self.to(other)
 
+    def new(self, *data: Any) -> Tensor:
+        """A tensor of this dtype: of zeros where sizes are given, else of these entries."""
+        return from_sizes_or_data(data, self.dtype)
+
     def bool(self) -> Tensor:
         """The tensor as bool: whether each entry is not 0."""
         return self.to(dtype=dtypes.bool_)
