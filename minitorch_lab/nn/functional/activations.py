@@ -16,8 +16,9 @@ from ...tensor import Tensor
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """Each entry, times ``negative_slope`` where it is negative.
 
-    >>> from minitorch_lab.tensor import tensor
-    >>> leaky_relu(tensor([-2.0, 3.0]), 0.5)
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.leaky_relu(lab.tensor([-2.0, 3.0]), 0.5)
     tensor([-1.,  3.])
     """
     return nn.leaky_relu(input, negative_slope=negative_slope)
@@ -39,8 +40,9 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
 
     With ``approximate="tanh"``, :math:`\Phi` is approximated by a hyperbolic tangent.
 
-    >>> from minitorch_lab.tensor import tensor
-    >>> gelu(tensor([-1.0, 0.0, 1.0]), approximate="tanh")
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.gelu(lab.tensor([-1.0, 0.0, 1.0]), approximate="tanh")
     tensor([-0.1588,  0.0000,  0.8412])
     """
     if approximate == "none":

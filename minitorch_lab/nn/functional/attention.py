@@ -54,9 +54,10 @@ def scaled_dot_product_attention(
     value serves several heads of query (dimension -3). Dropout is applied whenever ``dropout_p``
     is above 0. Vaswani et al. (2017); Ainslie et al. (2023) for the shared heads.
 
-    >>> from minitorch_lab.tensor import tensor
-    >>> x = tensor([[0.0, 1.0], [2.0, 3.0]])
-    >>> scaled_dot_product_attention(x, x, x, is_causal=True)
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> x = lab.tensor([[0.0, 1.0], [2.0, 3.0]])
+    >>> F.scaled_dot_product_attention(x, x, x, is_causal=True)
     tensor([[0.0000, 1.0000],
             [1.9983, 2.9983]])
     """

@@ -13,8 +13,10 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     Shapes: ``input1`` ``(..., N)``, ``input2`` ``(..., M)``, ``weight`` ``(O, N, M)``, ``bias``
     ``(O,)``; the result ``(..., O)``.
 
-    >>> from minitorch_lab.tensor import tensor
-    >>> bilinear(tensor([[1.0, 2.0]]), tensor([[3.0, 4.0]]), tensor([[[1.0, 0.0], [0.0, 1.0]]]))
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> x, y = lab.tensor([[1.0, 2.0]]), lab.tensor([[3.0, 4.0]])
+    >>> F.bilinear(x, y, weight=lab.eye(2).reshape(1, 2, 2))
     tensor([[11.]])
     """
     given = {"input1": input1, "input2": input2, "weight": weight}

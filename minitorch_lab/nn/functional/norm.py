@@ -116,8 +116,9 @@ def layer_norm(
 
     Shapes: input ``(..., *normalized_shape)``; weight and bias ``normalized_shape``.
 
-    >>> from minitorch_lab.tensor import tensor
-    >>> layer_norm(tensor([[1.0, 3.0]]), [2], eps=0.0)
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.layer_norm(lab.tensor([[1.0, 3.0]]), [2], eps=0.0)
     tensor([[-1.,  1.]])
     """
     shape = _last_sizes("layer_norm", input, normalized_shape)
@@ -247,8 +248,9 @@ def _length(x: Any, p: float, dim: Any, eps: float) -> Any:
 def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12) -> Tensor:
     """``input`` over its p-norm along ``dim``: the length becomes 1.
 
-    >>> from minitorch_lab.tensor import tensor
-    >>> normalize(tensor([[3.0, 4.0]]))
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.normalize(lab.tensor([[3.0, 4.0]]))
     tensor([[0.6000, 0.8000]])
     """
     return input / _length(input, p, dim, eps)

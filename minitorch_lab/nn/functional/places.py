@@ -106,8 +106,9 @@ def max_pool2d(
     window may reach over the edge. With ``return_indices`` the pair of the values and their
     places, counted row by row over ``H * W``.
 
-    >>> from minitorch_lab.tensor import tensor
-    >>> max_pool2d(tensor([[[1.0, 2.0, 3.0]]]), (1, 2), ceil_mode=True)
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.max_pool2d(lab.tensor([[[1.0, 2.0, 3.0]]]), (1, 2), ceil_mode=True)
     tensor([[[2., 3.]]])
     """
     if not ceil_mode and not return_indices:
@@ -546,8 +547,9 @@ def pad(
     ``mode`` says which: "constant" (``value``), "reflect", "replicate" or "circular". Negative
     numbers take entries away where the mode is "constant".
 
-    >>> from minitorch_lab.tensor import tensor
-    >>> pad(tensor([[1.0, 2.0, 3.0]]), (1, 2), mode="circular")
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.pad(lab.tensor([[1.0, 2.0, 3.0]]), (1, 2), mode="circular")
     tensor([[3., 1., 2., 3., 1., 2.]])
     """
     sizes = tuple(input.shape)
@@ -627,8 +629,9 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
 
     Shapes: ``(..., C r^2, H, W)`` to ``(..., C, H r, W r)``. Shi et al. (2016).
 
-    >>> from minitorch_lab.tensor import tensor
-    >>> pixel_shuffle(tensor([[[1.0]], [[2.0]], [[3.0]], [[4.0]]]), 2)
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.pixel_shuffle(lab.tensor([[[1.0]], [[2.0]], [[3.0]], [[4.0]]]), 2)
     tensor([[[1., 2.],
              [3., 4.]]])
     """

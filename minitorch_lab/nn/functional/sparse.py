@@ -28,8 +28,9 @@ def embedding(
     Shapes: ``input`` any, int64; ``weight`` ``(rows, size)``; the result ``(*input, size)``. Row
     ``padding_idx`` gets no gradient. ``sparse`` is accepted, and the gradient is dense.
 
-    >>> from minitorch_lab.tensor import tensor
-    >>> embedding(tensor([1, 1, 0]), tensor([[1.0, 2.0], [3.0, 4.0]]))
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.embedding(lab.tensor([1, 1, 0]), lab.tensor([[1.0, 2.0], [3.0, 4.0]]))
     tensor([[3., 4.],
             [3., 4.],
             [1., 2.]])
@@ -69,8 +70,9 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     Shapes: any to ``(..., num_classes)``. Without ``num_classes`` there are as many as the
     largest number needs, which graph mode cannot know.
 
-    >>> from minitorch_lab.tensor import tensor
-    >>> one_hot(tensor([0, 2]))
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.one_hot(lab.tensor([0, 2]))
     tensor([[1, 0, 0],
             [0, 0, 1]])
     """
