@@ -27,16 +27,17 @@ class Device:
 
     __slots__ = ("index", "type")
 
-    def __init__(self, name: str | Device) -> None:
-        if isinstance(name, Device):
-            name = str(name)
+    def __init__(self, type: str | Device, index: int | None = None) -> None:
+        name = str(type) if isinstance(type, Device) else type
         if not isinstance(name, str):
             raise KindError(f'device: expected "cpu" or "cuda", got {name!r}')
-        kind, _, index = name.partition(":")
-        if kind not in ("cpu", "cuda") or (index and not index.isdigit()):
+        kind, _, number = name.partition(":")
+        if index is not None and not number:
+            number = str(index)
+        if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
             raise ArgumentError(f'device: expected "cpu", "cuda" or "cuda:0", got {name!r}')
         self.type = kind
-        self.index = int(index or 0) if kind == "cuda" else None
+        self.index = int(number or 0) if kind == "cuda" else None
 
     def __str__(self) -> str:
         return self.type if self.index is None else f"{self.type}:{self.index}"

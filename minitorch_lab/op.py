@@ -210,6 +210,8 @@ class Op:
         if self.bind is not None:
             if "out" in kwargs:
                 return into(self.name, self, args, kwargs)
+            if "keepdims" in kwargs:  # NumPy's word, which PyTorch takes too
+                kwargs["keepdim"] = kwargs.pop("keepdims")
             try:
                 args, kwargs = self.bind(*args, **kwargs)
             except AttributeError:
@@ -399,6 +401,8 @@ def public(function: Callable[..., Any], name: str = "") -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         if "out" in kwargs:
             return into(name, function, args, kwargs)
+        if "keepdims" in kwargs:
+            kwargs["keepdim"] = kwargs.pop("keepdims")
         try:
             return function(*args, **kwargs)
         except AttributeError:

@@ -24,9 +24,9 @@ from ..op import (
     sample,
 )
 from .elementwise import clone, copy
-from .movement import diagonal, reshape, transpose, unsqueeze
-from .reduce import sum
-from .rules import broadcast_shapes
+from .movement import diagonal, reshape, roll, transpose, unsqueeze
+from .reduce import norm, sum
+from .rules import broadcast_shapes, one_dim
 
 
 def _matmul_shape(x: Spec, y: Spec) -> Spec:
@@ -444,6 +444,67 @@ def kron(input: Any, other: Any) -> Any:
     return reshape(x * y, tuple(v * w for v, w in zip(a, b, strict=True)))
 
 
+def inner(input: Any, other: Any) -> Any:
+    """Sums of products along the last dimensions: of two vectors their dot product.
+
+    Shapes: ``(..., N)`` and ``(***, N)`` give ``(..., ***)``; a number multiplies.
+
+    >>> import minitorch_lab as lab
+    >>> lab.inner(lab.tensor([1, 2, 3]), lab.tensor([0, 2, 1]))
+    tensor(7)
+    """
+    if input.ndim == 0 or other.ndim == 0:
+        return input * other
+    if input.shape[-1] != other.shape[-1]:
+        raise ShapeError(
+            "inner(): the last dimensions differ\n"
+            f"  input  {tuple(input.shape)}\n  other  {tuple(other.shape)}\n"
+            "  expected the same number of entries"
+        )
+    x, y = (reshape(v, (-1, v.shape[-1])) for v in (input, other))
+    return reshape(matmul(x, transpose(y, 0, 1)), (*input.shape[:-1], *other.shape[:-1]))
+
+
+def cross(input: Any, other: Any, dim: int | None = None) -> Any:
+    """Cross product of vectors of three entries: orthogonal to both.
+
+    The vectors lie along ``dim``; without it, along the first dimension of size 3.
+
+    >>> import minitorch_lab as lab
+    >>> lab.cross(lab.tensor([1, 0, 0]), lab.tensor([0, 1, 0]))
+    tensor([0, 0, 1])
+    """
+    shape = broadcast_shapes(tuple(input.shape), tuple(other.shape))
+    if dim is None:
+        dim = next((d for d, size in enumerate(shape) if size == 3), None)
+    if dim is None or shape[one_dim(dim, len(shape))] != 3:
+        raise ComputeError(
+            "cross(): expected vectors of three entries\n"
+            f"  input  {tuple(input.shape)}\n  other  {tuple(other.shape)}\n"
+            + ("  no dimension has size 3" if dim is None else f"  along dim {dim}")
+        )
+    dim = one_dim(dim, len(shape)) - len(shape)
+    return roll(input, -1, dim) * roll(other, 1, dim) - roll(input, 1, dim) * roll(other, -1, dim)
+
+
+def cdist(x1: Any, x2: Any, p: float = 2.0, compute_mode: str | None = None) -> Any:
+    """Distance of each row of one matrix from each row of another.
+
+    Shapes: ``(..., N, M)`` and ``(..., K, M)`` give ``(..., N, K)``. ``compute_mode`` has no
+    effect: differences are always computed one by one.
+
+    >>> import minitorch_lab as lab
+    >>> lab.cdist(lab.tensor([[0.0, 0.0]]), lab.tensor([[3.0, 4.0], [0.0, 1.0]]))
+    tensor([[5., 1.]])
+    """
+    if x1.ndim < 2 or x2.ndim < 2 or x1.shape[-1] != x2.shape[-1]:
+        raise ComputeError(
+            "cdist(): expected two matrices, or batches, with rows of the same length\n"
+            f"  x1  {tuple(x1.shape)}\n  x2  {tuple(x2.shape)}"
+        )
+    return norm(unsqueeze(x1, -2) - unsqueeze(x2, -3), p, -1)
+
+
 # Errors of the functions above -----------------------------------------------------------------
 
 
@@ -502,8 +563,11 @@ def _changing(function: Callable[..., Any]) -> Callable[..., Any]:
 
 FUNCTIONS = {
     name: globals()[name]
-    for name in "matmul mm dot bmm mv outer addmm addmv addr baddbmm addbmm trace kron".split()
+    for name in (
+        "matmul mm dot bmm mv outer addmm addmv addr baddbmm addbmm trace kron inner cross cdist"
+    ).split()
 } | {"ger": outer}
+NOT_METHODS = ("cdist",)  # PyTorch has it as a function only
 FUNCTIONS |= {
     f"{function.__name__}_": _changing(function)
     for function in (addmm, addmv, addr, baddbmm, addbmm)

@@ -7,6 +7,9 @@ from dataclasses import replace
 from math import ceil, floor
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from .. import dtypes
 from ..device import NAMESPACES
 from ..errors import ComputeError, IndexingError, KindError, ShapeError, describe
 from ..op import Attrs, Mismatch, Op, Spec, apart, current, op, sample
@@ -690,7 +693,20 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
     """
     if (input is None) != (other is None):
         raise KindError("where(condition, input, other): expected both of input and other, or none")
+    if isinstance(input, NUMBER) and isinstance(other, NUMBER):
+        input = current().constant(np.asarray(input, _dtype_of_numbers(input, other)))
     return nonzero(condition, as_tuple=True) if input is None else e.where(condition, input, other)
+
+
+NUMBER = (bool, int, float)
+
+
+def _dtype_of_numbers(*numbers: Any) -> np.dtype[Any]:
+    """The default float dtype, int64 or bool: what a tensor made from the numbers has."""
+    widest = dtypes.bool_.np
+    for number in numbers:
+        widest = dtypes.number_dtype(number, widest)
+    return widest
 
 
 def _where_method(input: Any, condition: Any, other: Any) -> Any:

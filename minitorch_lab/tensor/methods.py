@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 from ..errors import (
@@ -59,9 +60,15 @@ def _in_place(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     return method
 
 
+def _direct(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of ops without what ``public`` puts around it, unless that is needed here."""
+    inner = getattr(function, "__wrapped__", function)
+    return function if "keepdim" in signature(inner).parameters else inner
+
+
 for _name, _function in (FUNCTIONS | order.METHODS).items():
     if _name not in NOT_METHODS or _name in order.METHODS:
-        setattr(Tensor, _name, _method(_name, getattr(_function, "__wrapped__", _function)))
+        setattr(Tensor, _name, _method(_name, _direct(_function)))
 for _name in IN_PLACE:
     _function = FUNCTIONS[_name]
     setattr(

@@ -1,6 +1,6 @@
 """The functions behind the layers, with PyTorch's names: ``F.relu``, ``F.cross_entropy``."""
 
-from ...ops.elementwise import relu, sigmoid, tanh
+from ...ops.elementwise import sigmoid, tanh
 from ...ops.linalg import linear
 from ...ops.movement import flatten
 from ...ops.reduce import log_softmax, softmax
@@ -17,6 +17,7 @@ from .activations import (
     logsigmoid,
     mish,
     prelu,
+    relu,
     relu6,
     selu,
     silu,

@@ -13,6 +13,16 @@ from ...ops.rules import one_dim
 from ...tensor import Tensor
 
 
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """Each entry, or 0 where it is negative.
+
+    >>> from minitorch_lab.tensor import tensor
+    >>> relu(tensor([-2.0, 3.0]))
+    tensor([0., 3.])
+    """
+    return e.relu(input)
+
+
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """Each entry, times ``negative_slope`` where it is negative.
 
