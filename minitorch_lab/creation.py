@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -42,10 +43,17 @@ def _shape(size: tuple[Any, ...]) -> tuple[int, ...]:
 
 
 def _takes_out(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """A function that makes a tensor, with ``out=``: its dtype and device are those of out."""
+    """A function that makes a tensor, with ``out=``: its dtype and device are those of out.
+
+    Where the sizes are the arguments without names, they may be one with a name: ``size=(2, 3)``.
+    """
+    first = next(iter(signature(function).parameters.values()))
+    takes_sizes = first.kind is first.VAR_POSITIONAL
 
     @wraps(function)
     def call(*args: Any, out: Tensor | None = None, **kwargs: Any) -> Tensor:
+        if takes_sizes and not args and "size" in kwargs:
+            args = (kwargs.pop("size"),)
         if out is None:
             return function(*args, **kwargs)
         if not isinstance(out, Tensor):

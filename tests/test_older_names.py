@@ -65,6 +65,9 @@ ASKED: dict[str, Any] = {
     "cdist": lambda t: [
         t.cdist(t.tensor(X), t.tensor(X)), t.cdist(t.tensor(X), t.ones(4, 2, 3), p=1),
     ],
+    "size by name": lambda t: [
+        list(getattr(t, name)(size=(2, 3)).shape) for name in ("rand", "randn", "zeros", "ones")
+    ] + [t.full(size=(2,), fill_value=7), list(t.randint(low=0, high=3, size=(2,)).shape)],
     "variable": lambda t: t.autograd.Variable(t.ones(2), requires_grad=True).requires_grad,
     "relu in place": lambda t: t.nn.functional.relu(t.tensor(X), inplace=True),
     "conv2d": lambda t: t.conv2d(t.ones(1, 1, 3, 3), t.ones(1, 1, 2, 2)),
