@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 import minitorch_lab as lab
+from minitorch_lab import nn
 from minitorch_lab.op import OPS, apart, normal, op
+from minitorch_lab.ops import FUNCTIONS
 from minitorch_lab.ops.rules import per_entry, same_shape
 
 ROOT = Path(__file__).parents[1]
@@ -83,11 +85,20 @@ def test_every_page_leads_somewhere_and_loads_nothing_from_elsewhere(site):
 def test_the_pages_hold_the_lessons_the_ops_and_their_formulas(site):
     shown = {file.stem for file in (site / "lessons" / "notebooks").glob("*.html")}
     assert shown == {file.stem for file in (ROOT / "notebooks").glob("*.ipynb")}
-    ops = (site / "api" / "generated" / "ops.html").read_text()
+    folder = site / "api" / "generated"
+    pages = {file.stem: file.read_text() for file in (folder / "functions").glob("*.html")}
+    listed, inner = ((folder / f"{name}.html").read_text() for name in ("functions", "inner"))
+    for name in [*FUNCTIONS, *(f"F.{n}" for n in nn.functional.__all__)]:
+        aside = name.endswith("_") or name == "F.check_probability"
+        assert aside or re.search(rf">(lab\.)?{re.escape(name)}<", listed), name
+    elsewhere = {"div": "true_divide", "inv": "linalg.inv", "linear": "nn.functional.linear"}
     for name in OPS:
-        assert f">{name}<a class" in ops, name
-    assert "<math" in ops
-    assert not re.search(r"<script[^>]*mathjax", ops, re.IGNORECASE)
+        assert f">{name}<a class" in inner or elsewhere.get(name, name) in pages, name
+    assert "<math" in pages["tanh"]
+    assert "0.7616" in pages["tanh"]
+    assert 'href="../inner.html#op-cross-entropy"' in pages["nn.functional.cross_entropy"]
+    for text in (listed, inner, *pages.values()):
+        assert not re.search(r"<script[^>]*mathjax", text, re.IGNORECASE)
 
 
 @pytest.mark.parametrize(
