@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import wraps
 from inspect import signature
 from typing import Any
@@ -14,14 +13,26 @@ from . import dtypes
 from . import random as generators
 from .device import Device, namespace_for, to_host
 from .dtypes import DType
-from .errors import ArgumentError, ComputeError, DTypeError, KindError, ShapeError, describe
-from .op import Mismatch, Op, Sample, Spec, current, op, public, sample, uniform, write_out
+from .errors import ComputeError, DTypeError, KindError, ShapeError, describe
+from .op import (
+    Mismatch,
+    Op,
+    Sample,
+    Spec,
+    current,
+    need_arguments,
+    op,
+    public,
+    sample,
+    uniform,
+    write_out,
+)
 from .ops import elementwise as e
 from .ops import random as random_ops
 from .ops.movement import broadcast_tensors
 from .ops.rules import per_entry, shape_of_args
 from .random import Generator
-from .tensor import Tensor, make, no_grad, tensor
+from .tensor import Tensor, fit, make, no_grad, tensor
 
 
 def _made(array: Any, device: Any, requires_grad: bool) -> Tensor:
@@ -55,7 +66,11 @@ def _takes_out(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         if takes_sizes and not args and "size" in kwargs:
             args = (kwargs.pop("size"),)
         if out is None:
-            return function(*args, **kwargs)
+            try:
+                return function(*args, **kwargs)
+            except TypeError:
+                need_arguments(function.__name__, function, args, kwargs)
+                raise
         if not isinstance(out, Tensor):
             raise KindError(f"{function.__name__}(out): expected a tensor, got {describe(out)}")
         dtype = kwargs.get("dtype")
@@ -112,8 +127,11 @@ def full(
     """A tensor of one number: int64 for an int, the default float for a float."""
     if dtype is None and isinstance(fill_value, int):
         dtype = dtypes.bool_ if isinstance(fill_value, bool) else dtypes.int64
-    shape = _shape(tuple(size) if isinstance(size, (tuple, list)) else (size,))
-    return _made(np.full(shape, fill_value, _np(dtype)), device, requires_grad)
+    if not isinstance(size, (tuple, list)):
+        raise KindError(f"full(size, fill_value): expected a tuple, got {describe(size)}")
+    made = np.zeros(_shape(tuple(size)), _np(dtype))
+    made[...] = fit(_number(fill_value, "fill_value"), made.dtype, "fill_value")
+    return _made(made, device, requires_grad)
 
 
 def _like(
@@ -367,15 +385,6 @@ _order = _drawing(
 )
 
 
-@contextmanager
-def _as_pytorch() -> Iterator[None]:
-    """PyTorch has RuntimeError for wrong parameters of a distribution."""
-    try:
-        yield
-    except ArgumentError as error:
-        raise ComputeError(str(error)) from None
-
-
 def _no_generator(generator: Generator | None) -> None:
     if generator is not None:
         current().refuse("a generator of its own", "use manual_seed() and the default generator")
@@ -392,13 +401,12 @@ def _drawn(
     **rest: Any,
 ) -> Tensor:
     kind = _np(dtype).name
-    with _as_pytorch():
-        if current().tracing:
-            _no_generator(generator)
-            place = "cpu" if device is None else str(Device(device))
-            out: Tensor = row(shape=shape, dtype=kind, device=place, **rest)
-            return out.requires_grad_() if requires_grad else out
-        return _made(draw(_generator(generator), shape, kind, **rest), device, requires_grad)
+    if current().tracing:
+        _no_generator(generator)
+        place = "cpu" if device is None else str(Device(device))
+        out: Tensor = row(shape=shape, dtype=kind, device=place, **rest)
+        return out.requires_grad_() if requires_grad else out
+    return _made(draw(_generator(generator), shape, kind, **rest), device, requires_grad)
 
 
 @_takes_out
@@ -602,7 +610,7 @@ def bernoulli(
     PyTorch's CPU numbers for the same seed.
     """
     _need_float("bernoulli", input)
-    with _as_pytorch(), no_grad():
+    with no_grad():
         if p is not None:
             if current().tracing:
                 current().refuse("bernoulli with p", "use bernoulli(full_like(x, p))")
@@ -635,7 +643,7 @@ def multinomial(
             [1]])
     """
     _need_float("multinomial", input)
-    with _as_pytorch(), no_grad():
+    with no_grad():
         if generator is None:
             out: Tensor = _picks(input, num_samples=num_samples, replacement=replacement)
             return out
@@ -736,15 +744,14 @@ def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None
     if isinstance(p, Tensor):
         with no_grad():
             return _overwrite(self, bernoulli(p.expand(self.shape), generator=generator))
-    with _as_pytorch():
-        if current().tracing:
-            _no_generator(generator)
-            row = random_ops.bernoulli
-            place = str(self.device)
-            drawn = row(shape=tuple(self.shape), p=p, dtype=self.dtype.name, device=place)
-        else:
-            found = _generator(generator).bernoulli(tuple(self.shape), p, self.dtype.name)
-            drawn = _made(found, self.device, False)
+    if current().tracing:
+        _no_generator(generator)
+        row = random_ops.bernoulli
+        place = str(self.device)
+        drawn = row(shape=tuple(self.shape), p=p, dtype=self.dtype.name, device=place)
+    else:
+        found = _generator(generator).bernoulli(tuple(self.shape), p, self.dtype.name)
+        drawn = _made(found, self.device, False)
     return _overwrite(self, drawn)
 
 

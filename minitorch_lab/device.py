@@ -35,7 +35,7 @@ class Device:
         if index is not None and not number:
             number = str(index)
         if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
-            raise ArgumentError(f'device: expected "cpu", "cuda" or "cuda:0", got {name!r}')
+            raise DeviceError(f'device: expected "cpu", "cuda" or "cuda:0", got {name!r}')
         self.type = kind
         self.index = int(number or 0) if kind == "cuda" else None
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import DTypeError, KindError
+from .errors import KindError
 
 BOOL, INT, FLOAT = 0, 1, 2  # the kinds that promotion ranks
 
@@ -72,7 +72,7 @@ def dtype_of(like: Any) -> DType:
             raise KindError(f"dtype: expected a dtype such as lab.float32, got {like!r}") from None
     if found is None:
         names = ", ".join(dtype.name for dtype in ALL)
-        raise DTypeError(f"dtype {np.dtype(like)} is not supported\n  expected one of {names}")
+        raise KindError(f"dtype {np.dtype(like)} is not supported\n  expected one of {names}")
     return found
 
 

@@ -13,9 +13,10 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from functools import wraps
 from math import prod
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 
@@ -193,7 +194,7 @@ class Op:
     kernel: str | None = None  # a C expression of the inputs: present means fusible
     onnx: str | None = None
     composition: Callable[..., Any] | None = None  # the same in smaller ops, (*inputs, **attrs)
-    refuses: str = ""  # kinds of dtype that it does not take, such as "b" for bool
+    refuses: str = ""  # kinds of dtype that it does not take: "b" for bool, "B" even for one
     random: bool = False  # draws from the generator: two calls differ
     example: str = ""  # a doctest that teaches what it does
     differentiable: bool = field(init=False)
@@ -214,8 +215,11 @@ class Op:
                 kwargs["keepdim"] = kwargs.pop("keepdims")
             try:
                 args, kwargs = self.bind(*args, **kwargs)
-            except AttributeError:
-                need_tensor(self.name, args)
+            except AttributeError as error:
+                need_tensor(self.name, args, error)
+                raise
+            except TypeError:
+                need_arguments(self.name, self.bind, args, kwargs)
                 raise
         elif kwargs:
             if "out" in kwargs:
@@ -405,8 +409,11 @@ def public(function: Callable[..., Any], name: str = "") -> Callable[..., Any]:
             kwargs["keepdim"] = kwargs.pop("keepdims")
         try:
             return function(*args, **kwargs)
-        except AttributeError:
-            need_tensor(name, args)
+        except AttributeError as error:
+            need_tensor(name, args, error)
+            raise
+        except TypeError:
+            need_arguments(name, function, args, kwargs)
             raise
 
     call.__name__ = name
@@ -414,12 +421,62 @@ def public(function: Callable[..., Any], name: str = "") -> Callable[..., Any]:
     return call
 
 
-def need_tensor(name: str, args: tuple[Any, ...]) -> None:
+def need_arguments(name: str, function: Callable[..., Any], args: Any, kwargs: Attrs) -> None:
+    """KindError where a call has other arguments than the function."""
+    signature = inspect.signature(function)
+    try:
+        signature.bind(*args, **kwargs)
+        return
+    except TypeError:
+        known = signature.parameters
+    places = [n for n, p in known.items() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    unknown = [n for n in kwargs if n not in known]
+    twice = [n for n in kwargs if n in places[: len(args)]]
+    open_ = [n for n in places[len(args) :] if n not in kwargs and known[n].default is _EMPTY]
+    near = get_close_matches(unknown[0], known, 1, 0.5) if unknown else []
+    if unknown:
+        problem = f"there is no argument {unknown[0]}" + (f": write {near[0]}" if near else "")
+    elif twice:
+        problem = f"{twice[0]} is given twice, by place and by name"
+    elif open_:
+        problem = f"{open_[0]} is missing"
+    else:
+        problem = f"expected {len(places)} arguments by place, got {len(args)}"
+    plain = [p.replace(annotation=_EMPTY) for p in known.values()]
+    shown = signature.replace(parameters=plain, return_annotation=_EMPTY)
+    raise KindError(f"{name}(): {problem}\n  expected {name}{shown}") from None
+
+
+_EMPTY = inspect.Parameter.empty
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def checked(function: F) -> F:
+    """The function, with words for arguments that it does not have."""
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except TypeError:
+            need_arguments(function.__name__, function, args, kwargs)
+            raise
+
+    return cast(F, call)
+
+
+def need_tensor(name: str, args: tuple[Any, ...], error: AttributeError) -> None:
     """KindError where a function was given a list, an array or a number instead of a tensor."""
     got = args[0] if args else None
     many = isinstance(got, (list, tuple))
     if many and got and all(hasattr(x, "requires_grad") for x in got):
-        return
+        if error.obj is not got:
+            return
+        raise KindError(
+            f"{name}(input): input is not a tensor\n"
+            f"  expected a tensor, got {describe(got)}, which are tensors\n"
+            f"  lab.stack(tensors) makes one tensor of them"
+        ) from None
     if many or isinstance(got, (int, float, np.ndarray, np.generic)):
         raise KindError(
             f"{name}(input): input is not a tensor\n"
@@ -514,18 +571,27 @@ def common_dtype(op: Op, specs: Sequence[Spec | int | float]) -> np.dtype[Any] |
     for s in tensors:
         result = s.dtype if result is None else dtypes.promote(result, s.dtype, ndim, s.ndim)
         ndim = max(ndim, s.ndim)
+    numbers = [_of_its_kind(s) for i in indices if not _is_tensor(s := specs[i])]
     if result is None:
-        return None
-    for i in indices:
-        s = specs[i]
-        if isinstance(s, Spec):
-            if s.number:
-                result = dtypes.number_dtype(0.0, result)
-        else:
-            result = dtypes.number_dtype(s, result)
+        if not numbers:
+            return None
+        result = np.dtype(bool)  # gives way to every number
+        if not any(map(_is_tensor, specs)):  # numbers of Python stay what they are
+            return np.result_type(np.float64 if op.floats else bool, *map(type, numbers))
+    for number in numbers:
+        result = dtypes.number_dtype(number, result)
     if op.floats and result.kind != "f":
         result = dtypes.get_default_dtype().np
     return result
+
+
+def _is_tensor(s: Spec | int | float) -> bool:
+    return isinstance(s, Spec) and not s.number
+
+
+def _of_its_kind(s: Spec | int | float) -> int | float:
+    """A Python number of the kind that ``s``, a number or what is known of one, has."""
+    return {"b": False, "i": 0}.get(s.dtype.kind, 0.0) if isinstance(s, Spec) else s
 
 
 def check_kind(op: Op, specs: Sequence[Spec | int | float]) -> None:
@@ -535,6 +601,13 @@ def check_kind(op: Op, specs: Sequence[Spec | int | float]) -> None:
     dtype = common_dtype(op, specs)
     if dtype is None:
         dtype = next((s.dtype for s in specs if isinstance(s, Spec)), np.dtype("float32"))
+    if "B" in op.refuses and any(s.dtype.kind == "b" for s in specs if isinstance(s, Spec)):
+        raise Mismatch(
+            f"{op.name} is not made for bool",
+            "expected numbers",
+            "~mask turns a mask over, a ^ b tells where two differ; convert with .long() to count",
+            DTypeError,
+        )
     if dtype.kind in op.refuses:
         if "f" in op.refuses:
             words = "integers" + ("" if "b" in op.refuses else " or bools"), ".long()"

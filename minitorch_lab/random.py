@@ -41,7 +41,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .dtypes import DType, dtype_of
-from .errors import ArgumentError, DTypeError, KindError, ShapeError, describe
+from .errors import ArgumentError, ComputeError, DTypeError, KindError, ShapeError, describe
 
 Array: TypeAlias = NDArray[Any]
 F32: TypeAlias = NDArray[np.float32]
@@ -226,7 +226,7 @@ class Generator:
         sizes = _shape("uniform", shape)
         kind = _float_kind("uniform", dtype)
         if not low <= high:
-            raise ArgumentError(
+            raise ComputeError(
                 f"uniform(shape, low, high): low is above high\n  low   {low}\n  high  {high}\n"
                 f"  expected low <= high"
             )
@@ -256,7 +256,7 @@ class Generator:
         sizes = _shape("normal", shape)
         kind = _float_kind("normal", dtype)
         if not std >= 0:
-            raise ArgumentError(
+            raise ComputeError(
                 f"normal(shape, mean, std): std is negative\n  std  {std}\n  expected std >= 0"
             )
         count = math.prod(sizes)
@@ -310,13 +310,13 @@ class Generator:
         sizes = _shape("randint", shape)
         kind = dtype_of(dtype).np
         if low >= high:
-            raise ArgumentError(
+            raise ComputeError(
                 f"{call}: low is not below high\n  low   {low}\n  high  {high}\n"
                 f"  expected low < high"
             )
         least, most = _integer_range(kind)
         if low < least or high - 1 > most:
-            raise ArgumentError(
+            raise ComputeError(
                 f"{call}: {kind} does not hold these integers\n"
                 f"  low   {low}\n  high  {high}\n"
                 f"  expected integers from {least} to {most}"
@@ -348,7 +348,7 @@ class Generator:
         """
         n = _integer("randperm(n)", "n", n, "an int")
         if not 0 <= n < 2**32 // 20:  # from there on PyTorch shuffles in another way
-            raise ArgumentError(
+            raise ComputeError(
                 f"randperm(n): got {n}\n  expected an int from 0 to {2**32 // 20 - 1}"
             )
         order = list(range(n))
@@ -398,7 +398,7 @@ class Generator:
         chance = np.asarray(p)
         sizes = chance.shape if shape is None else _shape("bernoulli", shape)
         if chance.size and (chance.min() < 0 or chance.max() > 1 or np.isnan(chance).any()):
-            raise ArgumentError(
+            raise ComputeError(
                 f"bernoulli(shape, p): p is not a probability\n"
                 f"  p  from {chance.min()} to {chance.max()}\n  expected 0 <= p <= 1"
             )
@@ -424,7 +424,7 @@ class Generator:
         sizes = _shape("exponential", shape)
         kind = _float_kind("exponential", dtype)
         if not rate > 0:
-            raise ArgumentError(f"exponential(shape, rate): got rate = {rate}\n  expected rate > 0")
+            raise ComputeError(f"exponential(shape, rate): got rate = {rate}\n  expected rate > 0")
         with self._lock:
             times = self._exponential(sizes, rate)
         return _narrow(times, kind)
@@ -449,13 +449,13 @@ class Generator:
             raise ShapeError(f"{call}: got weights {weights.shape}\n  expected (n,) or (rows, n)")
         n = weights.shape[-1]
         if num_samples < 1 or (num_samples > n and not replacement):
-            raise ArgumentError(
+            raise ComputeError(
                 f"{call}: cannot draw {num_samples} of {n} indices without replacement\n"
                 f"  expected num_samples from 1 to {n}, or replacement=True"
             )
         sums = weights.sum(axis=-1)
         if not (np.isfinite(sums).all() and (weights >= 0).all() and (sums > 0).all()):
-            raise ArgumentError(
+            raise ComputeError(
                 f"{call}: the weights are no probabilities\n"
                 f"  weights  from {weights.min()} to {weights.max()}\n"
                 f"  expected finite weights >= 0, and not all of them 0"
@@ -683,6 +683,17 @@ def _fma_one(a: float, b: float, c: float) -> float:
 # --- arguments ---
 
 
+def _seed(seed: Any) -> int:
+    """A seed as an int; PyTorch cuts floats and reads text, and so do we."""
+    try:
+        return int(seed)
+    except (TypeError, ValueError, OverflowError) as error:
+        kind = KindError if isinstance(error, TypeError) else ArgumentError
+        raise kind(
+            f"manual_seed(seed): got seed = {describe(seed)}\n  expected an int such as 42"
+        ) from None
+
+
 def _integer(call: str, name: str, value: Any, expected: str) -> int:
     try:
         return operator.index(value)
@@ -727,13 +738,15 @@ default_generator = Generator()
 default_generator.seed()
 
 
-def manual_seed(seed: SupportsIndex) -> Generator:
+def manual_seed(seed: Any) -> Generator:
     """Seed the default generator, and return it. The same seed gives the same numbers.
+
+    As in PyTorch, a float is cut to an int, which the method of a generator refuses.
 
     >>> manual_seed(42).uniform(2)
     array([0.88226926, 0.91500396], dtype=float32)
     """
-    return default_generator.manual_seed(seed)
+    return default_generator.manual_seed(_seed(seed))
 
 
 def seed() -> int:

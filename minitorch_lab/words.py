@@ -48,7 +48,7 @@ def notes(row: Any) -> list[str]:
     if row.random:
         found.append("It draws random numbers: two calls differ.")
     if row.refuses:
-        refused = [KINDS[kind] for kind in row.refuses]
+        refused = [KINDS[kind] for kind in row.refuses.lower()]
         found.append(f"Inputs of {' or '.join(refused)} raise a DTypeError.")
     if not row.differentiable:
         found.append("It has no gradient.")

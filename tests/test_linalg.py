@@ -230,7 +230,7 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     "inner left": (lambda t: ones(t, 3, 2) @ ones(t, 3, 4), r"try input\.T @ other"),
     "batch turned": (
         lambda t: t.bmm(ones(t, 2, 3, 4), ones(t, 2, 3, 5)),
-        r"try input\.mT @ other",
+        r"try input\.mT @ mat2",
     ),
     "matrix vector": (lambda t: ones(t, 2, 3) @ ones(t, 2), r"other\.shape\[0\].*got 2 and 3"),
     "vector matrix": (lambda t: ones(t, 2) @ ones(t, 3, 4), "inner sizes differ"),

@@ -14,7 +14,7 @@ import pytest
 from oracle import PRESENT, digest
 
 from minitorch_lab import dtypes, random
-from minitorch_lab.errors import ArgumentError, DTypeError, KindError, ShapeError
+from minitorch_lab.errors import ArgumentError, ComputeError, DTypeError, KindError, ShapeError
 from minitorch_lab.random import Generator
 
 SIZES = (0, 1, 2, 3, 5, 15, 16, 17, 20, 31, 32, 33, 100, 623, 624, 625, 1000, 9001)
@@ -367,7 +367,7 @@ def test_an_array_of_chances() -> None:
 @pytest.mark.parametrize("seed", [1.5, "3", None, [1], np.float64(2)])
 def test_a_wrong_type_of_seed(seed: Any) -> None:
     with pytest.raises(KindError, match="expected an int such as 42"):
-        random.manual_seed(seed)
+        random.Generator().manual_seed(seed)
 
 
 @pytest.mark.parametrize("seed", [2**64, -(2**63) - 1])
@@ -386,22 +386,22 @@ def test_seeds_of_numpy_are_ints() -> None:
         (lambda g: g.uniform(-1), ShapeError, "sizes of 0 or more"),
         (lambda g: g.uniform("3"), KindError, "got shape = str '3'"),
         (lambda g: g.uniform(2.5), KindError, "an int or a tuple of ints"),
-        (lambda g: g.uniform(3, 2, 1), ArgumentError, "low is above high"),
+        (lambda g: g.uniform(3, 2, 1), ComputeError, "low is above high"),
         (lambda g: g.uniform(3, dtype="int64"), DTypeError, "use randint"),
-        (lambda g: g.normal(3, 0, -1), ArgumentError, "std is negative"),
+        (lambda g: g.normal(3, 0, -1), ComputeError, "std is negative"),
         (lambda g: g.normal(3, dtype=dtypes.int32), DTypeError, "expected a float dtype"),
-        (lambda g: g.randint(5, 5, 3), ArgumentError, "expected low < high"),
-        (lambda g: g.randint(0, 300, 3, "uint8"), ArgumentError, "from 0 to 255"),
+        (lambda g: g.randint(5, 5, 3), ComputeError, "expected low < high"),
+        (lambda g: g.randint(0, 300, 3, "uint8"), ComputeError, "from 0 to 255"),
         (lambda g: g.randint(0, 1.5, 3), KindError, "got high = float 1.5"),
-        (lambda g: g.randperm(-1), ArgumentError, "got -1"),
+        (lambda g: g.randperm(-1), ComputeError, "got -1"),
         (lambda g: g.randperm("a"), KindError, "got n = str 'a'"),
-        (lambda g: g.bernoulli(3, 1.5), ArgumentError, "not a probability"),
-        (lambda g: g.bernoulli(3, np.array([0.5, np.nan])), ArgumentError, "not a probability"),
+        (lambda g: g.bernoulli(3, 1.5), ComputeError, "not a probability"),
+        (lambda g: g.bernoulli(3, np.array([0.5, np.nan])), ComputeError, "not a probability"),
         (lambda g: g.bernoulli(3, np.ones(2)), ShapeError, "does not broadcast"),
-        (lambda g: g.exponential(3, 0), ArgumentError, "rate > 0"),
-        (lambda g: g.multinomial(np.ones(3), 4), ArgumentError, "4 of 3"),
-        (lambda g: g.multinomial(np.zeros(3), 1), ArgumentError, "no probabilities"),
-        (lambda g: g.multinomial(np.array([1, -1.0]), 1), ArgumentError, "no probabilities"),
+        (lambda g: g.exponential(3, 0), ComputeError, "rate > 0"),
+        (lambda g: g.multinomial(np.ones(3), 4), ComputeError, "4 of 3"),
+        (lambda g: g.multinomial(np.zeros(3), 1), ComputeError, "no probabilities"),
+        (lambda g: g.multinomial(np.array([1, -1.0]), 1), ComputeError, "no probabilities"),
         (lambda g: g.set_state(np.zeros(5)), KindError, "expected uint8"),
         (lambda g: g.set_state(b"abc"), KindError, "expected uint8"),
         (lambda g: g.set_state(np.zeros(5, np.uint8)), ArgumentError, "5056"),

@@ -29,6 +29,7 @@ from ..tensor import (
     check_leaf,
     check_result,
     explain,
+    need_one,
     node_now,
     only_numbers,
     record,
@@ -82,11 +83,6 @@ class Symbol(Tensor):
     def data(self) -> Tensor:
         """The same value without history."""
         return self.detach()
-
-    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
-        """Set whether backward() shall add up a gradient here."""
-        self.requires_grad = requires_grad
-        return self
 
     def __repr__(self) -> str:
         return f"Symbol({self.variable.spec})"
@@ -361,6 +357,7 @@ class Trace:
     def apply(self, op: Op, inputs: tuple[Any, ...], attrs: Attrs) -> Symbol:
         """Append ``op`` to the graph."""
         inputs = only_numbers(op, inputs, attrs)
+        need_one(op, inputs)
         args: list[Any] = [x if x.__class__ in NUMBERS else self.var_of(x) for x in inputs]
         specs: list[Any] = [x.spec if isinstance(x, Var) else x for x in args]
         try:

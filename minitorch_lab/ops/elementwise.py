@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import DType, dtype_of, get_default_dtype
-from ..errors import ComputeError, KindError
+from ..dtypes import DType, dtype_of, get_default_dtype, number_dtype
+from ..errors import ComputeError, DTypeError, KindError
 from ..op import Attrs, Mismatch, Op, Spec, apart, mask, normal, op, sample, uniform
-from .rules import BOOL, broadcast, compare, per_entry, same_shape
+from .rules import BOOL, UINT8, broadcast, compare, per_entry, same_shape
 
 TWO = ("input", "other")
 
@@ -63,7 +63,7 @@ sub: Op = op(
     bind=_with_alpha,
     vjp=(lambda g, z, x, y: g, lambda g, z, x, y: -g),
     promotes="*",
-    refuses="b",
+    refuses="B",
     shape=broadcast,
     formula=(r"z = x - y", r"\bar x = \bar z,\quad \bar y = -\bar z"),
     cost=per_entry(),
@@ -114,7 +114,23 @@ div: Op = op(
 
 
 def _pow_forward(xp: Any, input: Any, other: Any) -> Any:
-    return xp.square(input) if other is _TWO else xp.power(input, other)
+    if other is _TWO:
+        return xp.square(input)
+    kind = getattr(input, "dtype", None)
+    if (kind is None or kind.kind in "iu") and _below_0(other):
+        raise Mismatch(
+            "an integer has no negative powers among the integers",
+            "expected other of 0 or more",
+            "with .float() the result is a fraction",
+            ComputeError,
+        )
+    return xp.power(input, other)
+
+
+def _below_0(power: Any) -> bool:
+    if isinstance(power, (int, float)):
+        return isinstance(power, int) and power < 0
+    return power.dtype.kind == "i" and bool((power < 0).any())
 
 
 _TWO = 2  # CPython keeps one 2, so `is` finds the commonest exponent without a comparison
@@ -865,10 +881,36 @@ minimum: Op = op(
     onnx="Min",
     samples=[sample(apart(3, 4), normal(3, 4))],
 )
+
+
+def _need_mask(condition: Any) -> None:
+    kind = getattr(condition, "dtype", BOOL)
+    if kind not in (BOOL, UINT8):
+        raise Mismatch(
+            "condition must be bool",
+            f"expected a bool tensor, got {kind}",
+            "convert with .bool(), or compare: condition != 0",
+            DTypeError,
+        )
+
+
+def _where_shape(condition: Spec, input: Spec, other: Spec) -> Spec:
+    _need_mask(condition)
+    return replace(broadcast(input, other, condition), dtype=input.dtype)
+
+
+def _where_forward(xp: Any, condition: Any, input: Any, other: Any) -> Any:
+    _need_mask(condition)
+    if {type(input), type(other)} <= {bool, int, float}:
+        kind = number_dtype(other, number_dtype(input, BOOL))
+        input, other = xp.asarray(input, kind), xp.asarray(other, kind)
+    return xp.where(condition, input, other)
+
+
 where: Op = op(
     "where",
     "The entry of input where the condition holds, else that of other.",
-    forward=lambda xp, condition, input, other: xp.where(condition, input, other),
+    forward=_where_forward,
     vjp=(
         None,
         lambda g, z, c, x, y: where(c, g, 0.0),
@@ -876,9 +918,7 @@ where: Op = op(
     ),
     saved="condition",
     promotes="input other",
-    shape=lambda condition, input, other: replace(
-        broadcast(input, other, condition), dtype=input.dtype
-    ),
+    shape=_where_shape,
     formula=(
         r"z = c\;?\;x : y",
         r"\bar x = [c]\,\bar z,\quad \bar y = [\lnot c]\,\bar z",
@@ -1201,6 +1241,12 @@ def isclose(
     >>> lab.isclose(lab.tensor([1.0, 2.0]), lab.tensor([1.000001, 2.1]))
     tensor([ True, False])
     """
+    if input.dtype != other.dtype:
+        raise DTypeError(
+            f"isclose(input, other): the dtypes differ\n  input  {input.spec}\n"
+            f"  other  {other.spec}\n  expected one dtype\n"
+            f"  convert with .to(lab.{input.dtype.name})"
+        )
     # whole numbers may wrap around, and bools have no difference
     input, other = (
         x if x.dtype.is_floating_point else to_dtype(x, "float64") for x in (input, other)

@@ -30,14 +30,7 @@ from .rules import broadcast_shapes, one_dim
 
 
 def _matmul_shape(x: Spec, y: Spec) -> Spec:
-    check_same_dtype(x, y, names=("input", "other"))
-    if x.dtype.kind == "b":
-        raise Mismatch(
-            "bools have no matrix product",
-            "expected numbers on both sides",
-            "convert with .float(), or with .long() to count",
-            DTypeError,
-        )
+    _check_dtypes(x, y, ("input", "other"))
     if x.ndim < 2 or y.ndim < 2:
         raise Mismatch(
             "a matrix product needs two matrices",
@@ -45,7 +38,7 @@ def _matmul_shape(x: Spec, y: Spec) -> Spec:
             "a number multiplies with *",
         )
     if x.shape[-1] != y.shape[-2]:
-        raise _inner(x, y, "other.shape[-2]", y.shape[-2])
+        raise _inner(x, y)
     try:
         batch = broadcast_shapes(x.shape[:-2], y.shape[:-2])
     except Mismatch:
@@ -58,18 +51,33 @@ def _matmul_shape(x: Spec, y: Spec) -> Spec:
     return replace(x, shape=(*batch, x.shape[-2], y.shape[-1]))
 
 
-def _inner(x: Any, y: Any, place: str, size: int) -> Mismatch:
+def _check_dtypes(x: Spec, y: Spec, names: tuple[str, str]) -> None:
+    check_same_dtype(x, y, names=names)
+    if x.dtype.kind == "b":
+        raise Mismatch(
+            "bools have no matrix product",
+            "expected numbers on both sides",
+            "convert with .float(), or with .long() to count",
+            DTypeError,
+        )
+
+
+def _inner(x: Any, y: Any, names: tuple[str, str] = ("input", "other")) -> Mismatch:
     """Inner sizes that differ, and which transpose would help."""
+    a, b = names
     k, shape = x.shape[-1], tuple(y.shape)
+    axis = 0 if y.ndim == 1 else -2
     hint = ""
     if y.ndim >= 2 and k == shape[-1]:
-        hint = f"other looks transposed: try input @ other.{'T' if y.ndim == 2 else 'mT'}"
-    elif x.ndim >= 2 and x.shape[-2] == size:
-        hint = f"input looks transposed: try input.{'T' if x.ndim == 2 else 'mT'} @ other"
+        hint = f"{b} looks transposed: try {a} @ {b}.{'T' if y.ndim == 2 else 'mT'}"
+    elif x.ndim >= 2 and x.shape[-2] == shape[axis]:
+        hint = f"{a} looks transposed: try {a}.{'T' if x.ndim == 2 else 'mT'} @ {b}"
     elif tuple(x.shape) == shape:
-        hint = "entry by entry is input * other"
+        hint = f"entry by entry is {a} * {b}"
     return Mismatch(
-        "inner sizes differ", f"expected {place} == input.shape[-1], got {size} and {k}", hint
+        "inner sizes differ",
+        f"expected {b}.shape[{axis}] == {a}.shape[-1], got {shape[axis]} and {k}",
+        hint,
     )
 
 
@@ -119,11 +127,8 @@ def matmul(input: Any, other: Any) -> Any:
         raise _no_tensor("matmul", input=input, other=other)
     if (a >= 2 and b >= 2) or a == 0 or b == 0:
         return product(input, other)
-    inner = other.shape[0 if b == 1 else -2]
-    if input.shape[-1] != inner:
-        place = "other.shape[0]" if b == 1 else "other.shape[-2]"
-        wrong = _inner(input, other, place, inner)
-        raise message(product, [input.spec, other.spec], ["", ""], wrong, {})
+    if input.shape[-1] != other.shape[0 if b == 1 else -2]:
+        raise message(product, [input.spec, other.spec], ["", ""], _inner(input, other), {})
     x = unsqueeze(input, 0) if a == 1 else input
     y = unsqueeze(other, 1) if b == 1 else other
     out = product(x, y)
@@ -236,7 +241,7 @@ def mm(input: Any, mat2: Any) -> Any:
     tensor([[11.]])
     """
     _need_ndim("mm", input=(input, 2), mat2=(mat2, 2))
-    return product(input, mat2)
+    return _named("mm", input=input, mat2=mat2)
 
 
 def dot(input: Any, other: Any) -> Any:
@@ -247,7 +252,7 @@ def dot(input: Any, other: Any) -> Any:
     tensor(11.)
     """
     _need_ndim("dot", input=(input, 1), other=(other, 1))
-    return matmul(input, other)
+    return _named("dot", input=input, other=other)
 
 
 def bmm(input: Any, mat2: Any) -> Any:
@@ -259,7 +264,7 @@ def bmm(input: Any, mat2: Any) -> Any:
     """
     _need_ndim("bmm", input=(input, 3), mat2=(mat2, 3))
     _need_batch("bmm", input=input, mat2=mat2)
-    return product(input, mat2)
+    return _named("bmm", input=input, mat2=mat2)
 
 
 def mv(input: Any, vec: Any) -> Any:
@@ -270,7 +275,7 @@ def mv(input: Any, vec: Any) -> Any:
     tensor([21., 43.])
     """
     _need_ndim("mv", input=(input, 2), vec=(vec, 1))
-    return matmul(input, vec)
+    return _named("mv", input=input, vec=vec)
 
 
 def outer(input: Any, vec2: Any) -> Any:
@@ -294,7 +299,7 @@ def addmm(input: Any, mat1: Any, mat2: Any, *, beta: float = 1, alpha: float = 1
             [31., 41.]])
     """
     _need_ndim("addmm", mat1=(mat1, 2), mat2=(mat2, 2))
-    return _scaled("addmm", input, product(mat1, mat2), beta, alpha)
+    return _scaled("addmm", input, _named("addmm", mat1=mat1, mat2=mat2), beta, alpha)
 
 
 def addmv(input: Any, mat: Any, vec: Any, *, beta: float = 1, alpha: float = 1) -> Any:
@@ -305,7 +310,7 @@ def addmv(input: Any, mat: Any, vec: Any, *, beta: float = 1, alpha: float = 1) 
     tensor([4., 5.])
     """
     _need_ndim("addmv", mat=(mat, 2), vec=(vec, 1))
-    return _scaled("addmv", input, matmul(mat, vec), beta, alpha)
+    return _scaled("addmv", input, _named("addmv", mat=mat, vec=vec), beta, alpha)
 
 
 def addr(input: Any, vec1: Any, vec2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
@@ -328,7 +333,8 @@ def baddbmm(input: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: flo
     """
     _need_ndim("baddbmm", batch1=(batch1, 3), batch2=(batch2, 3))
     _need_batch("baddbmm", batch1=batch1, batch2=batch2)
-    return _scaled("baddbmm", input, product(batch1, batch2), beta, alpha)
+    found = _named("baddbmm", batch1=batch1, batch2=batch2)
+    return _scaled("baddbmm", input, found, beta, alpha)
 
 
 def addbmm(input: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
@@ -341,7 +347,8 @@ def addbmm(input: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: floa
     """
     _need_ndim("addbmm", batch1=(batch1, 3), batch2=(batch2, 3))
     _need_batch("addbmm", batch1=batch1, batch2=batch2)
-    return _scaled("addbmm", input, sum(product(batch1, batch2), 0), beta, alpha)
+    found = _named("addbmm", batch1=batch1, batch2=batch2)
+    return _scaled("addbmm", input, sum(found, 0), beta, alpha)
 
 
 def _scaled(name: str, input: Any, found: Any, beta: float, alpha: float) -> Any:
@@ -533,6 +540,23 @@ def _need_batch(name: str, **batches: Any) -> None:
             f"  expected {a}.shape[0] == {b}.shape[0], got {x.shape[0]} and {y.shape[0]}\n"
             "  matmul() broadcasts a batch of 1"
         )
+
+
+def _named(name: str, **two: Any) -> Any:
+    """The product of two, whose errors carry the name that was called."""
+    (a, x), (b, y) = two.items()
+    names = a, b
+    fits = x.shape[-1] == y.shape[0 if y.ndim == 1 else -2]
+    if not fits or x.dtype != y.dtype or x.dtype.name == "bool":
+        try:
+            _check_dtypes(x.spec, y.spec, names)
+            raise _inner(x, y, names)
+        except Mismatch as wrong:
+            lines = [f"{name}({', '.join(names)}): {wrong.problem}"]
+            lines += input_lines(names, [str(x.spec), str(y.spec)], ["", ""])
+            lines += [f"  {line}" for line in (wrong.expected, wrong.hint) if line]
+            raise wrong.error("\n".join(lines)) from None
+    return matmul(x, y)
 
 
 def _no_tensor(name: str, **inputs: Any) -> KindError:

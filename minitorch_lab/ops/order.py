@@ -7,9 +7,6 @@ from dataclasses import replace
 from math import ceil, floor
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from .. import dtypes
 from ..device import NAMESPACES
 from ..errors import ComputeError, IndexingError, KindError, ShapeError, describe
 from ..op import Attrs, Mismatch, Op, Spec, apart, current, op, sample
@@ -29,6 +26,34 @@ class Ranked(NamedTuple):
 
     values: Any
     indices: Any
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"a pair of tensors has no {name!r}\n{_PAIR}")
+
+
+_PAIR = (
+    "  expected one tensor, got the pair (values, indices)\n"
+    "  write x.max(dim).values, or values, indices = x.max(dim); amax(dim) gives the values alone"
+)
+
+
+def _no_number(name: str) -> Callable[[Any, Any], Any]:
+    plain = getattr(tuple, name, None)  # pairs can be joined and repeated, as tuples are
+
+    def operator(self: Any, other: Any) -> Any:
+        if (
+            plain is not None
+            and isinstance(other, (tuple, int))
+            and (isinstance(other, tuple) == (name == "__add__"))
+        ):
+            return plain(self, other)
+        raise KindError(f"{name.strip('_')}(): a pair of tensors is no number\n{_PAIR}")
+
+    return operator
+
+
+for _name in "add sub mul truediv pow radd rsub rtruediv rpow matmul".split():
+    setattr(Ranked, f"__{_name}__", _no_number(f"__{_name}__"))
 
 
 # Extremes: a value, or the pair of values and indices ------------------------------------------
@@ -693,20 +718,13 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
     """
     if (input is None) != (other is None):
         raise KindError("where(condition, input, other): expected both of input and other, or none")
-    if isinstance(input, NUMBER) and isinstance(other, NUMBER):
-        input = current().constant(np.asarray(input, _dtype_of_numbers(input, other)))
+    if not hasattr(condition, "shape"):
+        raise KindError(
+            f"where(condition, input, other): condition is not a tensor\n"
+            f"  expected a bool tensor, such as x > 0, got {describe(condition)}\n"
+            "  Python chooses between two by: input if condition else other"
+        )
     return nonzero(condition, as_tuple=True) if input is None else e.where(condition, input, other)
-
-
-NUMBER = (bool, int, float)
-
-
-def _dtype_of_numbers(*numbers: Any) -> np.dtype[Any]:
-    """The default float dtype, int64 or bool: what a tensor made from the numbers has."""
-    widest = dtypes.bool_.np
-    for number in numbers:
-        widest = dtypes.number_dtype(number, widest)
-    return widest
 
 
 def _where_method(input: Any, condition: Any, other: Any) -> Any:

@@ -17,6 +17,7 @@ from .movement import cat, expand, narrow, reshape
 from .rules import (
     BOOL,
     INT64,
+    UINT8,
     all_dims,
     need_float,
     one_dim,
@@ -350,9 +351,6 @@ argmin: Op = _argument(
         tensor([0, 1])
     """,
 )
-
-
-UINT8 = np.dtype("uint8")
 
 
 def _truth(name: str, word: str, *, example: str) -> Op:

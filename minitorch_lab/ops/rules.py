@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, DTypeError, IndexingError, KindError, describe
+from ..errors import DTypeError, IndexingError, KindError, ShapeError, describe
 from ..op import Cost, Mismatch, Spec
 
-BOOL, INT64 = np.dtype(bool), np.dtype("int64")
+BOOL, UINT8, INT64 = np.dtype(bool), np.dtype("uint8"), np.dtype("int64")
 
 
 # Shapes ------------------------------------------------------------------------------------
@@ -146,7 +146,9 @@ def all_dims(dim: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
             return tuple(range(ndim))
         dims = tuple(sorted(one_dim(d, ndim) for d in dim))
         if len(set(dims)) != len(dims):
-            raise ArgumentError(f"dim={tuple(dim)} names a dimension twice")
+            raise ShapeError(
+                f"dim={tuple(dim)} names a dimension twice\n  expected each dimension once"
+            )
     else:
         dims = (one_dim(dim, ndim),)  # type: ignore[arg-type]
     return dims if ndim else ()

@@ -377,6 +377,11 @@ def lerp(input: Any, end: Any, weight: Any) -> Any:
             f"lerp(input, end): expected a float dtype, got {input.dtype.name}\n"
             "  convert with .float()"
         )
+    if end.dtype != input.dtype:
+        raise ComputeError(
+            f"lerp(input, end): the dtypes differ\n  input  {input.spec}\n  end    {end.spec}\n"
+            f"  expected one dtype\n  convert with .to(lab.{input.dtype.name})"
+        )
     way = e.sub(end, input)
     if isinstance(weight, (int, float)):
         return input + way * weight if weight < 0.5 else end - way * (1 - weight)

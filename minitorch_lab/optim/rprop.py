@@ -60,9 +60,10 @@ class Rprop(Optimizer):
             grad = -grad
         less, more = setting(group, "etas")
         turn = grad * state["prev"]
-        factor = elementwise.where(turn > 0, more, elementwise.where(turn < 0, less, 1.0))
-        bounded = (state["step_size"] * factor).clamp(*setting(group, "step_sizes"))
-        size = state["step_size"].copy_(bounded)
+        size = state["step_size"]
+        next_size = elementwise.where(turn < 0, size * less, size)
+        next_size = elementwise.where(turn > 0, size * more, next_size)
+        size.copy_(next_size.clamp(*setting(group, "step_sizes")))
         grad = elementwise.where(turn < 0, 0.0, grad)
         p.sub_(grad.sign() * size)
         state["prev"].copy_(grad)

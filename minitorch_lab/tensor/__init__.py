@@ -23,12 +23,23 @@ from .record import (
     check_leaf,
     check_result,
     explain,
+    need_one,
     node_now,
     only_numbers,
     output_tensor,
     record,
 )
-from .tensor import TYPES, Size, Tensor, as_tensor, from_numpy, from_sizes_or_data, make, tensor
+from .tensor import (
+    TYPES,
+    Size,
+    Tensor,
+    as_tensor,
+    fit,
+    from_numpy,
+    from_sizes_or_data,
+    make,
+    tensor,
+)
 
 __all__ = [
     "NO_GRAD",
@@ -46,6 +57,7 @@ __all__ = [
     "collect",
     "enable_grad",
     "explain",
+    "fit",
     "from_numpy",
     "from_sizes_or_data",
     "inference_mode",
@@ -53,6 +65,7 @@ __all__ = [
     "is_inference_mode_enabled",
     "make",
     "methods",
+    "need_one",
     "no_grad",
     "node_now",
     "only_numbers",

@@ -16,6 +16,7 @@ from ..op import (
     Mismatch,
     Op,
     current,
+    need_arguments,
 )
 from ..ops import FUNCTIONS, IN_PLACE, NOT_METHODS, bits, linalg, order
 from ..ops import elementwise as e
@@ -25,7 +26,12 @@ from .tensor import Tensor
 
 def _method(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
-        return function(self, *args, **kwargs)
+        try:
+            return function(self, *args, **kwargs)
+        except TypeError:
+            if not isinstance(function, Op):
+                need_arguments(name, function, (self, *args), kwargs)
+            raise
 
     method.__name__ = name
     method.__doc__ = function.__doc__

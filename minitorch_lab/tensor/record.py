@@ -358,6 +358,12 @@ def only_numbers(op: Op, inputs: tuple[Any, ...], attrs: Attrs) -> tuple[Any, ..
     return tuple(out)
 
 
+def need_one(op: Op, inputs: tuple[Any, ...]) -> None:
+    """KindError where an op was given numbers alone: Python computes with those."""
+    if inputs and not any(isinstance(x, Tensor) for x in inputs):
+        raise KindError(kind_message(op, inputs, 0))
+
+
 def kind_message(op: Op, inputs: tuple[Any, ...], index: int) -> str:
     """An input that is neither a tensor nor a number."""
     names = [op.argument(i) for i in range(len(inputs))]
@@ -376,6 +382,7 @@ def kind_message(op: Op, inputs: tuple[Any, ...], index: int) -> str:
 
 def _converted(op: Op, inputs: tuple[Any, ...], arrays: list[Any]) -> list[Any]:
     """The arrays in their common dtype, where the op promotes."""
+    need_one(op, inputs)
     if len({type(a) for a in arrays if type(a) in NAMESPACES}) > 1:
         raise TypeError("devices differ")  # explain() writes the message
     specs = [

@@ -14,12 +14,14 @@ from ..dtypes import DType
 from ..errors import (
     ArgumentError,
     ComputeError,
+    DTypeError,
     GradError,
     KindError,
     describe,
 )
 from ..op import (
     Spec,
+    checked,
     current,
 )
 from ..ops import elementwise as e
@@ -392,7 +394,13 @@ class Tensor:
     def __format__(self, spec: str) -> str:
         if self.ndim == 0 and type(self) is Tensor and not current().tracing:
             return format(self.item(), spec)
-        return format(repr(self), spec)
+        if spec:
+            raise KindError(
+                f"format(tensor, {spec!r}): {self.numel()} entries are not one number\n"
+                f"  tensor  {self.spec}\n  expected shape ()\n"
+                "  pick one by index, or leave the format out to print all"
+            )
+        return str(self)
 
     def __hash__(self) -> int:
         return id(self)
@@ -424,7 +432,7 @@ class Tensor:
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Set whether backward() shall add up a gradient here."""
         if requires_grad:
-            need_float(self.array.dtype)
+            need_float(self.dtype.np)
         elif self.node is not None:
             raise GradError("requires_grad can be taken from leaves only; use .detach()")
         self.requires_grad = requires_grad
@@ -636,6 +644,7 @@ def origin(x: Any) -> str:
 # Making tensors ----------------------------------------------------------------------------
 
 
+@checked
 def tensor(
     data: Any, *, dtype: DType | None = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -655,6 +664,8 @@ def tensor(
         array = np.asarray(array) if isinstance(array, np.generic) else array
     else:
         array = _from_python(data)
+        if dtype is not None:
+            array = fit(array, dtypes.dtype_of(dtype).np, "tensor(data)")
         if array.dtype == np.float64 and dtype is None and not _has_numpy(data):
             array = array.astype(dtypes.get_default_dtype().np)
     target = dtypes.dtype_of(array.dtype if dtype is None else dtype).np
@@ -673,19 +684,64 @@ def tensor(
 def _from_python(data: Any) -> np.ndarray[Any, Any]:
     if isinstance(data, (list, tuple)) and _holds_tensor(data):
         data = _unwrap(data)
+    wrong = [v for v in _entries(data) if not isinstance(v, (int, float, np.generic, np.ndarray))]
+    if wrong:
+        first = data
+        while isinstance(first, (list, tuple)) and first:
+            first = first[0]
+        # the classes are PyTorch's
+        text = ArgumentError if first is wrong[0] and first is not data else KindError
+        raise (text if isinstance(wrong[0], str) else DTypeError)(
+            f"tensor(data): there is something that is no number\n  data  {describe(data)}\n"
+            "  expected a number, nested lists of numbers, a NumPy array or a tensor, "
+            f"got {describe(wrong[0])}"
+        )
     try:
         array = np.asarray(data)
     except (ValueError, OverflowError) as error:
-        raise ArgumentError(
+        raise (KindError if _mixed(data) else ArgumentError)(
             f"tensor(data): the lists do not form a box of numbers\n  data  {describe(data)}\n"
             "  expected rows of equal length\n  pad the short rows, or make one tensor for each"
         ) from error
-    if array.dtype.kind not in "biuf":
-        raise KindError(
-            f"tensor(data): these are no numbers\n  data  {describe(data)}\n"
-            "  expected a number, nested lists of numbers, a NumPy array or a tensor"
+    if array.dtype.kind not in "bif":
+        raise ArgumentError(
+            f"tensor(data): an int is too large\n  data  {describe(data)}\n"
+            "  expected ints from -2**63 to 2**63 - 1, those of int64\n"
+            "  with a point they are floats"
         )
     return array
+
+
+def _entries(data: Any) -> Iterator[Any]:
+    """What nested lists hold, one by one."""
+    if isinstance(data, (list, tuple)):
+        for v in data:
+            yield from _entries(v)
+    else:
+        yield data
+
+
+def _mixed(data: Any) -> bool:
+    """Whether numbers stand beside lists."""
+    if not isinstance(data, (list, tuple)):
+        return False
+    lists = [isinstance(v, (list, tuple)) for v in data]
+    return len(set(lists)) > 1 or any(map(_mixed, data))
+
+
+def fit(numbers: Any, dtype: np.dtype[Any], name: str) -> np.ndarray[Any, Any]:
+    """Python numbers as an array of ``dtype``; DTypeError where that does not hold them."""
+    array = np.asarray(numbers)
+    if dtype.kind in "iu" and array.size:
+        known = np.iinfo(dtype)
+        least = known.min or -known.max  # PyTorch lets negative ones wrap around
+        low, high = array.min(), array.max()
+        if not least <= low <= high <= known.max:  # NaN neither
+            raise DTypeError(
+                f"{name}: {dtype} does not hold these numbers\n  from {low} to {high}\n"
+                f"  expected {known.min} to {known.max}\n  choose a wider dtype, such as lab.int64"
+            )
+    return array.astype(dtype)
 
 
 def _holds_tensor(data: Any) -> bool:
