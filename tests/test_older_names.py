@@ -196,3 +196,22 @@ def test_data_parallel_calls_its_module() -> None:
     x = lab.ones(1, 2)
     assert around(x).tolist() == inside(x).tolist()
     assert list(around.state_dict()) == ["module.weight", "module.bias"]
+
+
+def test_gumbel_softmax(oracle: Any) -> None:
+    def run(t: Any) -> Any:
+        t.manual_seed(1)
+        x = t.tensor(X, requires_grad=True)
+        soft = t.nn.functional.gumbel_softmax(x, 0.7)
+        hard = t.nn.functional.gumbel_softmax(x, tau=0.5, hard=True, dim=0)
+        (soft[0, 0] + hard[0, 1]).backward()
+        return [soft, hard, x.grad]
+
+    ours, theirs = oracle.both(run)
+    same(ours, theirs)
+    compiled = lab.compile(lab.nn.functional.gumbel_softmax)
+    lab.manual_seed(2)
+    draws = [compiled(lab.tensor(X)) for _ in range(2)]
+    lab.manual_seed(2)
+    for draw in draws:
+        np.testing.assert_array_equal(draw, lab.nn.functional.gumbel_softmax(lab.tensor(X)))

@@ -41,7 +41,7 @@ for p in parameters:
 
 losses, correct = [], []
 n = 24
-for step in range(20):
+for step in range(40):
     chosen = torch.randint(0, X.shape[0], (n,), generator=g)
     Xb, Yb = X[chosen], Y[chosen]
     embedded = C[Xb]

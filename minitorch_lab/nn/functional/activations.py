@@ -146,6 +146,27 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     return hardtanh(input, 0.0, 6.0)
 
 
+def gumbel_softmax(
+    logits: Tensor, tau: float = 1.0, hard: bool = False, eps: float = 1e-10, dim: int = -1
+) -> Tensor:
+    """Softmax of noisy ``logits``: nearly a draw from them, through which gradients flow.
+
+    Small ``tau`` makes it sharp. With ``hard`` the result is one-hot and has the gradient of the
+    soft one. ``eps`` has no effect. Jang, Gu and Poole; Maddison, Mnih and Teh (2017).
+
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.gumbel_softmax(lab.zeros(2, 3), hard=True).sum(1)
+    tensor([1., 1.])
+    """
+    noise = -e.log(e.clone(logits.detach()).exponential_())
+    soft = reduce.softmax((logits + noise) / tau, dim=dim)
+    if not hard:
+        return soft
+    sharp = e.to_dtype(e.eq(soft, reduce.amax(soft, dim, True)), soft.dtype)
+    return sharp.detach() - soft.detach() + soft
+
+
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """Each entry, times a learned ``weight`` where it is negative. He et al. (2015).
 
