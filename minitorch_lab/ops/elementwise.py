@@ -23,7 +23,7 @@ TWO = ("input", "other")
 
 def _with_alpha(input: Any, other: Any, *, alpha: float = 1) -> tuple[tuple[Any, ...], Attrs]:
     """PyTorch's ``add(input, other, alpha=2)``: other is scaled first."""
-    return (input, other if alpha == 1 else mul(other, alpha)), {}
+    return (input, other if alpha == 1 else other * alpha), {}
 
 
 add: Op = op(
