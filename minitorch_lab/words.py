@@ -32,7 +32,7 @@ def signature(row: Any) -> inspect.Signature:
     return inspect.Signature(parameters)
 
 
-KINDS = {"b": "bool", "i": "signed integers", "u": "uint8", "f": "floats"}
+KINDS = {"b": "bool", "B": "bool", "i": "signed integers", "u": "uint8", "f": "floats"}
 
 
 def notes(row: Any) -> list[str]:
@@ -48,7 +48,7 @@ def notes(row: Any) -> list[str]:
     if row.random:
         found.append("It draws random numbers: two calls differ.")
     if row.refuses:
-        refused = [KINDS[kind] for kind in row.refuses.lower()]
+        refused = [KINDS[kind] for kind in row.refuses]
         found.append(f"Inputs of {' or '.join(refused)} raise a DTypeError.")
     if not row.differentiable:
         found.append("It has no gradient.")
