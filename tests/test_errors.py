@@ -125,7 +125,8 @@ matmul(input, other): inner sizes differ
 cross_entropy(input, target): target is out of range
   input   float32 (2, 3)
   target  int64 (2,)
-  expected entries from 0 to 2, got 3""",
+  expected entries from 0 to 2, got 3
+  the model needs a score for each class, here 4""",
     ),
     "classes as floats": (
         lambda a, b: F.cross_entropy(a, b),
@@ -139,17 +140,17 @@ cross_entropy(input, target): target must be class numbers
   expected int64 (2,), got float32 (2,)
   convert with .long()""",
     ),
-    "targets that would broadcast": (
+    "targets of another shape": (
         lambda a, b: F.mse_loss(a, b),
-        [lab.ones(4, 1), lab.ones(4)],
+        [lab.ones(4, 2), lab.ones(2, 4)],
         lab.ShapeError,
         RuntimeError,
         """\
 mse_loss(input, target): input and target differ in shape
-  input   float32 (4, 1)
-  target  float32 (4,)
-  expected one shape, got (4, 1) and (4,)
-  broadcasting would compare every pair: reshape the target to (4, 1)""",
+  input   float32 (4, 2)
+  target  float32 (2, 4)
+  expected one shape, got (4, 2) and (2, 4)
+  reshape the target to (4, 2), so that each prediction has its own""",
     ),
     "backward on many numbers": (
         lambda x: layer(x).backward(),

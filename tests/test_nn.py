@@ -289,7 +289,7 @@ def test_loss_errors() -> None:
     with pytest.raises(ValueError, match="expected 'mean', 'sum' or 'none'"):
         F.l1_loss(lab.ones(2), lab.ones(2), reduction="avg")
     with pytest.raises(RuntimeError, match=r"reshape the target to \(2, 1\)"):
-        F.l1_loss(lab.ones(2, 1), lab.ones(2))
+        F.soft_margin_loss(lab.ones(2, 1), lab.ones(2))
     with pytest.raises(ValueError, match="input and target differ in shape"):
         F.binary_cross_entropy(lab.ones(2, 1), lab.ones(2))
     with pytest.raises(RuntimeError, match="apply sigmoid first"):

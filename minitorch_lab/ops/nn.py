@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DTypeError
+from ..errors import DTypeError, ShapeError
 from ..op import (
     Attrs,
     Cost,
@@ -23,7 +23,7 @@ from ..op import (
     uniform,
 )
 from . import elementwise as e
-from .indexing import PLACE, check_range, gather, untake
+from .indexing import PLACE, check_range, untake
 from .linalg import product
 from .movement import reshape, transpose, unsqueeze
 from .reduce import log_softmax, mean, softmax, sum
@@ -694,7 +694,7 @@ def _mse_shape(input: Spec, target: Spec) -> Spec:
         raise Mismatch(
             "input and target differ in shape",
             f"expected one shape, got {input.shape} and {target.shape}",
-            f"broadcasting would compare every pair: reshape the target to {input.shape}"
+            f"reshape the target to {input.shape}"
             if target.size == input.size
             else "each prediction needs one target",
         )
@@ -738,57 +738,180 @@ mse_loss: Op = op(
 )
 
 
-def _ce_shape(input: Spec, target: Spec) -> Spec:
+IGNORED = -100  # PyTorch's default for a target that does not count
+
+
+class _BatchSizes(ShapeError, ValueError):
+    """Batches of two sizes, where PyTorch raises ValueError."""
+
+
+def check_classes(input: Spec, target: Spec) -> None:
+    """Mismatch unless the class numbers fit the scores: ``(N, C, d1, ...)``, ``(N, d1, ...)``."""
     need_float(input, "input")
+    x, t = input.shape, target.shape
+    wanted = x[:1] + x[2:] if len(x) > 1 else ()
     if target.dtype.kind not in "iu":
         raise Mismatch(
             "target must be class numbers",
-            f"expected int64 {input.shape[:1]}, got {target.dtype} {target.shape}",
-            "convert with .long()"
-            if target.ndim == 1
-            else "one-hot rows become classes by .argmax(1)",
+            f"expected int64 {wanted}, got {target.dtype} {t}",
+            "one-hot rows become classes by .argmax(1)"
+            if len(t) == len(x) > 1
+            else "convert with .long()",
             DTypeError,
         )
-    if input.ndim != 2 or target.shape != input.shape[:1]:
+    if not x or t != wanted:
+        form = "input (N, C, ...) and target (N, ...)"
+        if len(x) == 2:
+            form = "input (N, classes) and target (N,)"
         raise Mismatch(
             "input and target do not fit",
-            f"expected input (N, classes) and target (N,), got {input.shape} and {target.shape}",
-            "target.squeeze(1) makes it (N,)" if target.shape == (*input.shape[:1], 1) else "",
+            f"expected {form}, got {x} and {t}",
+            _classes_hint(x, t),
+            _BatchSizes if x and t and t[0] != x[0] and len(t) == len(wanted) else ShapeError,
         )
+
+
+def _classes_hint(x: tuple[int, ...], t: tuple[int, ...]) -> str:
+    if t == x and len(x) > 1:
+        return "one-hot rows become classes by .argmax(1); as probabilities they are .float()"
+    if len(x) > 1 and t == (x[0], 1, *x[2:]):
+        return f"target.squeeze(1) makes it {(x[0], *x[2:])}"
+    if len(x) > 2 and t == x[:-1]:
+        return "input looks like (N, ..., C), the classes last: try input.movedim(-1, 1)"
+    if len(x) == 1 and t == x:
+        return "input needs a score for each class, (N, C): leave out .argmax(1)"
+    return ""
+
+
+def _ce_shape(input: Spec, target: Spec) -> Spec:
+    if input.ndim != 2:
+        need_float(input, "input")
+        raise Mismatch("input needs 2 dimensions", f"expected (N, classes), got {input.shape}")
+    check_classes(input, target)
     return replace(input, shape=())
 
 
 def _ce_forward(xp: Any, input: Any, target: Any) -> Any:
     if input.ndim != 2 or target.shape != input.shape[:1] or target.dtype.kind not in "iu":
         raise ValueError("inputs do not fit")  # the shape rule writes the message
-    n, classes = input.shape
-    check_range(target, classes, "target")
     shifted = input - xp.maximum.reduce(input, axis=1, keepdims=True)
     logs = xp.log(total(xp, xp.exp(shifted), 1, False))
-    picked = shifted[xp.arange(n), target]
-    return xp.add.reduce(logs - picked) / input.dtype.type(n)
+    return _nll_forward(xp, shifted, target, logs)
+
+
+def _nll_forward(xp: Any, input: Any, target: Any, less: Any = 0) -> Any:
+    n, classes = input.shape
+    if _all_count(target, classes):
+        return xp.add.reduce(less - input[xp.arange(n), target]) / input.dtype.type(n)
+    keep = target != IGNORED
+    each = less - input[xp.arange(n), xp.where(keep, target, 0)]
+    return xp.add.reduce(xp.where(keep, each, 0)) / xp.add.reduce(keep, dtype=input.dtype)
+
+
+def _all_count(target: Any, classes: int) -> bool:
+    """Whether no target is to be ignored; Mismatch where one is no class."""
+    if not target.size or (int(target.min()) >= 0 and int(target.max()) < classes):
+        return True
+    _check_each(target[target != IGNORED], classes)
+    return False
+
+
+def _check_each(numbers: Any, classes: int) -> None:
+    """Mismatch where a number is no class."""
+    try:
+        check_range(numbers, classes, "target")
+    except Mismatch as wrong:
+        if int(numbers.min()) == 1 and int(numbers.max()) == classes:
+            wrong.hint = "classes count from 0: try target - 1"
+        elif int(numbers.min()) >= 0:
+            wrong.hint = f"the model needs a score for each class, here {int(numbers.max()) + 1}"
+        raise
 
 
 def _ce_grad(g: Any, y: Any, x: Any, target: Any) -> Any:
-    n = x.shape[0]
-    return (softmax(x, 1) - one_hot_like(x, target)) * (g / n)
+    return class_error(softmax(x, 1), target) * (g / x.shape[0])
 
 
-one_hot_like: Op = op(
-    "one_hot_like",
-    "For each row of input a 1 at its target class and 0 elsewhere.",
-    forward=lambda xp, input, target: (xp.arange(input.shape[1]) == target[:, None]).astype(
-        input.dtype
-    ),
+def _error_forward(xp: Any, input: Any, target: Any) -> Any:
+    n = target.size
+    out = input.copy()
+    if n and int(target.min()) < 0:
+        keep = target != IGNORED
+        out[xp.arange(n)[keep], target[keep]] -= 1
+        return out * (_share_forward(xp, input, target) * input.dtype.type(n))
+    out[xp.arange(n), target] -= 1
+    return out
+
+
+class_error: Op = op(
+    "class_error",
+    "Each row of input less 1 at its class; 0 where the target is -100, the others scaled up.",
+    forward=_error_forward,
+    vjp=(lambda g, y, p, target: g * (row_share(p, target) * target.shape[0]), None),
     saved="target",
     shape=lambda input, target: input,
-    formula=(r"y_{ij} = [t_i = j]", r"\text{none}"),
-    cost=per_entry(),
+    formula=(r"y_{ij} = n s_i\,(x_{ij} - [t_i = j])", r"\bar x_{ij} = n s_i\,\bar y_{ij}"),
+    cost=per_input(2),
     samples=[sample(normal(3, 4), integers(4, 3))],
+)
+
+
+def _share_forward(xp: Any, input: Any, target: Any) -> Any:
+    keep = target[:, None] != IGNORED
+    return keep.astype(input.dtype) / input.dtype.type(max(int(keep.sum()), 1))
+
+
+row_share: Op = op(
+    "row_share",
+    "For each row of input its weight in a mean over those whose target is not -100.",
+    forward=_share_forward,
+    saved="target",
+    shape=lambda input, target: replace(input, shape=(*target.shape, 1)),
+    formula=(r"y_i = [t_i \ne -100] \,/\, \sum_k [t_k \ne -100]", r"\text{none}"),
+    cost=per_input(),
+    samples=[sample(normal(3, 4), integers(4, 3))],
+)
+
+
+def _index_shape(input: Spec, target: Spec, dim: int, ignore_index: int) -> Spec:
+    check_classes(input, target)
+    return replace(target, dtype=INT64)
+
+
+def _index_forward(xp: Any, input: Any, target: Any, dim: int, ignore_index: int) -> Any:
+    keep = target != ignore_index
+    _check_each(target[keep], input.shape[dim])
+    return xp.where(keep, target, 0).astype(np.int64)
+
+
+class_index: Op = op(
+    "class_index",
+    "The class numbers in target, which must be classes of input along dim; 0 for ignored ones.",
+    forward=_index_forward,
+    shape=_index_shape,
+    formula=(r"y = t \cdot [t \ne i]", r"\text{none}"),
+    cost=per_entry(2),
+    samples=[sample(normal(3, 4), integers(4, 3), dim=1, ignore_index=2)],
+)
+
+
+nll_mean: Op = op(
+    "nll_mean",
+    "Minus the mean of the entries of input at the target classes; -100 does not count.",
+    forward=lambda xp, input, target: _nll_forward(xp, input, target),
+    vjp=(lambda g, y, x, t: class_error(e.clamp(x, 0, 0), t) * (g / x.shape[0]), None),
+    saved="input target",
+    shape=_ce_shape,
+    formula=(
+        r"y = -\frac{1}{n} \sum_i x_{i t_i}",
+        r"\bar x_{ij} = -\tfrac{\bar y}{n}\,[t_i = j]",
+    ),
+    cost=lambda out, input, target: Cost(target.size, 2 * target.nbytes),
+    samples=[sample(normal(5, 4), integers(4, 5))],
 )
 cross_entropy_op: Op = op(
     "cross_entropy",
-    "Mean of -log of the probability that softmax gives to the right class.",
+    "Mean of -log of the probability that softmax gives to the right class; -100 does not count.",
     forward=_ce_forward,
     vjp=(_ce_grad, None),
     saved="input target",
@@ -799,7 +922,7 @@ cross_entropy_op: Op = op(
     ),
     cost=per_input(14),
     onnx="SoftmaxCrossEntropyLoss",
-    composition=lambda x, t: -mean(gather(log_softmax(x, 1), 1, unsqueeze(t, 1))),
+    composition=lambda x, t: nll_mean(log_softmax(x, 1), t),
     samples=[sample(normal(5, 4), integers(4, 5))],
 )
 

@@ -6,9 +6,13 @@
 from __future__ import annotations
 
 import math
+import sys
+import warnings
 from typing import Any
 
-from ...errors import ArgumentError, DTypeError, IndexingError, ShapeError
+import numpy as np
+
+from ...errors import ArgumentError, DTypeError, KindError, ShapeError, describe
 from ...op import Mismatch, current
 from ...ops import elementwise as e
 from ...ops import indexing, movement, nn
@@ -38,13 +42,32 @@ class _SizesDiffer(ShapeError, ValueError):
     """Shapes that differ, where PyTorch raises ValueError."""
 
 
+class _TargetKind(KindError, AttributeError):
+    """A target that is no tensor; PyTorch fails on its size."""
+
+
+class _OptionError(ArgumentError, RuntimeError):
+    """A number outside its range, where PyTorch raises RuntimeError."""
+
+
+def _need_tensors(name: str, **values: Any) -> None:
+    for key, value in values.items():
+        if not isinstance(value, Tensor):
+            raise _TargetKind(
+                f"{name}({', '.join(values)}): {key} is not a tensor\n"
+                f"  expected a tensor, got {describe(value)}\n"
+                "  lab.tensor(x) makes one from numbers"
+            )
+
+
 def _same_shape(
     name: str, input: Tensor, target: Tensor, error: type[ShapeError] = ShapeError
 ) -> None:
     """ShapeError unless both have one shape: broadcasting would compare every pair."""
+    _need_tensors(name, input=input, target=target)
     if tuple(input.shape) != tuple(target.shape):
         hint = (
-            f"broadcasting would compare every pair: reshape the target to {tuple(input.shape)}"
+            f"reshape the target to {tuple(input.shape)}, so that each prediction has its own"
             if target.numel() == input.numel()
             else "each prediction needs one target"
         )
@@ -53,6 +76,45 @@ def _same_shape(
             f"  input   {input.spec}\n  target  {target.spec}\n"
             f"  expected one shape, got {tuple(input.shape)} and {tuple(target.shape)}\n  {hint}"
         )
+
+
+def _paired(name: str, input: Tensor, target: Tensor) -> None:
+    """A warning where the shapes differ and broadcast, as in PyTorch; else ShapeError."""
+    _need_tensors(name, input=input, target=target)
+    ours, theirs = tuple(input.shape), tuple(target.shape)
+    if ours == theirs:
+        return
+    if any(n != m and 1 not in (n, m) for n, m in zip(ours[::-1], theirs[::-1], strict=False)):
+        _same_shape(name, input, target)
+    both = np.broadcast_shapes(ours, theirs)
+    pairs, most = math.prod(both), max(input.numel(), target.numel())
+    if pairs > most:
+        count = f"so {pairs} pairs are compared and not {most}"
+    else:
+        few = "target" if target.numel() < input.numel() else "prediction"
+        count = f"so each {few} is compared {pairs // min(input.numel(), target.numel())} times"
+    remedy = (
+        f"write target.reshape{ours}"
+        if input.numel() == target.numel()
+        else f"if every pair is meant, write target.expand{both}"
+        if ours == both
+        else "give each prediction one target"
+    )
+    warnings.warn(
+        f"{name}: input {ours} and target {theirs} broadcast to {both}, {count}\n  {remedy}",
+        UserWarning,
+        stacklevel=_callers_level(),
+    )
+
+
+def _callers_level() -> int:
+    """How many frames above warn() the first one outside this package is."""
+    level, frame = 1, sys._getframe(1)
+    package = __name__.partition(".")[0]
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == package:
+        frame = frame.f_back
+        level += 1
+    return level
 
 
 # Distances -----------------------------------------------------------------------------------
@@ -67,17 +129,18 @@ def mse_loss(
 ) -> Tensor:
     r"""Mean squared error, :math:`\frac{1}{n}\sum_i (x_i - t_i)^2`.
 
-    Shapes: ``input`` and ``target`` alike. Unlike PyTorch, shapes that only broadcast are an
-    error: (N, 1) against (N,) would compare every pair.
+    Shapes: ``input`` and ``target`` alike. Shapes that only broadcast, such as (N, 1) and (N,),
+    give a warning: every pair is compared, which is rarely meant.
 
-    >>> from minitorch_lab.tensor import tensor
-    >>> mse_loss(tensor([1.0, 2.0]), tensor([1.0, 4.0]))
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.mse_loss(lab.tensor([1.0, 2.0]), lab.tensor([1.0, 4.0]))
     tensor(2.)
     """
     how = _word("mse_loss", size_average, reduce, reduction)
-    if how == "mean":
+    _paired("mse_loss", input, target)
+    if how == "mean" and input.shape == target.shape:
         return nn.mse_loss(input, target)
-    _same_shape("mse_loss", input, target)
     return _reduced(e.square(input - target), how)
 
 
@@ -96,7 +159,7 @@ def l1_loss(
     tensor(1.5000)
     """
     how = _word("l1_loss", size_average, reduce, reduction)
-    _same_shape("l1_loss", input, target)
+    _paired("l1_loss", input, target)
     return _reduced(e.abs(input - target), how)
 
 
@@ -114,12 +177,16 @@ def huber_loss(
     tensor([0.1250, 9.5000])
     """
     how = _word("huber_loss", None, None, reduction)
-    _same_shape("huber_loss", input, target)
     if delta <= 0:
-        raise ArgumentError(f"huber_loss: delta={delta}\n  expected a number above 0")
+        raise _OptionError(f"huber_loss: delta={delta}\n  expected a number above 0")
+    _paired("huber_loss", input, target)
+    return _reduced(_huber(input, target, delta), how)
+
+
+def _huber(input: Tensor, target: Tensor, delta: float) -> Any:
     away = input - target
     near = e.clamp(away, -delta, delta)  # d near 0, else delta with the sign of d
-    return _reduced(near * (away - near * 0.5), how)
+    return near * (away - near * 0.5)
 
 
 def smooth_l1_loss(
@@ -141,11 +208,10 @@ def smooth_l1_loss(
     """
     how = _word("smooth_l1_loss", size_average, reduce, reduction)
     if beta < 0:
-        raise ArgumentError(f"smooth_l1_loss: beta={beta}\n  expected 0 or more")
-    if beta == 0:
-        return l1_loss(input, target, reduction=how)
-    _same_shape("smooth_l1_loss", input, target)
-    return huber_loss(input, target, how, beta) / beta
+        raise _OptionError(f"smooth_l1_loss: beta={beta}\n  expected 0 or more")
+    _paired("smooth_l1_loss", input, target)
+    each = e.abs(input - target) if beta == 0 else _huber(input, target, beta) / beta
+    return _reduced(each, how)
 
 
 # Classes -------------------------------------------------------------------------------------
@@ -153,28 +219,28 @@ def smooth_l1_loss(
 
 def _need_classes(name: str, input: Tensor, target: Tensor) -> None:
     """The class numbers fit the scores: ``(N, C, d1, ...)`` and ``(N, d1, ...)``."""
-    shape = tuple(input.shape)
-    expected = shape[:1] + shape[2:] if input.ndim > 1 else ()
-    lines = f"  input   {input.spec}\n  target  {target.spec}\n"
-    if target.dtype.np.kind not in "iu":
-        raise DTypeError(
-            f"{name}(input, target): target must be class numbers\n{lines}"
-            f"  expected int64 {expected}, got {target.dtype} {tuple(target.shape)}\n"
-            "  convert with .long()"
-        )
-    if not input.ndim or tuple(target.shape) != expected:
-        raise ShapeError(
-            f"{name}(input, target): input and target do not fit\n{lines}"
-            f"  expected input (N, C, ...) and target (N, ...), got {shape} and "
-            f"{tuple(target.shape)}"
-        )
+    try:
+        nn.check_classes(input.spec, target.spec)
+    except Mismatch as wrong:
+        lines = [f"{name}(input, target): {wrong.problem}", f"  input   {input.spec}"]
+        lines += [f"  target  {target.spec}", f"  {wrong.expected}"]
+        lines += [f"  {wrong.hint}"] if wrong.hint else []
+        raise wrong.error("\n".join(lines)) from None
 
 
-def _need_weight(name: str, weight: Tensor | None, classes: int) -> None:
-    if weight is not None and tuple(weight.shape) != (classes,):
+def _need_weight(name: str, weight: Tensor | None, input: Tensor, classes: int) -> None:
+    if weight is None:
+        return
+    _need_tensors(name, weight=weight)
+    if tuple(weight.shape) != (classes,):
         raise ShapeError(
             f"{name}: weight does not fit\n  weight  {weight.spec}\n"
             f"  expected one number for each of the {classes} classes, ({classes},)"
+        )
+    if weight.dtype is not input.dtype:
+        raise DTypeError(
+            f"{name}: the dtypes differ\n  input   {input.spec}\n  weight  {weight.spec}\n"
+            f"  expected one dtype\n  convert with weight.to(input.dtype)"
         )
 
 
@@ -200,29 +266,24 @@ def nll_loss(
     tensor(0.2201)
     """
     how = _word("nll_loss", size_average, reduce, reduction)
+    _need_tensors("nll_loss", input=input, target=target)
     _need_classes("nll_loss", input, target)
     classes = 0 if input.ndim == 1 else 1
-    _need_weight("nll_loss", weight, input.shape[classes])
-    each, weights = _picked("nll_loss", input, target, weight, ignore_index, classes)
+    _need_weight("nll_loss", weight, input, input.shape[classes])
+    if weight is None and how == "mean" and input.ndim == 2 and ignore_index == nn.IGNORED:
+        return nn.nll_mean(input, target)
+    each, weights = _picked(input, target, weight, ignore_index, classes)
     if how == "mean":
         return over.sum(each) / over.sum(weights)
     return _reduced(each, how)
 
 
 def _picked(
-    name: str, logs: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, axis: int
+    logs: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, axis: int
 ) -> tuple[Any, Any]:
     """For each target: its weight times minus its log-probability, and the weight."""
     keep = e.ne(target, ignore_index)
-    safe = e.where(keep, target, 0)
-    if not current().tracing:
-        try:
-            indexing.check_range(safe.array, logs.shape[axis], "target")
-        except Mismatch as wrong:
-            raise IndexingError(
-                f"{name}(input, target): {wrong.problem}\n  input   {logs.spec}\n"
-                f"  target  {target.spec}\n  {wrong.expected}"
-            ) from None
+    safe = nn.class_index(logs, target, dim=axis, ignore_index=ignore_index)
     places = movement.unsqueeze(safe, axis)
     found = movement.squeeze(indexing.gather(logs, axis, places), axis)
     weights = keep.to(logs.dtype)
@@ -246,31 +307,29 @@ def cross_entropy(
     Shapes: ``input`` raw scores (no softmax before it) ``(N, C)``, ``(N, C, d1, ...)`` or
     ``(C,)``; ``target`` int64 class numbers ``(N,)``, ``(N, d1, ...)`` or ``()``, or float class
     probabilities in the shape of ``input``; ``weight`` ``(C,)``. Class numbers equal to
-    ``ignore_index`` do not count; in graph mode give one that is not -100. ``label_smoothing``
-    takes that share of the probability from the right class and spreads it over all.
+    ``ignore_index`` do not count. ``label_smoothing`` takes that share of the probability from the
+    right class and spreads it over all.
 
-    >>> from minitorch_lab.tensor import tensor
-    >>> cross_entropy(tensor([[0.0, 0.0], [0.0, 0.0]]), tensor([0, 1]))
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.cross_entropy(lab.tensor([[0.0, 0.0], [0.0, 0.0]]), lab.tensor([0, 1]))
     tensor(0.6931)
     """
     how = _word("cross_entropy", size_average, reduce, reduction)
+    _need_tensors("cross_entropy", input=input, target=target)
     if not 0 <= label_smoothing <= 1:
-        raise ArgumentError(
+        raise _OptionError(
             f"cross_entropy: label_smoothing={label_smoothing}\n  expected a number from 0 to 1"
         )
     shape = tuple(input.shape)
     probable = len(shape) > 0 and tuple(target.shape) == shape and target.dtype.is_floating_point
     plain = weight is None and how == "mean" and not label_smoothing and not probable
-    if plain and (len(shape) == 2 or not shape) and ignore_index == -100:
-        try:
-            return nn.cross_entropy_op(input, target)
-        except IndexingError:
-            if current().tracing or not over.any(e.eq(target, ignore_index)):
-                raise
+    if plain and len(shape) == 2 and ignore_index == nn.IGNORED:
+        return nn.cross_entropy_op(input, target)
     axis = 0 if len(shape) == 1 else 1
     if not probable:
         _need_classes("cross_entropy", input, target)
-    _need_weight("cross_entropy", weight, shape[axis])
+    _need_weight("cross_entropy", weight, input, shape[axis])
     logs = over.log_softmax(input, axis)
     along = tuple(-1 if k == axis else 1 for k in range(len(shape)))
     if probable:
@@ -283,7 +342,7 @@ def cross_entropy(
         if how == "mean":
             return over.sum(each) / max(_places(shape, axis), 1)
         return _reduced(each, how)
-    each, weights = _picked("cross_entropy", logs, target, weight, ignore_index, axis)
+    each, weights = _picked(logs, target, weight, ignore_index, axis)
     if label_smoothing:
         spread = logs if weight is None else logs * movement.reshape(weight, along)
         keep = e.ne(target, ignore_index)
@@ -354,8 +413,9 @@ def binary_cross_entropy_with_logits(
     :math:`-(p\,t \ln \sigma(x) + (1 - t) \ln(1 - \sigma(x)))`. Shapes: ``input`` raw scores,
     ``target`` alike; ``weight`` and ``pos_weight`` (:math:`p`) broadcast to them.
 
-    >>> from minitorch_lab.tensor import tensor
-    >>> binary_cross_entropy_with_logits(tensor([0.0]), tensor([1.0]))
+    >>> import minitorch_lab as lab
+    >>> import minitorch_lab.nn.functional as F
+    >>> F.binary_cross_entropy_with_logits(lab.tensor([0.0]), lab.tensor([1.0]))
     tensor(0.6931)
     """
     how = _word("binary_cross_entropy_with_logits", size_average, reduce, reduction)
