@@ -101,6 +101,7 @@ from .legacy import (
     IntTensor,
     LongTensor,
     ShortTensor,
+    set_default_tensor_type,
 )
 from .nn import summary
 from .nn.functional import (
@@ -287,6 +288,7 @@ __all__ = [
     "selu",
     "set_default_device",
     "set_default_dtype",
+    "set_default_tensor_type",
     "set_float32_matmul_precision",
     "set_grad_enabled",
     "set_num_threads",
@@ -313,7 +315,7 @@ _LATER = {
     "save": "saving:save",
     "load": "saving:load",
     "vision": "vision:",
-    "func": "autograd.func:",
+    "func": "func:",
     "explore": "widgets.explorer:explore",
     "train": "widgets.live:train",
     "start": "lessons:start",

@@ -38,6 +38,13 @@ FloatTensor = _type(dtypes.float32)
 DoubleTensor = _type(dtypes.float64)
 
 
+def set_default_tensor_type(t: Any) -> None:
+    """The older ``set_default_dtype``: with a type such as ``DoubleTensor``, or its name."""
+    if isinstance(t, str):
+        t = {name: dtype for dtype, name in TYPES.items()}.get(t.split(".")[-1], t)
+    dtypes.set_default_dtype(t)
+
+
 class _VariableType(type):
     def __call__(cls, data: Tensor, requires_grad: bool = False) -> Tensor:
         x = data.detach()

@@ -15,6 +15,21 @@ import pytest
 import minitorch_lab as lab
 
 X = [[1.0, -2.0, 3.0], [0.5, 4.0, -1.0]]
+
+
+def called(t: Any) -> Any:
+    """A step of an inner optimisation, and the gradient through it."""
+    t.manual_seed(0)
+    net = t.nn.Sequential(t.nn.Linear(3, 2), t.nn.Tanh(), t.nn.Linear(2, 1))
+    parts = dict(net.named_parameters())
+    loss = net(t.tensor(X) * 2).sum() + parts["0.weight"].square().sum()
+    slopes = t.autograd.grad(loss, list(parts.values()), create_graph=True)
+    moved = {name: p - 0.1 * g for (name, p), g in zip(parts.items(), slopes, strict=True)}
+    out = t.func.functional_call(net, moved, (t.tensor(X),))
+    out.square().sum().backward()
+    return [out, net[0].weight.grad, isinstance(net[0].weight, t.nn.Parameter)]
+
+
 ASKED: dict[str, Any] = {
     "sizes": lambda t: [list(t.Tensor(2, 3).shape), list(t.FloatTensor(2).shape), t.Tensor().shape],
     "entries": lambda t: [t.Tensor([1, 2]), t.LongTensor([1.7, 2]), t.BoolTensor([0, 2])],
@@ -76,6 +91,15 @@ ASKED: dict[str, Any] = {
         t.ones(1).get_device(), t.ones(1).is_cpu,
     ],
     "device": lambda t: [str(t.device("cuda", 0)), str(t.device(type="cpu"))],
+    "fill_diagonal_": lambda t: [
+        t.zeros(2, 3).fill_diagonal_(5), t.zeros(2, 2, 2).fill_diagonal_(1.5),
+    ],
+    "tensor of ranges": lambda t: [t.tensor(range(3)), t.tensor([range(2), range(2)])],
+    "functional_call": lambda t: called(t),
+    "set_default_tensor_type": lambda t: [
+        t.set_default_tensor_type(t.DoubleTensor), t.ones(1),
+        t.set_default_tensor_type("torch.FloatTensor"), t.ones(1),
+    ],
     "reversed": lambda t: [int(x) for x in reversed(t.arange(3))],
     "switches": lambda t: [
         t.are_deterministic_algorithms_enabled(), t.get_float32_matmul_precision(),
@@ -118,6 +142,7 @@ def test_gradients(name: str) -> None:
 MISTAKES: dict[str, Any] = {
     "negative size": lambda t: t.Tensor(-1),
     "size and list": lambda t: t.Tensor(2, [3]),
+    "fill_diagonal_": lambda t: t.ones(2).fill_diagonal_(1),
     "finfo of int": lambda t: t.finfo(t.int64),
     "inner": lambda t: t.inner(t.ones(2), t.ones(3)),
     "cross": lambda t: t.cross(t.ones(2), t.ones(2), dim=0),
@@ -135,8 +160,8 @@ def test_errors_are_of_pytorchs_class(name: str, oracle: Any) -> None:
 @pytest.mark.parametrize(
     "name",
     "nn.functional nn.init nn.utils.rnn nn.parameter nn.parallel optim.lr_scheduler utils.data "
-    "distributions autograd.functional cuda cuda.amp amp backends.cudnn backends.mps linalg "
-    "vision.datasets vision.transforms".split(),
+    "utils.data.dataloader distributions autograd.functional func cuda cuda.amp amp linalg "
+    "backends.cudnn backends.mps vision.datasets vision.transforms".split(),
 )
 def test_modules_can_be_imported(name: str) -> None:
     assert importlib.import_module(f"minitorch_lab.{name}").__doc__
@@ -215,3 +240,13 @@ def test_gumbel_softmax(oracle: Any) -> None:
     lab.manual_seed(2)
     for draw in draws:
         np.testing.assert_array_equal(draw, lab.nn.functional.gumbel_softmax(lab.tensor(X)))
+
+
+def test_functional_call_names_what_is_missing() -> None:
+    net = lab.nn.Linear(1, 1)
+    weight = net.weight
+    with pytest.raises(KeyError, match="weigth"):
+        lab.func.functional_call(net, {"bias": lab.ones(1), "weigth": lab.ones(1, 1)}, lab.ones(1))
+    with pytest.raises(lab.ShapeError):
+        lab.func.functional_call(net, {"weight": lab.ones(3, 3)}, lab.ones(1))
+    assert net.weight is weight

@@ -12,10 +12,12 @@ __all__ = [
     "current_device",
     "device_count",
     "empty_cache",
+    "get_device_name",
     "is_available",
     "is_bf16_supported",
     "manual_seed",
     "manual_seed_all",
+    "memory_allocated",
     "synchronize",
     "why_not",
 ]
@@ -42,6 +44,19 @@ def current_device() -> int:
     """The number of the GPU that "cuda" means: 0."""
     devices.namespace_for(devices.CUDA)  # an error where there is none
     return 0
+
+
+def get_device_name(device: Any = None) -> str:
+    """What the maker calls the GPU."""
+    cupy = devices.namespace_for(devices.CUDA)
+    return str(cupy.cuda.runtime.getDeviceProperties(0)["name"].decode())
+
+
+def memory_allocated(device: Any = None) -> int:
+    """Bytes of the GPU that arrays hold; 0 without one."""
+    if devices.why_no_cuda() is not None:
+        return 0
+    return int(devices.namespace_for(devices.CUDA).get_default_memory_pool().used_bytes())
 
 
 def synchronize(device: Any = None) -> None:

@@ -558,6 +558,16 @@ class Tensor:
         """Overwrite every entry with one number."""
         return self.copy_(value)
 
+    def fill_diagonal_(self, fill_value: Any, wrap: Any = False) -> Tensor:
+        """Overwrite the entries whose places are equal in all dimensions with one number."""
+        if self.ndim < 2 or (self.ndim > 2 and len(set(self.shape)) > 1) or wrap:
+            raise ComputeError(
+                f"fill_diagonal_(): got shape {tuple(self.shape)}, wrap={wrap}\n"
+                "  expected a matrix, or dimensions of one size, and wrap=False"
+            )
+        self[(tensor(range(min(self.shape))),) * self.ndim] = fill_value
+        return self
+
     def zero_(self) -> Tensor:
         """Overwrite every entry with 0."""
         return self.copy_(0)
@@ -682,6 +692,10 @@ def tensor(
 
 
 def _from_python(data: Any) -> np.ndarray[Any, Any]:
+    if isinstance(data, range):
+        data = list(data)
+    elif isinstance(data, (list, tuple)) and any(isinstance(v, range) for v in data):
+        data = [list(v) if isinstance(v, range) else v for v in data]
     if isinstance(data, (list, tuple)) and _holds_tensor(data):
         data = _unwrap(data)
     wrong = [v for v in _entries(data) if not isinstance(v, (int, float, np.generic, np.ndarray))]
