@@ -7,7 +7,6 @@ what is said now. Read the difference before you commit it.
 
 from __future__ import annotations
 
-import builtins
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -59,9 +58,8 @@ def said(call: Callable[[], Any], graph: bool = False) -> lab.LabError:
 
 
 def same_kind(error: BaseException, kind: type[BaseException]) -> bool:
-    """Whether the built-in class that the error is first of all is PyTorch's.
+    """Whether ``except`` catches the error by PyTorch's built-in class.
 
     PyTorch's NotImplementedError, of a kernel that is missing for a dtype, is a RuntimeError here.
     """
-    kind = RuntimeError if kind is NotImplementedError else kind
-    return kind is next(c for c in type(error).__mro__ if hasattr(builtins, c.__name__))
+    return isinstance(error, RuntimeError if kind is NotImplementedError else kind)

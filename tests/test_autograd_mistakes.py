@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from golden import Golden, said, same_kind
 
 import minitorch_lab as lab
 from minitorch_lab.autograd import checkpoint_sequential
@@ -201,125 +202,49 @@ def changed_value(t: Any) -> Any:
     y.sum().backward()
 
 
-MISTAKES: dict[str, tuple[Any, str]] = {
-    "backward twice": (
-        twice,
-        "backward(): the values of this graph were freed by an earlier backward()\n"
-        "  first freed node reached: sum\n  expected a graph that was not walked yet\n"
-        "  compute the loss again before each backward(), or keep the values with "
-        "backward(retain_graph=True)",
+MISTAKES: dict[str, Any] = {
+    "backward twice": twice,
+    "many numbers": lambda t: (leaf(t, 1.0, 2.0) * 2).backward(),
+    "no graph": lambda t: t.ones(2).sum().backward(),
+    "detached": lambda t: (leaf(t, 1.0) * 2).detach().sum().backward(),
+    "leaf changed in place": changed_leaf,
+    "value changed": changed_value,
+    "integers": lambda t: t.tensor([1, 2], requires_grad=True),
+    "numpy": lambda t: leaf(t, 1.0).numpy(),
+    "gradient of another shape": lambda t: (leaf(t, 1.0, 2.0) * 2).backward(
+        t.ones(3, dtype=t.float64)
     ),
-    "many numbers": (
-        lambda t: (leaf(t, 1.0, 2.0) * 2).backward(),
-        "backward(): the gradient of many numbers at once is not defined\n"
-        "  tensor  float64 (2,)\n  expected one number, such as a loss: shape ()\n"
-        "  reduce it with .sum() or .mean(), or pass backward(gradient=...) of the same shape",
+    "grad_outputs of another shape": of_another_shape,
+    "unused": lambda t: t.autograd.grad(leaf(t, 1.0).sum(), leaf(t, 1.0)),
+    "input without gradient": lambda t: t.autograd.grad(leaf(t, 1.0).sum(), t.ones(1)),
+    "zeros but not unused": lambda t: t.autograd.grad(
+        leaf(t, 1.0).sum(), leaf(t, 1.0), allow_unused=False, materialize_grads=True
     ),
-    "no graph": (
-        lambda t: t.ones(2).sum().backward(),
-        "backward(): this tensor has no graph\n  tensor  float32 ()  requires_grad=False\n"
-        "  expected a tensor that was computed from one with requires_grad=True\n"
-        "  set requires_grad=True on the inputs whose gradient you want; no_grad(), .detach() and "
-        ".item() cut the graph",
-    ),
-    "detached": (
-        lambda t: (leaf(t, 1.0) * 2).detach().sum().backward(),
-        "backward(): this tensor has no graph\n  tensor  float64 ()  requires_grad=False\n"
-        "  expected a tensor that was computed from one with requires_grad=True\n"
-        "  set requires_grad=True on the inputs whose gradient you want; no_grad(), .detach() and "
-        ".item() cut the graph",
-    ),
-    "leaf changed in place": (
-        changed_leaf,
-        "add_: a leaf that requires grad cannot be changed in place\n  tensor  float64 (1,)\n"
-        "  expected a change outside the graph\n  put the update under `with lab.no_grad():`",
-    ),
-    "value changed": (
-        changed_value,
-        "backward(): mul needs its input, which was changed in place after it was used\n"
-        "  needed by: mul\n  changed by: mul\n  expected input (1,) as it was then\n"
-        "  use the form without the underscore (x = x + 1 for x += 1 or x.add_(1)), or .clone() "
-        "first",
-    ),
-    "integers": (
-        lambda t: t.tensor([1, 2], requires_grad=True),
-        "requires_grad: a tensor of int64 cannot have a gradient\n  dtype  int64\n"
-        "  expected a float dtype: integers do not change smoothly\n"
-        "  write tensor([1., 2.]) with a point, or convert with .float()",
-    ),
-    "numpy": (
-        lambda t: leaf(t, 1.0).numpy(),
-        "numpy(): the array would lose the history of this tensor\n"
-        "  tensor  float64 (1,)  requires_grad=True\n  expected a tensor without gradient\n"
-        "  use .detach().numpy()",
-    ),
-    "gradient of another shape": (
-        lambda t: (leaf(t, 1.0, 2.0) * 2).backward(t.ones(3, dtype=t.float64)),
-        "backward(gradient): the shapes differ\n  tensor    float64 (2,)\n"
-        "  gradient  float64 (3,)\n  expected (2,)",
-    ),
-    "grad_outputs of another shape": (
-        of_another_shape,
-        "grad(): grad_outputs[0]: the shapes differ\n  tensor    float64 (2,)\n"
-        "  gradient  float32 (3,)\n  expected (2,)",
-    ),
-    "unused": (
-        lambda t: t.autograd.grad(leaf(t, 1.0).sum(), leaf(t, 1.0)),
-        "grad(): inputs[0] was not used to compute the outputs\n  tensor  float64 (1,)\n"
-        "  expected a tensor that the outputs depend on; allow_unused=True gives None",
-    ),
-    "input without gradient": (
-        lambda t: t.autograd.grad(leaf(t, 1.0).sum(), t.ones(1)),
-        "grad(): inputs[0] does not require grad\n  tensor  float32 (1,)\n"
-        "  expected a tensor with requires_grad=True, or one computed from such a tensor",
-    ),
-    "zeros but not unused": (
-        lambda t: t.autograd.grad(
-            leaf(t, 1.0).sum(), leaf(t, 1.0), allow_unused=False, materialize_grads=True
-        ),
-        "materialize_grads=True gives zeros for unused inputs: allow_unused=False contradicts\n"
-        "  expected allow_unused left out",
-    ),
-    "inputs empty": (
-        lambda t: leaf(t, 1.0).sum().backward(inputs=[]),
-        "backward(inputs): got no tensors\n  expected the tensors that shall get a gradient; leave "
-        "inputs out for all leaves",
-    ),
-    "hook without gradient": (
-        lambda t: t.ones(2).register_hook(print),
-        "register_hook(): this tensor does not require grad\n"
-        "  tensor  float32 (2,)  requires_grad=False\n"
-        "  expected a tensor with requires_grad=True, or one computed from such a tensor",
-    ),
-    "after the gradient of a computed tensor": (
-        lambda t: (leaf(t, 1.0) * 2).register_post_accumulate_grad_hook(print),
-        "register_post_accumulate_grad_hook(): only a leaf adds up its gradient\n"
-        "  tensor  float64 (1,)  from mul\n"
-        "  expected a parameter; register_hook() sees the gradient of a computed tensor",
-    ),
-    "a computed tensor without gradient": (
-        lambda t: (leaf(t, 1.0) * 2).requires_grad_(False),
-        "requires_grad can be taken from leaves only; use .detach()",
-    ),
+    "inputs empty": lambda t: leaf(t, 1.0).sum().backward(inputs=[]),
+    "hook without gradient": lambda t: t.ones(2).register_hook(print),
+    "after the gradient of a computed tensor": lambda t: (
+        leaf(t, 1.0) * 2
+    ).register_post_accumulate_grad_hook(print),
+    "a computed tensor without gradient": lambda t: (leaf(t, 1.0) * 2).requires_grad_(False),
 }
-EAGER = {"numpy", "a computed tensor without gradient"}
+EAGER = {"numpy"}
+GOLDEN = Golden("autograd", MISTAKES)
 
 
 @pytest.mark.parametrize("name", MISTAKES)
 def test_mistakes(name: str, oracle: Any) -> None:
-    mistake, text = MISTAKES[name]
-    with pytest.raises(oracle.error(mistake)) as found:
-        mistake(lab)
-    assert str(found.value) == text
-    assert isinstance(found.value, lab.LabError)
+    found = said(lambda: MISTAKES[name](lab))
+    assert same_kind(found, oracle.error(MISTAKES[name]))
+    GOLDEN.check(name, found)
 
 
 @pytest.mark.parametrize("name", sorted(set(MISTAKES) - EAGER))
 def test_mistakes_in_a_graph(name: str) -> None:
-    mistake, text = MISTAKES[name]
-    with pytest.raises(lab.LabError) as found:
-        lab.compile(lambda: mistake(lab))()
-    assert str(found.value) == text
+    GOLDEN.check(name, said(lambda: MISTAKES[name](lab), graph=True))
+
+
+def test_every_text_belongs_to_a_mistake() -> None:
+    GOLDEN.complete()
 
 
 def test_batches_of_gradients_are_refused() -> None:
