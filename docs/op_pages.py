@@ -52,6 +52,34 @@ MADE = (
     "triu_indices zeros zeros_like bernoulli multinomial normal rand rand_like randint "
     "randint_like randn randn_like randperm"
 ).split()
+SEED = "_ = lab.manual_seed(0)\n>>> "  # the example of what draws begins with it
+# Where the docstring has no example.
+EXAMPLES = {
+    "lab.bernoulli": SEED + "lab.bernoulli(lab.full((2, 4), 0.5))",
+    "lab.empty": "lab.empty(2, 3).shape",
+    "lab.empty_like": "lab.empty_like(lab.ones(2, 3)).shape",
+    "lab.eye": "lab.eye(2, 3)",
+    "lab.full": "lab.full((2, 2), 7.0)",
+    "lab.full_like": "lab.full_like(lab.zeros(3), 7.0)",
+    "lab.logspace": "lab.logspace(0, 2, 3)",
+    "lab.normal": SEED + "lab.normal(lab.tensor([0.0, 100.0]), lab.tensor([1.0, 10.0]))",
+    "lab.ones": "lab.ones(2, 3)",
+    "lab.ones_like": "lab.ones_like(lab.tensor([1, 2]))",
+    "lab.rand": SEED + "lab.rand(3)",
+    "lab.rand_like": SEED + "lab.rand_like(lab.zeros(3))",
+    "lab.randint": SEED + "lab.randint(1, 7, (5,))",
+    "lab.randint_like": SEED + "lab.randint_like(lab.zeros(3), 10)",
+    "lab.randn": SEED + "lab.randn(3)",
+    "lab.randn_like": SEED + "lab.randn_like(lab.zeros(3))",
+    "lab.randperm": SEED + "lab.randperm(5)",
+    "lab.tril_indices": "lab.tril_indices(2, 2)",
+    "lab.triu_indices": "lab.triu_indices(2, 2)",
+    "lab.zeros_like": "lab.zeros_like(lab.tensor([1, 2]))",
+    "lab.linalg.diagonal": "lab.linalg.diagonal(lab.tensor([[1, 2], [3, 4]]))",
+    "lab.linalg.matrix_norm": "lab.linalg.matrix_norm(lab.tensor([[1.0, -2.0], [3.0, 4.0]]), 1)",
+    "lab.linalg.norm": "lab.linalg.norm(lab.tensor([3.0, 4.0]))",
+    "lab.linalg.vector_norm": "lab.linalg.vector_norm(lab.tensor([3.0, -4.0]), 1)",
+}
 
 
 @dataclass
@@ -209,13 +237,15 @@ def run_example(entry: Entry) -> None:
     if getattr(plain, "__name__", "") in names:
         names[plain.__name__] = watched
     text = entry.row.example if entry.row else inspect.getdoc(entry.function) or ""
+    if ">>>" not in text:
+        text = f">>> {EXAMPLES[entry.name]}"
     examples = doctest.DocTestParser().get_examples(text)
-    lab.manual_seed(0)
     lines: list[str] = []
     token = INTERPRETER.set(watch)
     try:
         for method in (False, True):  # an example may call the method: then all of it is noted
             watch.on, lines = method, []
+            lab.manual_seed(0)
             for example in examples:
                 source = example.source.rstrip()
                 if source.startswith("import minitorch_lab"):
@@ -248,9 +278,10 @@ def _formulas(op: Op) -> str:
     if op.differentiable:  # one line each, so that a narrow page holds them
         parts += re.split(r"\s*,?\s*\\q?quad\s*", gradient)
     shown = [f"$$\n{part}\n$$" for part in parts if part.strip()]
-    if op.differentiable:
-        shown.append("A bar means the gradient of the loss with respect to what is under it.")
     return "\n\n".join(shown)
+
+
+BAR = "A bar means the gradient of the loss with respect to what is under it."
 
 
 def _heart(entry: Entry) -> str:
@@ -259,7 +290,8 @@ def _heart(entry: Entry) -> str:
     if len(rows) != 1:
         return ""
     (op,) = rows
-    return f"Its work is done by one row, `{op.name}`:\n\n{_formulas(op)}"
+    bar = f"\n\n{BAR}" if op.differentiable else ""
+    return f"Its work is done by one row, `{op.name}`:\n\n{_formulas(op)}{bar}"
 
 
 def _order(op: Op) -> str:
@@ -312,7 +344,7 @@ def _facts(entry: Entry, pages: dict[Op, str], lessons: dict[str, str]) -> list[
         facts.append(("Can be fused", "yes" if row.kernel else "no"))
     elif rows and all(op.view for op in rows):
         facts.append(("Memory", "a view where it can be"))
-    if any(op.random for op in [*rows, *([row] if row else [])]):
+    if SEED in EXAMPLES.get(entry.name, "") or any(op.random for op in rows):
         facts.append(("Random", "draws anew at each call; `lab.manual_seed` makes it repeat"))
     if entry.calls:
         flops = sum(call.cost.flops for call in entry.calls)
@@ -372,6 +404,7 @@ def _write(folder: Path, entry: Entry, pages: dict[Op, str], lessons: dict[str, 
         f"```python\n{entry.signature}\n```",
         f"```{{eval-rst}}\n{_body(entry)}\n```",
         _formulas(entry.row) if entry.row else _heart(entry),
+        BAR if entry.row and entry.row.differentiable else "",
         f"## Example\n\n```pycon\n{entry.shown}\n```" if entry.shown else "",
         f"## Facts\n\n{facts}" if facts else "",
         f"## Source\n\n`{place}`\n\n````python\n{source.rstrip()}\n````",
@@ -414,9 +447,9 @@ def _in_table(sentence: str) -> str:
 
 def _inner(rows: list[Op]) -> str:
     parts = [
-        """# Inner rows
+        f"""# Inner rows
 
-What functions are made of, and what gradient rules call; a learner meets them in graphs."""
+What functions are made of, and what gradient rules call; a learner meets them in graphs. {BAR}"""
     ]
     for op in rows:
         dots = "..." if op.variadic else ""
