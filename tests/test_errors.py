@@ -50,6 +50,7 @@ linear(input, weight, bias): inner sizes differ
   weight  float32 (10, 4608)  parameter '4.weight'
   bias    float32 (10,)       parameter '4.bias'
   expected weight.shape[1] == input.shape[-1], got 4608 and 5408
+  5408 = 32 x 13 x 13, from (2, 32, 13, 13)
   use Linear(5408, 10)""",
     ),
     "float64 into a float32 layer": (

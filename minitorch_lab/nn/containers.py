@@ -99,6 +99,13 @@ class ModuleList(Row):
             return type(self)(list(self)[index])
         return self._modules[self._key(index)]
 
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """A list computes nothing: NotImplementedError."""
+        raise NotImplementedError(
+            "ModuleList has no forward: go through it, for layer in layers: x = layer(x), "
+            "or use nn.Sequential(*layers)"
+        )
+
     def __add__(self, other: Iterable[Module]) -> ModuleList:
         return type(self)([*self, *other])
 

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from typing import Any
 
 from .. import creation
-from ..errors import ArgumentError, KindError, describe
+from ..errors import ArgumentError, KindError, ShapeError, describe
 from ..ops.movement import reshape
 from ..ops.rules import one_dim
 from ..tensor import Tensor
@@ -59,7 +59,10 @@ class Linear(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Apply the layer to ``(..., in_features)``."""
-        return F.linear(input, self.weight, self.bias)
+        try:
+            return F.linear(input, self.weight, self.bias)
+        except ShapeError as error:
+            raise ShapeError(_counted(str(error), input, self)) from None
 
     def extra_repr(self) -> str:
         """The settings."""
@@ -67,6 +70,33 @@ class Linear(Module):
             f"in_features={self.in_features}, out_features={self.out_features}, "
             f"bias={self.bias is not None}"
         )
+
+
+def _counted(text: str, input: Tensor, layer: Linear) -> str:
+    """The message of an input that does not fit, with what its last size is made of."""
+    shape, wanted = tuple(input.shape), layer.in_features
+    head, _, hint = text.rpartition("\n")
+    if not hint.startswith("  use Linear("):
+        return text
+    if len(shape) > 1 and math.prod(shape) == wanted:
+        times = " x ".join(map(str, shape))
+        return f"{head}\n  {times} = {wanted}: one example; write input.reshape(1, {wanted})"
+    node = input.node
+    before = tuple(node.inputs[0].shape) if node and node.op.name == "reshape" else ()
+    if len(before) > 2 and math.prod(before[1:]) == shape[-1]:
+        times = " x ".join(map(str, before[1:]))
+        return f"{head}\n  {shape[-1]} = {times}, from {before}\n{hint}"
+    return text
+
+
+def _of_pair(text: str, before: Module) -> str:
+    """The message of a module that got the tuple another one gave."""
+    name = type(before).__name__
+    head = text.rpartition("\n")[0] if text.endswith("from lists of numbers") else text
+    return (
+        f"{head}\n  {name} gives a tuple: call it outside of Sequential, "
+        f"such as output, _ = {name.lower()}(x)"
+    )
 
 
 class Flatten(Module):
@@ -185,8 +215,14 @@ class Sequential(Row):
 
     def forward(self, input: Any) -> Any:
         """Pass ``input`` through all modules."""
+        before = None
         for module in self._modules.values():
-            input = module(input)
+            try:
+                before, input = module, module(input)
+            except KindError as error:
+                if isinstance(input, tuple) and isinstance(before, Module):
+                    raise KindError(_of_pair(str(error), before)) from None
+                raise
         return input
 
     def __getitem__(self, index: int | slice) -> Any:

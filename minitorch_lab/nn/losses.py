@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..errors import KindError
 from ..tensor import Tensor
 from . import functional as F
 from .functional.losses import _word
 from .module import Module
+
+
+class _CalledClass(KindError, RuntimeError):
+    """Tensors for the class of a loss instead of the loss."""
 
 
 class _Loss(Module):
@@ -16,9 +21,16 @@ class _Loss(Module):
     reduction: str
 
     def __init__(
-        self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
+        self, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
     ) -> None:
         super().__init__()
+        if isinstance(size_average, Tensor) or isinstance(reduce, Tensor):
+            name = type(self).__name__
+            raise _CalledClass(
+                f"{name}: tensors are given to the class\n"
+                f"  expected settings such as reduction='mean'\n"
+                f"  make the loss first: loss = nn.{name}(); then call it: loss(input, target)"
+            )
         self.reduction = (
             reduction
             if reduction == "batchmean"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
@@ -166,8 +167,27 @@ class Module:
             if self._hooks:
                 return self._with_hooks(args, kwargs)
             return self.forward(*args, **kwargs)
+        except TypeError:
+            self._check_call(args, kwargs)
+            raise
         finally:
             SCOPE.reset(token)
+
+    def _check_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """KindError where ``forward`` does not take these arguments."""
+        takes = inspect.signature(self.forward)
+        try:
+            takes.bind(*args, **kwargs)
+        except TypeError as wrong:
+            given = [describe(x) for x in args] + [f"{k}={describe(v)}" for k, v in kwargs.items()]
+            names = ", ".join(
+                p.name if p.default is p.empty else f"{p.name}={p.default}"
+                for p in takes.parameters.values()
+            )
+            raise KindError(
+                f"{type(self).__name__}: {wrong}\n  got {', '.join(given) or 'nothing'}\n"
+                f"  expected forward({names})"
+            ) from None
 
     # Hooks ---------------------------------------------------------------------------------
 
@@ -291,7 +311,7 @@ class Module:
     def __setattr__(self, name: str, value: Any) -> None:
         parts = self.__dict__.get("_modules")
         if parts is None:
-            raise LabError(
+            raise _NoPart(
                 f"{type(self).__name__}: parts are assigned before super().__init__()\n"
                 "  call super().__init__() first in __init__"
             )
@@ -383,9 +403,7 @@ class Module:
         """Add a part under a name."""
         self._check_name(type(self).__name__, name, self._modules)
         if module is not None and not isinstance(module, Module):
-            raise KindError(
-                f"{name}: expected a module (an instance, not a class), got {describe(module)}"
-            )
+            raise KindError(_no_module(type(self).__name__, name, module))
         setattr(self, name, module)
 
     def register_module(self, name: str, module: Module | None) -> None:
@@ -683,6 +701,19 @@ class Module:
         if extra and len(lines) == 1:
             return f"{head}({extra})"
         return f"{head}(\n  " + "\n  ".join(lines) + "\n)" if lines else f"{head}()"
+
+
+def _no_module(where: str, name: str, got: Any) -> str:
+    """What to say where a part is no module."""
+    if isinstance(got, type):
+        shown, remedy = f"the class {got.__name__}", f"make an instance: {got.__name__}(...)"
+    else:
+        shown, remedy = describe(got), "wrap a function in a Module, or call it in forward"
+        if isinstance(got, (list, tuple)):
+            remedy = f"write {where}(*layers), or nn.ModuleList(layers)"
+        elif _is_tensor(got):
+            remedy = "tensors belong in nn.ParameterList, or in register_buffer"
+    return f"{where}: part {name!r} is not a module\n  expected a module, got {shown}\n  {remedy}"
 
 
 class _FloatOnly(KindError, DTypeError):

@@ -93,14 +93,21 @@ def _check_rows(layer: Any, x: Any) -> None:
         raise ShapeError(
             f"{name}: the last size of input is not input_size\n  input  {x.spec}\n"
             f"  expected (..., {layer.input_size}), got {x.shape[-1]}\n"
-            f"  use {name}({x.shape[-1]}, {layer.hidden_size})"
+            + (
+                "  the features are last in (L, N, H) and (N, L, H): try input.transpose(1, 2)"
+                if x.ndim == 3 and x.shape[1] == layer.input_size
+                else f"  use {name}({x.shape[-1]}, {layer.hidden_size})"
+            )
         )
 
 
 def _check_state(
-    name: str, given: Any, names: tuple[str, ...], shape: tuple[int, ...]
+    name: str, given: Any, names: tuple[str, ...], shape: tuple[int, ...], other: Any = None
 ) -> list[Any]:
-    """The first states as a list; errors unless each has ``shape``."""
+    """The first states as a list; errors unless each has ``shape``.
+
+    ``other`` is a batch that the state may have been made for, and what to say then.
+    """
     if len(names) == 1:
         states = [given]
     elif isinstance(given, (tuple, list)) and len(given) == 2:
@@ -116,7 +123,12 @@ def _check_state(
         if tuple(s.shape) != shape:
             raise ShapeError(
                 f"{name}: {which} does not fit the input\n  {which}  {s.spec}\n"
-                f"  expected {shape}\n  leave it out to start with zeros"
+                f"  expected {shape}\n"
+                + (
+                    other[1]
+                    if other and tuple(s.shape) == (shape[0], other[0], *shape[2:])
+                    else "  leave it out to start with zeros"
+                )
             )
     return states
 
@@ -262,7 +274,12 @@ class RNNBase(Module):
         if hx is None:
             return [creation.zeros(*shape, dtype=like.dtype, device=like.device) for _ in names]
         wanted = (count, self.hidden_size) if single else shape
-        states = _check_state(type(self).__name__, hx, names, wanted)
+        other: tuple[int, str] | None = None
+        if not single and order is None and batch:
+            have, use = ("True", "False") if self.batch_first else ("False", "True")
+            said = f"  batch_first={have} here; for a batch of {like.shape[0] // batch} use {use}"
+            other = (like.shape[0] // batch, said)
+        states = _check_state(type(self).__name__, hx, names, wanted, other)
         if single:
             return [unsqueeze(s, 1) for s in states]
         return states if order is None else [index_select(s, 1, order) for s in states]

@@ -164,9 +164,10 @@ def _check_window(x: Spec, kernel_size: Pair, stride: Pair, padding: Pair, dilat
         raise Mismatch(
             "input needs 4 dimensions",
             f"expected (N, C, H, W): pictures, channels, height, width; got {x.shape}",
-            "a batch of grey pictures (N, H, W) gets its channel by .unsqueeze(1)"
-            if x.ndim == 3
-            else "",
+            {
+                2: "one grey picture (H, W) gets batch and channel by [None, None]",
+                3: "a batch of grey pictures (N, H, W) gets its channel by .unsqueeze(1)",
+            }.get(x.ndim, ""),
         )
     for name, value, least in (
         ("kernel_size", kernel_size, 1),
@@ -183,9 +184,23 @@ def _check_window(x: Spec, kernel_size: Pair, stride: Pair, padding: Pair, dilat
     if min(sizes) < 1:
         raise Mismatch(
             "the window is larger than the picture",
-            f"expected a window of at most {x.shape[2:]} plus padding, got {kernel_size}",
+            f"expected a window of at most {_grown(x.shape[2:], padding)}, "
+            f"got {_reach(kernel_size, dilation)}",
+            "a layer before it made the picture small: use fewer or smaller windows, or padding",
         )
     return sizes[0], sizes[1]
+
+
+def _grown(size: tuple[int, ...], padding: Pair) -> str:
+    """The size of a picture with its padding, as text."""
+    whole = tuple(n + 2 * p for n, p in zip(size, padding, strict=True))
+    return f"{whole}" + (f", padding {padding} included" if any(padding) else "")
+
+
+def _reach(kernel_size: Pair, dilation: Pair) -> str:
+    """How many places a window spans, as text."""
+    reach = tuple(d * (k - 1) + 1 for k, d in zip(kernel_size, dilation, strict=True))
+    return f"{reach}" + (f", which {kernel_size} with dilation spans" if max(dilation) > 1 else "")
 
 
 WINDOW = {"kernel_size": (2, 2), "stride": (1, 1), "padding": (1, 0), "dilation": (1, 1)}
@@ -293,6 +308,13 @@ def _conv_shape(
     dilation: Pair,
     groups: int,
 ) -> Spec:
+    if x.dtype == np.uint8:
+        raise Mismatch(
+            "input must be floating point",
+            f"expected {w.dtype}, got uint8",
+            "pictures of bytes become numbers from 0 to 1 by .float() / 255",
+            DTypeError,
+        )
     check_same_dtype(x, w, names=("input", "weight"))
     if w.ndim != 4:
         raise Mismatch(
@@ -303,7 +325,9 @@ def _conv_shape(
         raise Mismatch(
             "the channels differ",
             f"expected input.shape[1] == {w.shape[1] * groups}, got {x.shape[1]}",
-            f"use Conv2d({x.shape[1]}, {w.shape[0]}, ...)",
+            "the channels seem to be last, (N, H, W, C): try input.permute(0, 3, 1, 2)"
+            if x.shape[3] == w.shape[1] * groups
+            else f"use Conv2d({x.shape[1]}, {w.shape[0]}, ...)",
         )
     if w.shape[0] % groups:
         raise Mismatch("groups must divide the output channels", f"got {w.shape[0]} and {groups}")
@@ -449,7 +473,9 @@ def _pool_shape(x: Spec, **window: Pair) -> Spec:
 
 
 def _pool_forward(xp: Any, input: Any, kernel_size: Pair, padding: Pair, **rest: Pair) -> Any:
-    _, entries = _windows(input.shape[2:], kernel_size, padding=padding, **rest)
+    sizes, entries = _windows(input.shape[2:], kernel_size, padding=padding, **rest)
+    if min(sizes) < 1 or padding[0] * 2 > kernel_size[0] or padding[1] * 2 > kernel_size[1]:
+        raise ValueError("the window does not fit")  # the shape rule writes the message
     x = _padded(xp, input, padding, -float("inf"))
     # one pass over the picture for each entry of the window: 24 times as fast as reshape.max
     out = x[:, :, entries[0][2], entries[0][3]].copy()
@@ -747,7 +773,15 @@ class _BatchSizes(ShapeError, ValueError):
 
 def check_classes(input: Spec, target: Spec) -> None:
     """Mismatch unless the class numbers fit the scores: ``(N, C, d1, ...)``, ``(N, d1, ...)``."""
-    need_float(input, "input")
+    if input.dtype.kind != "f":
+        raise Mismatch(
+            "input must be scores, floats",
+            f"expected input (N, C), got {input.dtype} {input.shape}",
+            "input and target look swapped: the scores come first"
+            if target.dtype.kind == "f"
+            else "the scores of all classes are compared: leave out .argmax(1)",
+            DTypeError,
+        )
     x, t = input.shape, target.shape
     wanted = x[:1] + x[2:] if len(x) > 1 else ()
     if target.dtype.kind not in "iu":
@@ -778,14 +812,11 @@ def _classes_hint(x: tuple[int, ...], t: tuple[int, ...]) -> str:
         return f"target.squeeze(1) makes it {(x[0], *x[2:])}"
     if len(x) > 2 and t == x[:-1]:
         return "input looks like (N, ..., C), the classes last: try input.movedim(-1, 1)"
-    if len(x) == 1 and t == x:
-        return "input needs a score for each class, (N, C): leave out .argmax(1)"
     return ""
 
 
 def _ce_shape(input: Spec, target: Spec) -> Spec:
     if input.ndim != 2:
-        need_float(input, "input")
         raise Mismatch("input needs 2 dimensions", f"expected (N, classes), got {input.shape}")
     check_classes(input, target)
     return replace(input, shape=())

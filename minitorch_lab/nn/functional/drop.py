@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ...errors import ArgumentError, ShapeError
+from ...errors import ArgumentError, KindError, ShapeError, describe
 from ...ops import random
 from ...tensor import Tensor, make
 
@@ -24,6 +24,11 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     tensor([1., 1., 1.])
     """
     check_probability(p)
+    if not isinstance(input, Tensor):
+        raise KindError(
+            f"dropout(input): input is not a tensor\n  expected a tensor, got {describe(input)}\n"
+            "  lab.tensor(x) makes one from numbers, lists and arrays"
+        )
     if not training or p == 0:
         return input
     return random.dropout(input, p)

@@ -57,12 +57,16 @@ def _takes_one(ndim: int) -> Callable[[F], F]:
         def inside(input: Any, *args: Any, **kwargs: Any) -> Any:
             if getattr(input, "ndim", ndim) != ndim - 1:
                 return function(input, *args, **kwargs)
-            out = function(unsqueeze(input, 0), *args, **kwargs)
-            return tuple(squeeze(y, 0) for y in out) if isinstance(out, tuple) else squeeze(out, 0)
+            return _first(function(unsqueeze(input, 0), *args, **kwargs))
 
         return inside  # type: ignore[return-value]
 
     return wrap
+
+
+def _first(out: Any) -> Any:
+    """What a batch of one example holds."""
+    return tuple(squeeze(y, 0) for y in out) if isinstance(out, tuple) else squeeze(out, 0)
 
 
 # Pooling -------------------------------------------------------------------------------------
@@ -90,7 +94,6 @@ def _extended(input: Any, window: Any, value: float) -> Any:
     return pad(input, (0, extra[1], 0, extra[0]), value=value)
 
 
-@_takes_one(4)
 def max_pool2d(
     input: Tensor,
     kernel_size: Ints,
@@ -111,6 +114,11 @@ def max_pool2d(
     >>> F.max_pool2d(lab.tensor([[[1.0, 2.0, 3.0]]]), (1, 2), ceil_mode=True)
     tensor([[[2., 3.]]])
     """
+    if getattr(input, "ndim", 4) == 3:
+        whole = unsqueeze(input, 0)
+        return _first(
+            max_pool2d(whole, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+        )
     if not ceil_mode and not return_indices:
         return nn.max_pool2d(input, kernel_size, stride, padding, dilation)
     window = _window(kernel_size, stride, padding, dilation)
@@ -123,7 +131,6 @@ def max_pool2d(
     return out, nn.max_pool2d_places(out.detach(), input.detach(), width=width, **window)
 
 
-@_takes_one(4)
 def avg_pool2d(
     input: Tensor,
     kernel_size: Ints,
@@ -145,6 +152,18 @@ def avg_pool2d(
     tensor([[[ 2.5000,  4.5000],
              [10.5000, 12.5000]]])
     """
+    if getattr(input, "ndim", 4) == 3:
+        return _first(
+            avg_pool2d(
+                unsqueeze(input, 0),
+                kernel_size,
+                stride,
+                padding,
+                ceil_mode,
+                count_include_pad,
+                divisor_override,
+            )
+        )
     window = _window(kernel_size, stride, padding, 1)
     kernel, edges = window["kernel_size"], window["padding"]
     if divisor_override == 0:
@@ -236,11 +255,15 @@ def max_pool1d(
 def _output_sizes(name: str, input: Tensor, output_size: Any) -> tuple[int, int]:
     _need(name, input, 4, PICTURES)
     sizes = output_size if isinstance(output_size, (tuple, list)) else (output_size, output_size)
+    if len(sizes) != 2:
+        raise _PadError(
+            f"{name}: output_size={output_size}\n  expected a number, or (rows, columns)"
+        )
     rows, columns = (
         m if k is None else k for k, m in zip(sizes, tuple(input.shape)[2:], strict=True)
     )
     if min(rows, columns) < 1:
-        raise ArgumentError(f"{name}: output_size={output_size}\n  expected sizes of 1 or more")
+        raise _PadError(f"{name}: output_size={output_size}\n  expected sizes of 1 or more")
     return rows, columns
 
 
@@ -418,6 +441,16 @@ def conv1d(
         whole = unsqueeze(input, 0)
         return squeeze(conv1d(whole, weight, bias, stride, padding, dilation, groups), 0)
     _need("conv1d", input, 3, SEQUENCES)
+    if input.shape[1] != weight.shape[1] * groups:
+        raise ShapeError(
+            f"conv1d: the channels differ\n  input   {input.spec}\n  weight  {weight.spec}\n"
+            f"  expected input.shape[1] == {weight.shape[1] * groups}, got {input.shape[1]}\n"
+            + (
+                "  the channels seem to be last, (N, L, C): try input.transpose(1, 2)"
+                if input.shape[2] == weight.shape[1] * groups
+                else f"  use Conv1d({input.shape[1]}, {weight.shape[0]}, ...)"
+            )
+        )
     out = conv2d(
         unsqueeze(input, 2),
         unsqueeze(weight, 2),
@@ -461,9 +494,13 @@ def conv_transpose2d(
         )
     steps, edges = pair(stride, "stride"), pair(padding, "padding")
     more, apart = pair(output_padding, "output_padding"), pair(dilation, "dilation")
-    if any(not 0 <= m < s for m, s in zip(more, steps, strict=True)):
+    for what, value, least in (("stride", steps, 1), ("padding", edges, 0), ("dilation", apart, 1)):
+        if min(value) < least:
+            raise _OutputPadding(f"conv_transpose2d: {what}={value}\n  expected {least} or more")
+    if any(not 0 <= m < max(s, d) for m, s, d in zip(more, steps, apart, strict=True)):
         raise _OutputPadding(
-            f"conv_transpose2d: output_padding={more}\n  expected less than the stride, {steps}"
+            f"conv_transpose2d: output_padding={more}\n"
+            f"  expected less than the stride {steps}, or than the dilation {apart}"
         )
     n, inner, height, width = input.shape
     outer, kernel = weight.shape[1], tuple(weight.shape[2:])

@@ -89,8 +89,12 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         if low < 0 or (num_classes >= 0 and high >= num_classes):
             raise _ClassError(
                 f"one_hot: a class number is out of range\n  tensor  {tensor.spec}\n"
-                f"  expected 0 to {num_classes - 1 if num_classes >= 0 else 'any'}, "
-                f"got {low if low < 0 else high}"
+                + (
+                    f"  expected 0 or more, got {low}"
+                    if low < 0
+                    else f"  expected numbers below num_classes={num_classes}, got {high}\n"
+                    f"  use num_classes={high + 1}"
+                )
             )
         num_classes = high + 1 if num_classes < 0 else num_classes
     elif num_classes <= 0:
