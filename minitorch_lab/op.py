@@ -290,7 +290,8 @@ def op(
     ``vjp`` is one rule, or a tuple with a rule (or None) for each input. ``saved`` names the
     values that the rules read: arguments by name, the output as ``y``; what is not named may be
     overwritten before the backward pass. A tuple says it for each rule. ``promotes`` names the
-    arguments that take a common dtype, ``*`` for all. ``example`` is a doctest, in which ``lab`` is known.
+    arguments that take a common dtype, ``*`` for all. ``example`` is a doctest, in which ``lab``
+    is known.
     """
     if name in OPS:
         raise ArgumentError(f"op {name!r} is in the table already")
