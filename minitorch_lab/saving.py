@@ -34,6 +34,11 @@ def save(obj: Any, f: str | os.PathLike[str] | IO[bytes]) -> None:
 
     Raises KindError for objects that are neither tensors nor plain data.
     """
+    if not isinstance(f, (str, os.PathLike)) and not hasattr(f, "write"):
+        raise _PathKind(
+            f"save(obj, f): f is {describe(f)}\n  expected a path or an open file\n"
+            "  the order is save(what, where): lab.save(model.state_dict(), 'model.safetensors')"
+        )
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     structure = _pack(obj, "", arrays, {})
     data = to_bytes(arrays, metadata={KEY: json.dumps(structure)})
@@ -41,6 +46,13 @@ def save(obj: Any, f: str | os.PathLike[str] | IO[bytes]) -> None:
         f.write(data)
         return
     path = Path(f)
+    if path.is_dir():
+        raise _IsFolder(f"save: {path} is a folder\n  expected the name of a file in it")
+    if not path.parent.is_dir():
+        raise _NoFolder(
+            f"save: there is no folder {path.parent}\n"
+            f"  make it first: Path({str(path.parent)!r}).mkdir(parents=True)"
+        )
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -52,6 +64,22 @@ def save(obj: Any, f: str | os.PathLike[str] | IO[bytes]) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+class _PathKind(KindError, AttributeError):
+    """A path that is none; PyTorch asks it for ``write``."""
+
+
+class _NoFolder(FileError, FileNotFoundError):
+    """A folder that does not exist."""
+
+
+class _NoFile(FileError, FileNotFoundError):
+    """A file that does not exist."""
+
+
+class _IsFolder(FileError, IsADirectoryError):
+    """A folder in the place of a file."""
 
 
 def _umask() -> int:
@@ -109,8 +137,14 @@ def load(
             copy.write_bytes(f.read())
             return load(copy, map_location)
     path = Path(f)
+    if path.is_dir():
+        raise _IsFolder(f"load: {path} is a folder\n  expected a file in it")
     if not path.is_file():
-        raise FileNotFoundError(f"load: there is no file {path}")
+        near = sorted(p.name for p in path.parent.glob(f"*{path.suffix}")) if path.suffix else []
+        raise _NoFile(
+            f"load: there is no file {path}"
+            + (f"\n  files there  {', '.join(near[:5])}" if near else "")
+        )
     try:
         with safe_open(path, framework="np") as file:
             header = file.metadata() or {}

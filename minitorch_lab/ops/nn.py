@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DTypeError, ShapeError
+from ..errors import ArgumentError, DTypeError, ShapeError
 from ..op import (
     Attrs,
     Cost,
@@ -964,7 +964,31 @@ def _bce_shape(input: Spec, target: Spec) -> Spec:
     return broadcast(input, target)
 
 
+class _NotProbable(ArgumentError, RuntimeError):
+    """Numbers outside 0 to 1 where probabilities are needed."""
+
+
+def _need_probable(x: Any, name: str, remedy: str) -> None:
+    low, high = float(x.min()), float(x.max())
+    if low < 0 or high > 1:
+        raise Mismatch(
+            f"{name} must be probabilities",
+            f"expected entries from 0 to 1, got {low:g} to {high:g}",
+            remedy,
+            _NotProbable,
+        )
+
+
 def _bce_forward(xp: Any, input: Any, target: Any) -> Any:
+    if input.size and target.size:
+        _need_probable(
+            input,
+            "input",
+            "apply sigmoid first, or use binary_cross_entropy_with_logits for raw scores",
+        )
+        _need_probable(
+            target, "target", "targets are 0 or 1, or between; class numbers go to cross_entropy"
+        )
     # each logarithm is at least -100, and log(0), which warns, is not asked for
     right = xp.maximum(xp.log(xp.maximum(input, 1e-45)), -100)
     below = input < 1

@@ -382,21 +382,8 @@ def binary_cross_entropy(
     """
     how = _word("binary_cross_entropy", size_average, reduce, reduction)
     _same_shape("binary_cross_entropy", input, target, _SizesDiffer)
-    if not current().tracing and input.numel():
-        low, high = float(input.detach().min()), float(input.detach().max())
-        if low < 0 or high > 1:
-            raise _NotProbable(
-                "binary_cross_entropy(input, target): input must be probabilities\n"
-                f"  input   {input.spec}\n  target  {target.spec}\n"
-                f"  expected entries from 0 to 1, got {low:g} to {high:g}\n"
-                "  apply sigmoid first, or use binary_cross_entropy_with_logits for raw scores"
-            )
     each = nn.binary_cross_entropy(input, target)
     return _reduced(each if weight is None else each * weight, how)
-
-
-class _NotProbable(ArgumentError, RuntimeError):
-    """Numbers outside 0 to 1 where probabilities are needed."""
 
 
 def binary_cross_entropy_with_logits(

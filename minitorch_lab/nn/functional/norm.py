@@ -36,7 +36,8 @@ def _need_channels(name: str, input: Tensor, **values: Tensor | None) -> None:
         if value is not None and tuple(value.shape) != (input.shape[1],):
             raise ShapeError(
                 f"{name}: {key} does not fit\n  input  {input.spec}\n  {key}  {value.spec}\n"
-                f"  expected one number for each channel, ({input.shape[1]},)"
+                f"  expected one number for each channel, ({input.shape[1]},)\n"
+                f"  make the layer for {input.shape[1]} channels"
             )
 
 
@@ -134,7 +135,8 @@ def _last_sizes(name: str, input: Tensor, sizes: int | Sequence[int]) -> tuple[i
     if not shape or tuple(input.shape)[-len(shape) :] != shape:
         raise ShapeError(
             f"{name}: normalized_shape does not fit\n  input             {input.spec}\n"
-            f"  normalized_shape  {shape}\n  expected the last sizes of the input"
+            f"  normalized_shape  {shape}\n  expected the last sizes of the input\n"
+            f"  make the layer for {tuple(input.shape)[-max(len(shape), 1) :]}"
         )
     return shape
 

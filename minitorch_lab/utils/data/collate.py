@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import KindError, ShapeError, describe
+from ...errors import IndexingError, KindError, LabError, ShapeError, describe
 from ...ops.movement import stack
 from ...tensor import Tensor, make, tensor
 
@@ -23,7 +23,17 @@ def default_collate(batch: Sequence[Any]) -> Any:
     >>> default_collate([(0, {"x": True}), (1, {"x": False})])
     [tensor([0, 1]), {'x': tensor([ True, False])}]
     """
+    if not batch:
+        raise IndexingError("default_collate: the batch is empty\n  expected one sample or more")
     first = batch[0]
+    for place, sample in enumerate(batch):
+        if (sample is None) is not (first is None):
+            odd = place if sample is None else 0
+            raise _NoneError(
+                f"default_collate: sample {odd} of the batch is None\n"
+                f"  the others are like {describe(first if odd else sample)}\n"
+                "  __getitem__ must return a sample on every way through it"
+            )
     if isinstance(first, Tensor):
         _same_shape([sample.shape for sample in batch])
         return stack(list(batch), 0)
@@ -41,6 +51,14 @@ def default_collate(batch: Sequence[Any]) -> Any:
     if isinstance(first, str | bytes):
         return batch
     if isinstance(first, Mapping):
+        for place, sample in enumerate(batch):
+            if missing := [key for key in first if key not in sample]:
+                raise _KeyMissing(
+                    f"default_collate: sample {place} of the batch has no {missing[0]!r}\n"
+                    f"  sample 0 has  {', '.join(map(repr, first))}\n"
+                    f"  sample {place} has  {', '.join(map(repr, sample))}\n"
+                    "  expected the same keys in all samples"
+                )
         return _like(
             first, {key: default_collate([sample[key] for sample in batch]) for key in first}
         )
@@ -49,11 +67,29 @@ def default_collate(batch: Sequence[Any]) -> Any:
     if isinstance(first, Sequence):
         columns = [default_collate(column) for column in _columns(batch)]
         return columns if isinstance(first, tuple) else _like(first, columns)
+    if first is None:
+        raise KindError(
+            "default_collate: the samples are None\n"
+            "  expected a sample from each dataset[index]\n"
+            "  __getitem__ seems to have no return; to leave samples out give "
+            "DataLoader(..., collate_fn=...)"
+        )
     raise KindError(
         f"default_collate: cannot put {describe(first)} into a batch\n"
         f"  expected tensors, arrays, numbers, strings, and tuples, lists and dicts of them\n"
         f"  for other samples give DataLoader(..., collate_fn=...), which gets the list of samples"
     )
+
+
+class _NoneError(KindError, RuntimeError):
+    """Some samples are None."""
+
+
+class _KeyMissing(LabError, KeyError):
+    """A key that a sample does not have."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 def default_convert(data: Any) -> Any:

@@ -19,6 +19,14 @@ T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
 
 
+class _RowsDiffer(ShapeError, AssertionError):
+    """Tensors of different lengths; PyTorch asserts that they are alike."""
+
+
+class _NoDatasets(ArgumentError, AssertionError):
+    """No dataset at all."""
+
+
 class Dataset(Generic[T_co]):
     """Samples that can be asked for by index; a subclass gives ``__getitem__`` and ``__len__``.
 
@@ -88,7 +96,7 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
         if any(item.ndim == 0 for item in tensors):
             raise ShapeError(f"{call}: a 0-d tensor has no rows\n{_listed(tensors)}")
         if len({item.shape[0] for item in tensors}) > 1:
-            raise ShapeError(
+            raise _RowsDiffer(
                 f"{call}: the tensors have different numbers of rows\n{_listed(tensors)}\n"
                 f"  expected the same shape[0] in all"
             )
@@ -179,7 +187,7 @@ class ConcatDataset(Dataset[T_co]):
     def __init__(self, datasets: Iterable[Any]) -> None:
         self.datasets = list(datasets)
         if not self.datasets:
-            raise ArgumentError("ConcatDataset(datasets): got none\n  expected one or more")
+            raise _NoDatasets("ConcatDataset(datasets): got none\n  expected one or more")
         for place, dataset in enumerate(self.datasets):
             if isinstance(dataset, IterableDataset):
                 raise KindError(
@@ -282,6 +290,11 @@ def _part_sizes(size: int, lengths: list[int | float]) -> list[int]:
 
 def size_of(dataset: Any, call: str) -> int:
     """``len(dataset)``, or a KindError that says what a dataset is."""
+    if isinstance(dataset, type):
+        raise KindError(
+            f"{call}: the dataset is the class {dataset.__name__}\n"
+            f"  expected an instance: {dataset.__name__}(...)"
+        )
     if not isinstance(dataset, Sized):
         raise KindError(
             f"{call}: the dataset has no length\n  got {describe(dataset)}\n"

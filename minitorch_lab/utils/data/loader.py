@@ -198,7 +198,7 @@ class DataLoader:
         ):
             return dataset.rows(wanted)
         many = getattr(dataset, "__getitems__", None)
-        return self.collate_fn(many(wanted) if many else [dataset[index] for index in wanted])
+        return self.collate_fn(many(wanted) if many else [_sample(dataset, i) for i in wanted])
 
     def _read(self, samples: Iterator[Any]) -> Iterator[Any]:
         """The batches of a stream."""
@@ -239,6 +239,16 @@ class DataLoader:
 
 
 _END = object()  # what a stream gives when it has no more batches
+
+
+def _sample(dataset: Any, index: Any) -> Any:
+    """``dataset[index]``; an error in it is told which sample was asked for."""
+    try:
+        return dataset[index]
+    except Exception as error:
+        size = f" of {len(dataset)}" if hasattr(dataset, "__len__") else ""
+        error.add_note(f"DataLoader asked {type(dataset).__name__} for sample {index}{size}")
+        raise
 
 
 def _run(jobs: Iterator[Callable[[], Any]]) -> Iterator[Any]:

@@ -178,6 +178,10 @@ class BatchSampler(Sampler[list[int]]):
         return count if self.drop_last or not rest else count + 1
 
 
+class _NoCount(KindError, ValueError):
+    """Something else than an int, where PyTorch raises ValueError."""
+
+
 def positive(call: str, name: str, value: Any) -> int:
     """``value`` as an int of at least 1."""
     try:
@@ -185,7 +189,7 @@ def positive(call: str, name: str, value: Any) -> int:
     except TypeError:
         number = None
     if number is None or isinstance(value, bool):
-        raise KindError(f"{call}: got {name} = {describe(value)}\n  expected an int of 1 or more")
+        raise _NoCount(f"{call}: got {name} = {describe(value)}\n  expected an int of 1 or more")
     if number < 1:
         raise ArgumentError(f"{call}: got {name} = {number}\n  expected an int of 1 or more")
     return number
