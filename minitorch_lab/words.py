@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 
@@ -55,6 +56,7 @@ def notes(row: Any) -> list[str]:
     return found
 
 
+@cache  # a method and a second name ask again
 def text(row: Any) -> str:
     """The help of a row: the call, the sentence, what is good to know, formulas, an example."""
     value, gradient = (plain(latex) for latex in row.formula)
