@@ -46,10 +46,11 @@ def _np(dtype: DType | None) -> np.dtype[Any]:
     return (dtypes.get_default_dtype() if dtype is None else dtypes.dtype_of(dtype)).np
 
 
-def _shape(size: tuple[Any, ...]) -> tuple[int, ...]:
-    shape = shape_of_args(size, "size")
+def _shape(size: tuple[Any, ...], name: str = "size") -> tuple[int, ...]:
+    shape = shape_of_args(size, name)
     if any(n < 0 for n in shape):
-        raise ShapeError(f"size: expected sizes of 0 or more, got {shape}")
+        got = shape if name == "size" else min(shape)
+        raise ShapeError(f"{name}: expected sizes of 0 or more, got {got}")
     return shape
 
 
@@ -138,7 +139,10 @@ def _like(
     input: Tensor, dtype: DType | None, device: Any, requires_grad: bool = False
 ) -> dict[str, Any]:
     if not isinstance(input, Tensor):
-        raise KindError(f"expected a tensor, got {describe(input)}")
+        raise KindError(
+            f"input: expected a tensor, got {describe(input)}\n"
+            "  the functions without _like take sizes: lab.zeros(2, 3)"
+        )
     return {
         "dtype": input.dtype if dtype is None else dtype,
         "device": input.device if device is None else device,
@@ -192,7 +196,7 @@ def eye(
     requires_grad: bool = False,
 ) -> Tensor:
     """The identity matrix ``(n, m)``; ``(n, n)`` without m."""
-    rows, columns = _shape((n, n if m is None else m))
+    rows, columns = _shape((n, n if m is None else m), "n" if m is None else "n, m")
     return _made(np.eye(rows, columns, dtype=_np(dtype)), device, requires_grad)
 
 
@@ -238,9 +242,11 @@ def arange(
     if dtype is None and all(isinstance(v, int) for v in values):
         dtype = dtypes.int64
     if by == 0:
-        raise ComputeError("arange: step must not be 0")
+        raise ComputeError("arange(start, end, step): step is 0\n  expected one above or below 0")
     if not np.isfinite([first, last, by]).all():
-        raise ComputeError(f"arange: expected finite numbers, got {first}, {last}, {by}")
+        raise ComputeError(
+            f"arange(start, end, step): expected finite numbers, got {first}, {last}, {by}"
+        )
     if (last - first) * by < 0:
         raise ComputeError(
             f"arange: a step of {by} does not lead from {first} to {last}\n"
@@ -288,9 +294,14 @@ def logspace(
 
 
 def _steps(name: str, steps: Any) -> int:
+    if isinstance(steps, float):
+        raise KindError(
+            f"{name}(start, end, steps): expected an int, got {describe(steps)}\n"
+            "  steps counts the numbers; arange(start, end, step) takes the way between two"
+        )
     (count,) = shape_of_args((steps,), "steps")
     if count < 0:
-        raise ComputeError(f"{name}: expected 0 steps or more, got {count}")
+        raise ComputeError(f"{name}(start, end, steps): expected 0 steps or more, got {count}")
     return count
 
 
@@ -401,6 +412,11 @@ def _drawn(
     **rest: Any,
 ) -> Tensor:
     kind = _np(dtype).name
+    if kind[0] != "f" and row in (_uniform, _normal):
+        raise DTypeError(
+            f"{row.name}(dtype): got {kind}\n  expected a float dtype\n"
+            "  for random integers use randint"
+        )
     if current().tracing:
         _no_generator(generator)
         place = "cpu" if device is None else str(Device(device))
@@ -483,7 +499,7 @@ def _need_float(name: str, x: Any) -> None:
         raise KindError(f"{name}: expected a tensor, got {describe(x)}")
     if not x.dtype.is_floating_point:
         raise DTypeError(
-            f"{name}: expected a float tensor\n  got  {x.spec}\n  convert with .float()"
+            f"{name}(): expected a float tensor\n  got  {x.spec}\n  convert with .float()"
         )
 
 
@@ -505,7 +521,11 @@ def randint(
     if high is not None:
         given = [*([] if low is None else [low]), *given, high]
     if not 1 <= len(given) <= 2 or not isinstance(size, (tuple, list)):
-        raise KindError("randint: expected (high, size) or (low, high, size), size a tuple")
+        got = ", ".join(map(describe, [*given, size]))
+        raise KindError(
+            "randint(low, high, size): expected (high, size) or (low, high, size), "
+            f"got {got}\n  size is a tuple: randint(0, 10, (3,))"
+        )
     first, last = (_number(v, "randint") for v in ([0, *given] if len(given) == 1 else given))
     shape = _shape(tuple(size))
     span = {"low": first, "high": last}
@@ -517,7 +537,7 @@ def randperm(
     n: int, *, generator: Generator | None = None, dtype: DType = dtypes.int64, device: Any = None
 ) -> Tensor:
     """The numbers 0 to n - 1 in random order."""
-    return _drawn(_order, _draw_order, _shape((n,)), generator, dtype, device)
+    return _drawn(_order, _draw_order, _shape((n,), "n"), generator, dtype, device)
 
 
 def rand_like(

@@ -611,7 +611,8 @@ def check_kind(op: Op, specs: Sequence[Spec | int | float]) -> None:
         )
     if dtype.kind in op.refuses:
         if "f" in op.refuses:
-            words = "integers" + ("" if "b" in op.refuses else " or bools"), ".long()"
+            kinds = "integers" + ("" if "b" in op.refuses else " or bools")
+            words = kinds, ".long(), or compare in brackets: (x > 0) & (x < 2)"
         else:
             words = ("floats", ".float()") if "i" in op.refuses else ("numbers", ".long()")
         raise Mismatch(

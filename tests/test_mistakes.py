@@ -6,15 +6,21 @@ mistake is written once, for both libraries; what is said of it stands in tests/
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from double import DeviceArray, make_cupy
 from golden import Golden, said, same_kind
 
 import minitorch_lab as lab
+from minitorch_lab.device import CUDA, register, unregister
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+    pytest.mark.filterwarnings("ignore::RuntimeWarning"),  # as outside of tests
+]
 
 
 def ints(t: Any, *values: int) -> Any:
@@ -239,3 +245,158 @@ def test_a_mistake_in_a_graph(name: str) -> None:
 
 def test_every_text_belongs_to_a_mistake() -> None:
     GOLDEN.complete()
+    DEVICES.complete()
+
+
+# Legal, and not what many expect: as in PyTorch, with a warning only where it warns.
+NAN = float("nan")
+LEGAL: dict[str, Any] = {
+    "mean of nothing": lambda t: t.tensor([]).mean(),
+    "sum of nothing": lambda t: t.tensor([]).sum(),
+    "product of nothing": lambda t: t.tensor([]).prod(),
+    "any of nothing": lambda t: t.tensor([]).any(),
+    "median of nothing": lambda t: t.tensor([]).median(),
+    "spread of equal ones": lambda t: t.std(t.ones(2, 1), 1, unbiased=False),
+    "log below 0": lambda t: t.log(t.tensor([-1.0, 0.0])),
+    "root below 0": lambda t: t.sqrt(t.tensor([-1.0])),
+    "division by 0": lambda t: t.tensor([1.0, 0.0, -1.0]) / 0,
+    "ints divided by 0": lambda t: ints(t, 1, 0) / 0,
+    "ints divided": lambda t: ints(t, 1, 2) / 2,
+    "rounded down": lambda t: ints(t, -7) // 2,
+    "what is left": lambda t: ints(t, -7) % 3,
+    "what is left, C": lambda t: t.fmod(ints(t, -7), 3),
+    "uint8 above 255": lambda t: t.tensor([250], dtype=t.uint8) + 10,
+    "uint8 below 0": lambda t: t.tensor([1], dtype=t.uint8) - 2,
+    "uint8 of -1": lambda t: t.tensor([-1], dtype=t.uint8),
+    "floats cut": lambda t: t.tensor([2.9, -2.9]).long(),
+    "ints filled": lambda t: ints(t, 1, 2).fill_(1.5),
+    "mask + mask": lambda t: t.tensor([True]) + t.tensor([True]),
+    "mask counted": lambda t: t.tensor([True, True]).sum(),
+    "ints to a float power": lambda t: ints(t, 2) ** -1.0,
+    "a float to ints": lambda t: 2.0 ** ints(t, -1),
+    "0.1 + 0.2": lambda t: (t.tensor(0.1, dtype=t.float64) + 0.2) == 0.3,
+    "float32 above 2**24": lambda t: t.tensor(16777216.0) + 1,
+    "nan is not nan": lambda t: t.tensor([NAN]) == t.tensor([NAN]),
+    "max of nan": lambda t: t.tensor([1.0, NAN, 2.0]).max(),
+    "max along nan": lambda t: list(t.tensor([1.0, NAN, 2.0]).max(0)),
+    "argmax of nan": lambda t: t.tensor([1.0, NAN, 2.0]).argmax(),
+    "maximum of nan": lambda t: t.maximum(t.tensor([NAN]), t.tensor([1.0])),
+    "sort of nan": lambda t: t.tensor([NAN, 1.0]).sort().values,
+    "pair twice": lambda t: list(t.tensor([[1.0, 2.0]]).max(1) * 2),
+    "pair and pair": lambda t: list(t.ones(1, 2).max(1) + t.zeros(1, 2).min(1)),
+    "clamp turned": lambda t: t.clamp(t.tensor([0.0, 5.0]), 3, 1),
+    "where of dtypes": lambda t: t.where(t.tensor([True, False]), ints(t, 1, 2), t.ones(2)),
+    "where of floats": lambda t: t.where(t.tensor([True, False]), 0.0, -float("inf")),
+    "where of ints": lambda t: t.where(t.tensor([True, False]), 1, 2),
+    "where of an int and a float": lambda t: t.where(t.tensor([True, False]), 1, 2.5),
+    "where of bools": lambda t: t.where(t.tensor([True, False]), True, False),
+    "where of a bool and an int": lambda t: t.where(t.tensor([True, False]), True, 2),
+    "where by bytes": lambda t: t.where(t.tensor([1, 0], dtype=t.uint8), 1.0, 2.0),
+    "column and row": lambda t: t.zeros(3, 1) - t.zeros(3),
+    "Tensor of an int is a size": lambda t: t.Tensor(3) * 0,
+    "alpha of numbers": lambda t: t.add(t.tensor([1.0]), 2, alpha=3),
+    "topk of none": lambda t: t.ones(3).topk(0).values,
+    "one step": lambda t: t.linspace(3, 5, 1),
+    "bound of tensors": lambda t: t.clamp(t.ones(2), max=t.tensor([0.5, 2.0])),
+    "a seed that is a float": lambda t: (t.manual_seed(1.5), t.rand(2))[1],
+    "a seed that is text": lambda t: (t.manual_seed("3"), t.rand(2))[1],
+}
+
+
+@pytest.mark.parametrize("graph", [False, True], ids=["eager", "graph"])
+@pytest.mark.parametrize("name", LEGAL)
+def test_what_is_legal_is_pytorchs(name: str, graph: bool, oracle: Any) -> None:
+    def run(t: Any) -> list[Any]:
+        found = LEGAL[name](t)
+        return found if isinstance(found, list) else [found]
+
+    mine = lab.compile(lambda: run(lab))() if graph else run(lab)
+    for x, y in zip(mine, oracle(run), strict=True):
+        assert x.dtype.name == y.dtype.name
+        np.testing.assert_array_equal(x.numpy(), y)
+
+
+@pytest.mark.parametrize("graph", [False, True], ids=["eager", "graph"])
+def test_the_deviation_of_one_entry_is_nan_with_a_warning(graph: bool) -> None:
+    def run() -> Any:
+        return lab.tensor([1.0]).std()
+
+    with pytest.warns(UserWarning, match=r"std\(\): 1 entries.*degrees of freedom"):
+        assert (lab.compile(run) if graph else run)().isnan()
+
+
+def test_anomaly_mode_names_the_root_of_a_negative_number() -> None:
+    x = lab.tensor([-1.0], requires_grad=True)
+    with pytest.raises(lab.NonFiniteError, match="sqrt"), lab.autograd.detect_anomaly():
+        x.sqrt().sum().backward()
+
+
+def test_a_pair_says_where_its_tensors_are() -> None:
+    with pytest.raises(AttributeError, match=r"write x\.max\(dim\)\.values"):
+        lab.ones(2, 3).max(1).mean()
+
+
+def test_a_symbol_takes_no_gradient_that_a_tensor_would_refuse() -> None:
+    for wrong in (
+        lambda x: lab.zeros(2, dtype=lab.int64).requires_grad_(),
+        lambda x: (x * 2).requires_grad_(False),
+    ):
+        x = lab.ones(2, requires_grad=True)
+        eager, graph = said(lambda w=wrong, x=x: w(x)), said(lambda w=wrong, x=x: w(x), graph=True)
+        assert str(eager) == str(graph)
+        assert isinstance(graph, lab.GradError)
+
+
+def test_numbers_in_a_graph_keep_their_kind() -> None:
+    seen = {}
+
+    def step(x: Any) -> Any:
+        rate = lab.op.current().read(state, "rate")
+        seen["product"] = (True * rate).dtype, (rate * 2).dtype, (1 + rate).dtype
+        return x * (True * rate), lab.tensor([1, 2]) * rate
+
+    state = {"rate": 0.5}
+    a, b = lab.compile(step)(lab.ones(2))
+    assert seen["product"] == (lab.float64,) * 3
+    assert a.tolist() == [0.5, 0.5]
+    assert b.dtype is lab.float32
+    assert b.tolist() == [0.5, 1.0]
+
+
+# Devices ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def on_cuda() -> Iterator[Any]:
+    """A tensor on the double of the GPU."""
+    register(DeviceArray, make_cupy(), CUDA)
+    yield lab.ones(2, 3).to("cuda")
+    unregister(DeviceArray)
+
+
+ELSEWHERE: dict[str, Any] = {
+    "sum of two devices": lambda x, g: x + g,
+    "the model stayed": lambda x, g: lab.nn.functional.linear(g, x),
+    "the targets stayed": lambda x, g: lab.nn.functional.mse_loss(g, x),
+    "the classes stayed": lambda x, g: lab.nn.functional.cross_entropy(g, lab.tensor([0, 1])),
+    "to() was not kept": lambda x, g: (x.to("cuda"), x * g)[1],
+    "joined": lambda x, g: lab.cat([x, g]),
+    "chosen": lambda x, g: lab.where(g > 0, x, g),
+    "compared": lambda x, g: x == g,
+    "gathered": lambda x, g: g.gather(1, lab.tensor([[0]])),
+    "a part replaced": lambda x, g: x.clone().__setitem__(0, g[0]),
+}
+DEVICES = Golden("devices", ELSEWHERE)
+
+
+@pytest.mark.parametrize("graph", [False, True], ids=["eager", "graph"])
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_tensors_on_two_devices(name: str, graph: bool, on_cuda: Any) -> None:
+    found = said(lambda: ELSEWHERE[name](lab.ones(2, 3), on_cuda), graph)
+    assert isinstance(found, lab.DeviceError)
+    DEVICES.check(name, found)
+
+
+def test_a_copy_goes_from_device_to_device(on_cuda: Any) -> None:
+    assert lab.zeros(2, 3).copy_(on_cuda).tolist() == [[1] * 3] * 2
+    assert on_cuda.copy_(lab.zeros(2, 3)).cpu().tolist() == [[0] * 3] * 2

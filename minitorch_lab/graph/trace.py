@@ -610,6 +610,8 @@ def flatten(value: Any, leaves: list[Any]) -> Callable[[list[Any]], Any]:
     if isinstance(value, dict):
         parts = {k: flatten(v, leaves) for k, v in value.items()}
         return lambda found: {k: part(found) for k, part in parts.items()}
+    if isinstance(value, Size):
+        return lambda found: value
     if isinstance(value, (list, tuple)):
         items = [flatten(v, leaves) for v in value]
         if hasattr(value, "_fields"):  # a named tuple, such as the pair of max(dim)

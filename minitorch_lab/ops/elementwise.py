@@ -935,13 +935,16 @@ where: Op = op(
 
 def _clamp_bind(input: Any, min: Any = None, max: Any = None) -> tuple[tuple[Any, ...], Attrs]:
     if min is None and max is None:
-        raise ComputeError("clamp(input, min, max): expected min, max or both, got neither")
+        raise ComputeError(
+            "clamp(input, min, max): expected min, max or both, got neither\n"
+            "  clamp(x, 0, 1) keeps x from 0 to 1"
+        )
     for name, bound in (("min", min), ("max", max)):
         if not (bound is None or isinstance(bound, (int, float))):
             raise KindError(
                 f"clamp(input, min, max): {name} is not a number\n"
                 f"  expected a Python number, got {type(bound).__name__}\n"
-                "  for a tensor of bounds use clamp_min(input, min) and clamp_max(input, max)"
+                "  numbers and tensors of bounds can be given"
             )
     if isinstance(min, float) or isinstance(max, float):
         input = _as_float(input)

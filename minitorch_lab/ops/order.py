@@ -62,10 +62,17 @@ for _name in "add sub mul truediv pow radd rsub rtruediv rpow matmul".split():
 def _extreme(x: Any, dim: Any, keepdim: bool, value: Any, where: Any, larger: Any) -> Any:
     if hasattr(dim, "shape"):
         return larger(x, dim)
-    if dim is None:
+    name = value.name[1:]
+    at = None if dim is None else one_dim(dim, x.ndim)
+    if 0 in (x.shape if at is None else x.shape[at : at + 1]):
+        raise (ShapeError if at is None else IndexingError)(
+            f"{name}(input): there is no entry to choose from\n"
+            f"  input  {x.dtype.name} {tuple(x.shape)}\n  expected one entry or more"
+            + ("" if at is None else f" in dimension {at}")
+        )
+    if at is None:
         return value(x)
-    index = where(x, one_dim(dim, x.ndim), True)
-    return _drop(_at(x, one_dim(dim, x.ndim), index), dim, keepdim)
+    return _drop(_at(x, at, where(x, at, True)), at, keepdim)
 
 
 def largest(

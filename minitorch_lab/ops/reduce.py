@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from math import inf, prod
@@ -531,7 +532,20 @@ def var(
     >>> lab.var(lab.tensor([1.0, 2.0, 3.0])), lab.var(lab.tensor([1.0, 3.0]), unbiased=False)
     (tensor(1.), tensor(1.))
     """
-    _need_floats("var", input)
+    return _spread("var", input, dim, unbiased, keepdim, correction, axis)
+
+
+def _spread(
+    name: str,
+    input: Any,
+    dim: Dims,
+    unbiased: bool | None,
+    keepdim: bool,
+    correction: float | None,
+    axis: Dims,
+) -> Any:
+    """The variance; errors and the warning carry the name that was called."""
+    _need_floats(name, input)
     if isinstance(dim, bool):  # var(x, False): PyTorch's form without dim
         dim, unbiased = None, dim
     if unbiased is not None and correction is not None:
@@ -540,6 +554,14 @@ def var(
         correction = 0 if unbiased is False else 1
     dims = all_dims(dim if axis is None else axis, input.ndim)
     count = prod(input.shape[d] for d in dims)
+    if count <= correction:
+        warnings.warn(
+            f"{name}(): {count} entries less a correction of {correction} leave nothing to divide "
+            "by: the degrees of freedom are 0, the result is nan or inf; unbiased=False divides "
+            "by the number of entries",
+            UserWarning,
+            stacklevel=4,
+        )
     away = input - mean(input, dims or None, True)
     return sum(away * away, dims or None, keepdim) / max(count - correction, 0)
 
@@ -559,8 +581,7 @@ def std(
     >>> lab.std(lab.tensor([1.0, 2.0, 3.0]))
     tensor(1.)
     """
-    _need_floats("std", input)
-    return _root(var(input, dim, unbiased, keepdim, correction=correction, axis=axis))
+    return _root(_spread("std", input, dim, unbiased, keepdim, correction, axis))
 
 
 def count_nonzero(input: Any, dim: Dims = None, *, axis: Dims = None) -> Any:

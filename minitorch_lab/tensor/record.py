@@ -377,6 +377,12 @@ def kind_message(op: Op, inputs: tuple[Any, ...], index: int) -> str:
         lines.append(f"  {hint}; float64 becomes float32 with .float()")
     elif isinstance(got, (list, tuple)):
         lines.append("  lab.tensor(x) makes a tensor from lists of numbers")
+    elif isinstance(got, str):
+        lines.append("  float(text) reads a number")
+    elif got is None:
+        lines.append("  a function without return gives None")
+    elif isinstance(got, (int, float)):
+        lines.append("  lab.tensor(x) makes a tensor; for numbers alone there is math")
     return "\n".join(lines)
 
 

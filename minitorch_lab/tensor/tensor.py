@@ -552,6 +552,8 @@ class Tensor:
         source = (
             source if source.__class__ in NUMBERS or isinstance(source, Tensor) else tensor(source)
         )
+        if isinstance(source, Tensor):  # also from another device
+            source = current().move(source, self.device)
         return current().update(e.copy, self, (self, source), {})
 
     def fill_(self, value: Any) -> Tensor:
