@@ -210,10 +210,15 @@ class TransformerDecoderLayer(_Layer):
         return out
 
 
-def _copies(layer: Module, count: int) -> ModuleList:
+def _copies(layer: Any, count: int) -> ModuleList:
     """As many copies of a layer: they start with the same values and learn apart."""
     if not isinstance(layer, Module):
-        raise KindError(f"expected a layer to copy, got {describe(layer)}")
+        got = describe(layer)
+        if isinstance(layer, type):
+            got = (
+                f"the class {layer.__name__}\n  make an instance: {layer.__name__}(d_model, nhead)"
+            )
+        raise KindError(f"expected a layer to copy, got {got}")
     return ModuleList([copy.deepcopy(layer) for _ in range(count)])
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import ArgumentError, ShapeError
+from ...errors import ArgumentError, DTypeError, ShapeError
 from ...ops import elementwise as e
 from ...ops import norm, reduce
 from ...ops.movement import expand, reshape, squeeze
@@ -32,13 +32,26 @@ def _need_channels(name: str, input: Tensor, **values: Tensor | None) -> None:
             f"{name}: input needs 2 dimensions or more\n  input  {input.spec}\n"
             "  expected (N, C) or (N, C, ...): a batch, its channels, their places"
         )
+    if not input.dtype.is_floating_point:
+        raise _NoFloat(
+            f"{name}: input must be floating point\n  input  {input.spec}\n"
+            "  expected a float dtype\n  convert with .float()"
+        )
     for key, value in values.items():
         if value is not None and tuple(value.shape) != (input.shape[1],):
-            raise ShapeError(
+            raise _ChannelsDiffer(
                 f"{name}: {key} does not fit\n  input  {input.spec}\n  {key}  {value.spec}\n"
                 f"  expected one number for each channel, ({input.shape[1]},)\n"
                 f"  make the layer for {input.shape[1]} channels"
             )
+
+
+class _ChannelsDiffer(ShapeError, ValueError):
+    """Channels that are not those of the layer; PyTorch has two classes for it."""
+
+
+class _NoFloat(DTypeError, NotImplementedError):
+    """Integers, for which PyTorch has no normalisation."""
 
 
 def batch_norm(
