@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from contextvars import Context
 from functools import partial
@@ -11,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from golden import Golden
 
 import minitorch_lab as lab
 from minitorch_lab import nn
 
-TEXTS = Path(__file__).parent / "golden" / "layers.json"
 rng = np.random.default_rng(7)
 SCORES = rng.normal(size=(5, 4))
 
@@ -580,23 +579,26 @@ OTHER_WORDS = (
 NOT_TRACED = ("dl ", "td ", "split", "subset", "concat", "dataset", "wrs", "rs ", "bs ", "collate")
 
 
+GOLDEN = Golden("layers", MISTAKES)
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("name", MISTAKES)
 def test_mistakes(name: str, oracle: Any) -> None:
-    call, text = MISTAKES[name], json.loads(TEXTS.read_text(encoding="utf-8"))[name]
+    call = MISTAKES[name]
     kind = oracle.error(call)
     with pytest.raises(kind) as eager:
         call(lab)
-    assert str(eager.value) == text
+    GOLDEN.check(name, eager.value)
     assert isinstance(eager.value, (lab.LabError, NotImplementedError))
     if not name.startswith(NOT_TRACED) and name not in OTHER_WORDS:
         with pytest.raises(kind) as graph:
             lab.compile(lambda: call(Outside(lab)))()
-        assert str(graph.value) == text
+        GOLDEN.check(name, graph.value)
 
 
 def test_golden_texts_are_those_of_mistakes() -> None:
-    assert list(json.loads(TEXTS.read_text(encoding="utf-8"))) == list(MISTAKES)
+    GOLDEN.complete()
 
 
 def test_the_sample_that_fails_is_named(oracle: Any) -> None:
