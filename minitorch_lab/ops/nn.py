@@ -832,16 +832,16 @@ def _ce_forward(xp: Any, input: Any, target: Any) -> Any:
 
 def _nll_forward(xp: Any, input: Any, target: Any, less: Any = 0) -> Any:
     n, classes = input.shape
-    if _all_count(target, classes):
+    if _all_count(xp, target, classes):
         return xp.add.reduce(less - input[xp.arange(n), target]) / input.dtype.type(n)
     keep = target != IGNORED
     each = less - input[xp.arange(n), xp.where(keep, target, 0)]
     return xp.add.reduce(xp.where(keep, each, 0)) / xp.add.reduce(keep, dtype=input.dtype)
 
 
-def _all_count(target: Any, classes: int) -> bool:
+def _all_count(xp: Any, target: Any, classes: int) -> bool:
     """Whether no target is to be ignored; Mismatch where one is no class."""
-    if not target.size or (int(target.min()) >= 0 and int(target.max()) < classes):
+    if not target.size or (xp.minimum.reduce(target) >= 0 and xp.maximum.reduce(target) < classes):
         return True
     _check_each(target[target != IGNORED], classes)
     return False
@@ -866,7 +866,7 @@ def _ce_grad(g: Any, y: Any, x: Any, target: Any) -> Any:
 def _error_forward(xp: Any, input: Any, target: Any) -> Any:
     n = target.size
     out = input.copy()
-    if n and int(target.min()) < 0:
+    if n and xp.minimum.reduce(target) < 0:
         keep = target != IGNORED
         out[xp.arange(n)[keep], target[keep]] -= 1
         return out * (_share_forward(xp, input, target) * input.dtype.type(n))

@@ -316,7 +316,8 @@ def cross_entropy(
     tensor(0.6931)
     """
     how = _word("cross_entropy", size_average, reduce, reduction)
-    _need_tensors("cross_entropy", input=input, target=target)
+    if not (isinstance(input, Tensor) and isinstance(target, Tensor)):
+        _need_tensors("cross_entropy", input=input, target=target)
     if not 0 <= label_smoothing <= 1:
         raise _OptionError(
             f"cross_entropy: label_smoothing={label_smoothing}\n  expected a number from 0 to 1"
