@@ -316,7 +316,7 @@ def cross_entropy(
     tensor(0.6931)
     """
     how = _word("cross_entropy", size_average, reduce, reduction)
-    if not (isinstance(input, Tensor) and isinstance(target, Tensor)):
+    if not (hasattr(input, "requires_grad") and hasattr(target, "requires_grad")):
         _need_tensors("cross_entropy", input=input, target=target)
     if not 0 <= label_smoothing <= 1:
         raise _OptionError(
