@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import ArgumentError, DeviceError, KindError
+from .errors import ComputeError, DeviceError, KindError
 
 
 class Device:
@@ -195,8 +195,10 @@ _threads: int | None = None  # what the learner chose
 def set_num_threads(n: int) -> None:
     """How many threads a matrix product on the CPU may use, for the whole process."""
     global _threads
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise ArgumentError(f"set_num_threads(n): expected an int of 1 or more, got {n!r}")
+    if isinstance(n, bool) or not isinstance(n, int):
+        raise KindError(f"set_num_threads(n): expected an int, got {n!r}")
+    if n < 1:
+        raise ComputeError(f"set_num_threads(n): expected 1 or more, got {n}")
     _threads = n
     importlib.import_module("threadpoolctl").threadpool_limits(n)
 

@@ -135,7 +135,7 @@ def test_threads_of_matrix_products() -> None:
     try:
         lab.set_num_threads(1)
         assert lab.get_num_threads() == 1
-        with pytest.raises(lab.ArgumentError, match="1 or more, got 0"):
+        with pytest.raises(lab.ComputeError, match="1 or more, got 0"):
             lab.set_num_threads(0)
     finally:
         lab.set_num_threads(before)

@@ -550,11 +550,6 @@ def test_errors_are_of_pytorchs_class(name: str, oracle: Any) -> None:
     assert issubclass(oracle.error(call), kind)
 
 
-def test_clamp_by_a_tensor_names_the_remedy() -> None:
-    with pytest.raises(lab.KindError, match="clamp_min"):
-        lab.clamp(lab.ones(2), lab.zeros(2))
-
-
 def test_nonzero_of_a_list() -> None:
     with pytest.raises(lab.KindError, match="expected a tensor, got list of 2 items"):
         lab.nonzero([1, 2])

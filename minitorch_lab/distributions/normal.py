@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from .. import creation
-from ..op import Op, op, uniform
 from ..ops import elementwise as e
 from ..ops.elementwise import erf
-from ..ops.rules import per_entry, same_shape
-from ..ops.special import erfc
+from ..ops.special import erfinv
 from ..tensor import Tensor
 from . import constraints
 from .constraints import Constraint
@@ -89,36 +87,3 @@ class Normal(Distribution):
         """How uncertain a draw is, in nats."""
         out: Tensor = e.log(self.scale) + 0.5 * math.log(2 * math.pi * math.e)
         return out
-
-
-def _erfinv_forward(xp: Any, input: Any) -> Any:
-    x = xp.absolute(input.astype("float64", copy=False))
-    log = xp.log((1 - x) * (1 + x))
-    # Winitzki (2008) to three digits; then Halley's method, which trebles them in each step.
-    half = 2 / (math.pi * 0.147) + log / 2
-    y = xp.sqrt(xp.sqrt(half * half - log / 0.147) - half)
-    for _ in range(3):
-        # near 1 the digits are in what is left to 1
-        off = xp.where(x < 0.5, erf.forward(xp, y) - x, (1 - x) - erfc.forward(xp, y))
-        step = off * (math.sqrt(math.pi) / 2) * xp.exp(y * y)
-        y = y - step / (1 + y * step)
-    y = xp.where(x == 1, math.inf, y)
-    return (xp.sign(input) * y).astype(input.dtype, copy=False)
-
-
-erfinv: Op = op(
-    "erfinv",
-    "Inverse of the error function, from -1 to 1.",
-    forward=_erfinv_forward,
-    vjp=lambda g, y, x: g * (math.sqrt(math.pi) / 2 * e.exp(y * y)),
-    saved="y",
-    promotes="*",
-    floats=True,
-    shape=same_shape,
-    formula=(
-        r"y = \operatorname{erf}^{-1} x",
-        r"\bar x = \bar y\,\frac{\sqrt\pi}{2} e^{y^2}",
-    ),
-    cost=per_entry(200),
-    samples=[uniform(-0.9, 0.9, 3, 4), uniform(-0.9, 0.9)],
-)

@@ -17,6 +17,7 @@ from ..errors import (
     DTypeError,
     GradError,
     KindError,
+    ShapeError,
     describe,
 )
 from ..op import (
@@ -235,7 +236,10 @@ class Tensor:
             interpreter.set_grad(self, value)
             return
         if value is not None and value.shape != self.shape:
-            raise ArgumentError(f"grad: expected shape {self.shape}, got {value.shape}")
+            raise ShapeError(
+                f"grad: the shapes differ\n  tensor    {self.spec}\n  gradient  {value.spec}\n"
+                f"  expected {tuple(self.shape)}"
+            )
         self._grad = value
 
     @property
