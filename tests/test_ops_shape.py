@@ -568,7 +568,7 @@ MAKING_ERRORS: dict[str, tuple[Any, str]] = {
     "zeros float": (lambda t, x: t.zeros(2.5), "ints"),
     "eye": (lambda t, x: t.eye(-1), "0 or more"),
     "arange": (lambda t, x: t.arange(3, 1, 1), "does not lead"),
-    "arange step": (lambda t, x: t.arange(0, 1, 0), "must not be 0"),
+    "arange step": (lambda t, x: t.arange(0, 1, 0), "step is 0"),
     "arange nothing": (lambda t, x: t.arange(), "1 to 3"),
     "arange nan": (lambda t, x: t.arange(float("nan")), "finite"),
     "arange grad": (lambda t, x: t.arange(5, requires_grad=True), "float"),
