@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -105,6 +106,72 @@ def test_derivatives_can_be_differentiated_and_traced() -> None:
     assert curvature(lab.tensor([1.0, 2.0])).tolist() == [[12.0, 0.0], [0.0, 48.0]]
 
 
+PRODUCTS: dict[str, Any] = {
+    "vjp": lambda f, x, **kw: f.vjp(lambda v: v**3, x, lab.ones(2).double(), **kw)[1],
+    "jvp": lambda f, x, **kw: f.jvp(lambda v: v**3, x, lab.ones(2).double(), **kw)[1],
+    "jacobian": lambda f, x, **kw: f.jacobian(lambda v: v**3, x, **kw),
+    "hessian": lambda f, x, **kw: f.hessian(lambda v: (v**3).sum(), x, **kw),
+    "vhp": lambda f, x, **kw: f.vhp(lambda v: (v**3).sum(), x, lab.ones(2).double(), **kw)[1],
+    "hvp": lambda f, x, **kw: f.hvp(lambda v: (v**3).sum(), x, lab.ones(2).double(), **kw)[1],
+}
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_derivatives_have_a_graph_only_when_asked(name: str) -> None:
+    x, plain = leaf(1.0, 2.0), leaf(1.0, 2.0).detach()
+    found = PRODUCTS[name](functional, x)
+    assert not found.requires_grad
+    again = PRODUCTS[name](functional, x, create_graph=True)
+    assert again.tolist() == found.tolist()
+    (second,) = grad(again.sum(), x)
+    assert second.tolist() == ([6, 6] if name in ("hessian", "vhp", "hvp") else [6, 12])
+    assert PRODUCTS[name](functional, plain, create_graph=True).tolist() == found.tolist()
+    assert not plain.requires_grad
+
+
+def test_a_graph_is_freed_unless_it_is_kept(oracle: Any) -> None:
+    def twice(call: Any, *args: Any, **kwargs: Any) -> bool:
+        """Whether the graph is still there after the first call."""
+        call(*args, **kwargs)
+        try:
+            call(*args, **kwargs)
+        except RuntimeError:
+            return False
+        return True
+
+    def run(t: Any) -> Any:
+        found = []
+        for keep in (None, False, True):
+            for count in (1, 2):
+                for call in (t.autograd.grad, t.autograd.backward):
+                    x = t.tensor([1.0, 2.0], requires_grad=True)
+                    h = x.exp()
+                    roots = [h.sum(), (h * h).sum()][:count]
+                    inputs = [x] if call is t.autograd.grad else []
+                    found.append(twice(call, roots, *inputs, retain_graph=keep))
+        return found
+
+    assert run(lab) == oracle(run)
+
+
+def test_backward_of_one_and_of_several_follows_pytorch(oracle: Any) -> None:
+    def run(t: Any) -> Any:
+        grads = []
+        for start in ("none", "one", "two"):
+            x = t.tensor([1.0, 2.0], requires_grad=True)
+            y, z = (x * x).sum(), (x**3).sum()
+            if start == "none":
+                t.autograd.backward([y, z])
+            elif start == "one":
+                t.autograd.backward(x * x, t.tensor([3.0, 5.0]))
+            else:
+                t.autograd.backward((y, z), (t.tensor(2.0), None))
+            grads.append(x.grad)
+        return grads
+
+    compare(*oracle.both(run))
+
+
 def test_derivatives_refuse() -> None:
     x = lab.ones(2)
     with pytest.raises(RuntimeError, match="v is needed for more than one number"):
@@ -119,6 +186,49 @@ def test_derivatives_refuse() -> None:
         functional.jacobian(lambda v, w: v, (x, 3.0))
     with pytest.raises(TypeError, match="output 0 is float"):
         functional.jacobian(lambda v: [1.0], x)
+    with pytest.raises(TypeError, match="primals: expected a tuple"):
+        lab.func.jvp(lambda v: v * 2, x, (x,))
+    with pytest.raises(TypeError, match="tangents: expected a tuple"):
+        lab.func.jvp(lambda v: v * 2, (x,), x)
+    for place in (1, -2):
+        with pytest.raises(ValueError, match="the function got 1 arguments"):
+            lab.func.grad(lambda v: v.sum(), argnums=place)(x)
+    with pytest.raises(TypeError, match="argument 0: expected a tensor, got float"):
+        lab.func.grad(lambda v: v * 2)(1.0)
+    with pytest.raises(RuntimeError, match=r"output  float32 \(2,\)"):
+        lab.func.grad(lambda v: v * 2)(x)
+    with pytest.raises(RuntimeError, match="output  float 3"):
+        lab.func.grad(lambda v: 3.0)(x)
+
+
+# The check against differences -------------------------------------------------------------
+
+
+def test_a_check_leaves_other_graphs_and_takes_unused_inputs() -> None:
+    x, unused, w = leaf(0.5, 1.0), leaf(3.0), leaf(2.0)
+    outside = w.exp()
+    for check in (gradcheck, gradgradcheck):
+        assert check(lambda a, b: a * a * outside.detach(), (x, unused))
+    assert gradcheck(lambda a: a * outside, x)
+    outside.backward()
+    assert w.grad is not None
+
+
+def test_a_check_names_the_worst_place() -> None:
+    class Off(Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            return x * 4
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return g * lab.tensor([4.0, 4.0, -3.0, 4.001])
+
+    x = leaf(1.0, 2.0, 3.0, 4.0)
+    with pytest.raises(RuntimeError, match=r"input 0 .*\n  at \(2,\): gradient"):
+        gradcheck(Off.apply, x)
+    assert not gradcheck(Off.apply, x, raise_exception=False)
+    assert gradcheck(Off.apply, x, atol=30.0)
 
 
 # Modes -------------------------------------------------------------------------------------
@@ -469,6 +579,117 @@ def test_own_functions_refuse() -> None:
         g.backward()
 
 
+def test_own_functions_keep_the_kind_of_their_result() -> None:
+    class Pair(NamedTuple):
+        half: Any
+        double: Any
+
+    def both(kind: Any) -> Any:
+        class Both(Function):
+            @staticmethod
+            def forward(ctx: Any, x: Any) -> Any:
+                return kind([x.float() / 2, x * 2])
+
+            @staticmethod
+            def backward(ctx: Any, a: Any, b: Any) -> Any:
+                return a.double() / 2 + b * 2
+
+        return Both
+
+    for kind, expected in ((list, list), (tuple, tuple), (lambda pair: Pair(*pair), tuple)):
+        x = leaf(3.0, 5.0)
+        y = both(kind).apply(x)
+        assert type(y) is expected
+        assert [v.dtype for v in y] == [lab.float32, lab.float64]
+        assert [v.tolist() for v in y] == [[1.5, 2.5], [6.0, 10.0]]
+        (y[0].double() * y[1]).sum().backward()
+        assert x.grad is not None
+        assert x.grad.tolist() == [6.0, 10.0]
+        assert y[0].grad_fn is not None
+
+
+def test_the_gradient_of_a_function_may_be_larger_than_its_argument(oracle: Any) -> None:
+    def run(t: Any) -> Any:
+        class Wide(t.autograd.Function):
+            @staticmethod
+            def forward(ctx: Any, x: Any, to: Any) -> Any:
+                ctx.to = to
+                return x * 1
+
+            @staticmethod
+            def backward(ctx: Any, g: Any) -> Any:
+                return t.ones(ctx.to, dtype=t.float64), None
+
+        found: list[Any] = []
+        for shape, to in (((3, 1), (3, 4)), ((3,), (2, 3)), ((2, 1), (3, 4)), ((0,), (1,))):
+            x = t.zeros(shape, dtype=t.float64, requires_grad=True)
+            try:
+                Wide.apply(x, to).sum().backward()
+                found.append(x.grad.tolist())
+            except RuntimeError:
+                found.append("refused")
+        return found
+
+    ours, theirs = run(lab), oracle(run)
+    assert ours == theirs
+    assert ours[0] == [[4.0]] * 3
+
+
+def test_what_a_function_keeps_is_guarded() -> None:
+    inner = []
+
+    class Keeps(Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            inner.append(x * 3)
+            ctx.save_for_backward(None, inner[-1], x)
+            return x * x
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            nothing, h, x = ctx.saved_tensors
+            assert nothing is None
+            return g * (h - x), None, None  # None for more than there are is let go
+
+    x = leaf(2.0)
+    y = Keeps.apply(x)
+    assert y.grad_fn.name() == "KeepsBackward"
+    y.backward()
+    assert x.grad is not None
+    assert x.grad.item() == 4
+    y = Keeps.apply(x)
+    inner[-1].mul_(2)
+    with pytest.raises(RuntimeError, match="changed in place"):
+        y.backward()
+
+
+def test_once_differentiable_without_anything_to_differentiate() -> None:
+    seen = []
+
+    class Twice(Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any, factor: Any) -> Any:
+            ctx.save_for_backward(factor, None)
+            return x * factor
+
+        @staticmethod
+        @once_differentiable
+        def backward(ctx: Any, g: Any) -> Any:
+            seen.append(lab.is_grad_enabled())
+            return g * ctx.saved_tensors[0], None
+
+    x, w = leaf(2.0), leaf(5.0)
+    (g,) = grad(Twice.apply(x, lab.tensor(3.0).double()), x, create_graph=True)
+    assert g.item() == 3
+    assert not g.requires_grad
+    (g,) = grad(Twice.apply(x, lab.tensor(3.0).double()) * w, x, create_graph=True)
+    assert g.item() == 15
+    assert g.requires_grad
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        g.backward()
+    assert seen == [False, False]
+
+
 # Anomaly mode ------------------------------------------------------------------------------
 
 
@@ -498,6 +719,43 @@ def test_anomaly_as_a_switch_and_nested() -> None:
     set_detect_anomaly(False)
     assert not lab.autograd.is_anomaly_enabled()
     assert Settings.sources is False
+
+
+def test_anomaly_says_where_nan_came_from() -> None:
+    x = leaf(-1.0, 1.0)
+    with detect_anomaly(), np.errstate(all="ignore"):
+        with pytest.raises(RuntimeError, match="the result of sqrt is nan already"):
+            x.sqrt().sum().backward()
+        with pytest.raises(RuntimeError, match="the derivative does not exist at this input"):
+            (leaf(0.0).sqrt() * 0).backward()
+        with pytest.raises(RuntimeError, match="the gradient that came in is nan already"):
+            (x * 2).backward(lab.tensor([1.0, float("nan")]).double())
+
+
+def test_anomaly_leaves_hooks_as_they_are() -> None:
+    x, seen = leaf(1.0), []
+    x.register_hook(lambda g: seen.append(g.item()))
+    before = WATCH[WATCHED]
+    with detect_anomaly():
+        assert WATCH[WATCHED] == (before[0], True)
+        (x * 2).backward()
+    assert WATCH[WATCHED] == before
+    (x * 3).backward()
+    assert seen == [2.0, 3.0]
+
+
+def test_anomaly_without_the_look_at_values_may_be_traced() -> None:
+    w = leaf(4.0)
+
+    @lab.compile
+    def step(on: bool, look: bool) -> Any:
+        with set_detect_anomaly(on, look):
+            return w.sqrt()
+
+    for on, look in ((False, True), (False, False), (True, False)):
+        assert step(on, look).item() == 2
+    with pytest.raises(lab.TraceError, match="detect_anomaly"):
+        step(True, True)
 
 
 def test_anomaly_is_refused_in_graph_mode() -> None:
@@ -552,6 +810,75 @@ def test_checkpoint_with_hooks_and_second_derivatives() -> None:
     (second,) = grad(g.sum(), x)
     assert second.tolist() == [6.0, 12.0]
     assert gradgradcheck(lambda v: checkpoint(lambda u: u.exp() * u, v), leaf(0.5, 1.0))
+
+
+def test_checkpoint_hands_on_what_has_no_history_of_its_own() -> None:
+    x, older = leaf(1.0, 2.0), leaf(3.0)
+    known = older * 2
+
+    def run(v: Any) -> Any:
+        return [v * v, known, older, "text", v.detach(), v.sum()]
+
+    y, same, first, text, plain, total = checkpoint(run, x)
+    assert (same is known, first is older, text) == (True, True, "text")
+    assert not plain.requires_grad
+    (y.sum() + total + same).backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [3.0, 5.0]
+    assert older.grad is not None
+    assert older.grad.item() == 2
+    assert type(checkpoint(lambda v: (v * v, v), x)) is tuple
+    assert type(checkpoint(lambda v: [v * v, v], x)) is list
+    with lab.no_grad():
+        assert checkpoint(lambda v: v, x) is x
+
+
+def test_checkpoint_and_the_stream_of_random_numbers(oracle: Any) -> None:
+    def run(t: Any, preserve: bool) -> Any:
+        t.manual_seed(0)
+        drawn = []
+
+        def noisy(v: Any) -> Any:
+            drawn.append(t.rand(2))
+            return v * drawn[-1]
+
+        x = t.ones(2, requires_grad=True)
+        y = t.utils.checkpoint.checkpoint(
+            noisy, x, use_reentrant=False, preserve_rng_state=preserve
+        )
+        drawn.append(t.rand(2))
+        y.sum().backward()
+        drawn.append(t.rand(2))
+        return [d.tolist() for d in drawn], x.grad.tolist()
+
+    for preserve in (True, False):
+        ours, theirs = run(lab, preserve), oracle(lambda t, p=preserve: run(t, p))
+        compare_plain(ours, theirs)
+
+
+def compare_plain(found: Any, expected: Any) -> None:
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+def test_a_sequence_computes_all_but_its_last_segment_again(oracle: Any) -> None:
+    def run(t: Any) -> Any:
+        found = []
+        for count, segments in ((4, 2), (5, 2), (5, 3), (3, 1), (3, 3)):
+            calls = [0] * count
+
+            def step(k: int, calls: list[int], v: Any) -> Any:
+                calls[k] += 1
+                return v * v
+
+            x = t.tensor([1.1], dtype=t.float64, requires_grad=True)
+            steps = [partial(step, k, calls) for k in range(count)]
+            y = t.utils.checkpoint.checkpoint_sequential(steps, segments, x, use_reentrant=False)
+            y.sum().backward()
+            found.append(calls)
+        return found
+
+    assert run(lab) == oracle(run)
 
 
 def test_checkpoint_keeps_less() -> None:

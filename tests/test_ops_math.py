@@ -56,6 +56,13 @@ CALLS: dict[str, Callable[[Any, Any], Any]] = {
     "clamp_max": lambda t, x: x.clamp_max(0.1),
     "clamp_max tensor": lambda t, x: t.clamp_max(x, x[0] * 0.5),
     "clamp_max same": lambda t, x: t.clamp_max(x, x),
+    "pow of numbers": lambda t, x: x**-1.0 + x**1 + t.relu(x) ** 0 + x**2.0,
+    "mean of one": lambda t, x: x[:1, :1].mean() * x.mean((0, 1)) * x.var(0).mean(),
+    "maximum of equals": lambda t, x: t.maximum(x, t.clamp(x, -0.5, 0.7).detach()),
+    "minimum of equals": lambda t, x: t.minimum(t.relu(x).detach(), x),
+    "amax of equals": lambda t, x: t.amax(t.stack([x, x[:, 2:3].expand(3, 4)]), (0, 2)),
+    "amin of equals": lambda t, x: t.stack([x, x.flip(1), x]).amin(0),
+    "copysign of 0": lambda t, x: t.copysign(t.relu(x), x),
     "masked_fill": lambda t, x: t.masked_fill(x, x > 0, -1.5),
     "masked_fill keyword": lambda t, x: x.masked_fill(mask=x[0] > 0, value=2),
     "masked_fill tensor": lambda t, x: x.masked_fill(x > 0, x[0, 0]),
@@ -149,6 +156,23 @@ def test_value_and_gradient_are_pytorchs(name: str, dtype: Any, oracle: Any) -> 
     near = 1e-5 if dtype is np.float32 else 1e-9
     close(value, their_value, rtol=near, atol=near / 10)
     close(gradient, theirs, rtol=10 * near, atol=near)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_powers_at_the_edge_are_pytorchs(dtype: str, oracle: Any) -> None:
+    bases = [0.0, 0.0, 0.0, 0.0, 1.0, -1.0, -2.0, 2.0]
+    powers = [-1.0, 0.0, 0.5, 2.0, 3.0, 2.0, 3.0, 0.0]
+
+    def run(t: Any) -> Any:
+        kind = getattr(t, dtype)
+        x = t.tensor(bases, dtype=kind, requires_grad=True)
+        p = t.tensor(powers, dtype=kind, requires_grad=True)
+        pairs = [(x**p, p), (x**p, x), (0.0**p, p), (0.3**p, p)]
+        return [[y, t.autograd.grad(y.sum(), of)[0]] for y, of in pairs]
+
+    for ours, theirs in zip(*oracle.both(run), strict=True):
+        for a, b in zip(ours, theirs, strict=True):
+            close(a, b, rtol=1e-5 if dtype == "float32" else 1e-9)
 
 
 # Each call gets the library: the dtype, the shape and every entry are compared.

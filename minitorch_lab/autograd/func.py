@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import ArgumentError, GradError, KindError, describe
 from ..ops import movement
 from ..tensor import Tensor, enable_grad
-from . import functional, functions
+from . import functional
 
 Function = Callable[..., Any]
 Places = int | tuple[int, ...]
@@ -56,9 +56,9 @@ def grad_and_value(func: Function, argnums: Places = 0) -> Function:
                     f"grad: the function must give one number\n  output  {shown}\n"
                     "  expected shape ()\n  reduce it with .sum() or .mean(), or use jacrev"
                 )
-            xs = [inside[i] for i in places]
-            found = functions.grad(y, xs, create_graph=True, materialize_grads=True)
-        out = [g if kept or g is None else g.detach() for g in found]
+            xs, one = tuple(inside[i] for i in places), functional._vectors("grad", None, (y,))
+            found = functional._grads((y,), xs, one, create_graph=True, strict=False)
+        out = [g if kept else g.detach() for g in found]
         value = y if kept else y.detach()
         return (out[0] if isinstance(argnums, int) else tuple(out)), value
 

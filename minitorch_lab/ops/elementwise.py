@@ -143,7 +143,8 @@ def _pow_base(g: Any, z: Any, x: Any, p: Any) -> Any:
 
 
 def _pow_exponent(g: Any, z: Any, x: Any, p: Any) -> Any:
-    return g * where(eq(x, 0), 0.0, z * log(where(eq(x, 0), 1.0, x)))
+    # 0 to a power of 0 or more stays as it is when the power moves: log 1 in place of log 0
+    return g * (z * log(where(eq(x, 0), to_dtype(ge(p, 0), z.dtype), x)))
 
 
 pow: Op = op(
@@ -157,7 +158,7 @@ pow: Op = op(
     """,
     forward=_pow_forward,
     vjp=(_pow_base, _pow_exponent),
-    saved=("input other", "input y"),
+    saved=("input other", "input other y"),
     promotes="*",
     shape=broadcast,
     refuses="b",

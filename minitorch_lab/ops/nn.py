@@ -432,7 +432,7 @@ conv2d: Op = op(
         ),
         sample(
             normal(2, 4, 5, 5),
-            normal(6, 2, 2, 2),
+            normal(6, 2, 3, 1),  # no two sizes of the weight are the same
             stride=(2, 1),
             padding=(1, 1),
             dilation=(2, 1),
@@ -760,7 +760,7 @@ mse_loss: Op = op(
     ),
     cost=per_input(3),
     composition=lambda x, t: mean(e.square(x - t)),
-    samples=[sample(normal(3, 4), normal(3, 4))],
+    samples=[sample(normal(3, 4), normal(3, 4)), sample(normal(1), normal(1))],
 )
 
 

@@ -129,6 +129,7 @@ mean: Op = op(
     samples=[
         sample(normal(3, 4), dim=(0, 1), keepdim=False),
         sample(normal(3, 4), dim=(1,), keepdim=True),
+        sample(normal(3, 1), dim=(1,), keepdim=False),
     ],
 )
 
@@ -200,6 +201,7 @@ product: Op = op(
         sample(normal(3, 5), dim=(1,), keepdim=False),
         sample(normal(2, 3), dim=(0, 1), keepdim=True),
         sample(normal(2, 1), dim=(1,), keepdim=False),
+        sample(normal(2, 3), dim=(0,), keepdim=False),
     ],
 )
 
@@ -492,7 +494,12 @@ cumprod: Op = op(
         r"\bar x_j = \sum_{i \ge j} \bar y_i \prod_{k \le i,\, k \ne j} x_k",
     ),
     cost=per_input(),
-    samples=[sample(normal(2, 7), dim=1), sample(normal(3, 4), dim=0), sample(normal(), dim=0)],
+    samples=[
+        sample(normal(2, 7), dim=1),
+        sample(normal(3, 4), dim=0),
+        sample(normal(2, 3), dim=0),
+        sample(normal(), dim=0),
+    ],
 )
 
 

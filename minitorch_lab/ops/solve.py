@@ -283,7 +283,7 @@ det: Op = op(
     formula=(r"y = \det A", r"\bar A = \bar y\, C(A)\quad\text{(the cofactors)}"),
     cost=_cubic(0.67),
     onnx="Det",
-    samples=[normal(3, 3), normal(2, 3, 3)],
+    samples=[normal(3, 3), normal(2, 3, 3), normal(2, 3, 2, 2)],
 )
 logabsdet: Op = op(
     "logabsdet",
