@@ -399,6 +399,28 @@ def test_shapes_that_broadcast(oracle: Any) -> None:
         lab.broadcast_shapes((2,), (3,))
 
 
+def test_products_scattered_over_zeros_have_pytorchs_gradients(oracle: Any) -> None:
+    """No 0 among the factors of a place, one in either, and two."""
+
+    def run(t: Any) -> Any:
+        x = t.tensor([2.0, 0.0, 3.0, 5.0], requires_grad=True)
+        src = t.tensor([0.0, 4.0, 2.0, 7.0, 0.0, 0.0, 1.0, 6.0], requires_grad=True)
+        y = x.scatter_reduce(0, t.tensor([0, 0, 1, 1, 2, 2, 3, 3]), src, reduce="prod")
+        (y * t.tensor([1.0, 2.0, 3.0, 4.0])).sum().backward()
+        return [y, x.grad, src.grad]
+
+    for ours, theirs in zip(*oracle.both(run), strict=True):
+        np.testing.assert_allclose(ours, theirs)
+    place = lab.tensor([0, 0, 1, 1, 2])
+    x, src = (
+        lab.tensor(values, dtype=lab.float64, requires_grad=True)
+        for values in ([2.0, 0.0, 3.0], [0.0, 4.0, 2.0, 7.0, 5.0])
+    )
+    assert lab.autograd.gradgradcheck(
+        lambda x, src: x.scatter_reduce(0, place, src, reduce="prod"), (x, src)
+    )
+
+
 def test_second_gradients_through_views_that_were_written() -> None:
     def run(x: Any, v: Any) -> Any:
         y = x * 1.5

@@ -352,14 +352,14 @@ def _reduce_input_grad(g: Any, y: Any, x: Any, index: Any, src: Any, dim: int, r
 def _reduce_src_grad(g: Any, y: Any, x: Any, index: Any, src: Any, dim: int, reduce: str) -> Any:
     used = _used(src, index)
     if reduce == "prod":
-        # all factors of the place but this one: where it is 0 they are not to be had by division
+        # all factors of the place but this one: where it is the only 0, not to be had by division
         zero = e.eq(used, 0)
         others = e.where(zero, 1.0, used)
         whole = scatter_reduce_row(x, dim, index, others, reduce="prod")
         zeros = scatter_add(x * 0, dim, index, e.to_dtype(zero, y.dtype))
         here = gather(zeros, dim, index)
-        alone = e.eq(here, e.to_dtype(zero, y.dtype))  # no other factor is 0
-        found = e.where(alone, gather(g * whole, dim, index) / others, 0.0)
+        only = zero & e.eq(here, 1)
+        found = e.where(only, gather(g * whole, dim, index), gather(g * y, dim, index) / others)
     else:
         _, of_src, count = _shares(y, x, index, src, dim)
         found = gather(g / count, dim, index) * of_src
