@@ -26,6 +26,9 @@ from nbval.kernel import RunningKernel
 
 import minitorch_lab as lab
 
+# To compile each graph of each test would take long: the tests of the C executor ask for it. The
+# lessons run as a learner runs them.
+lab.executor("numpy")
 ROOT = Path(__file__).parent
 NOTEBOOKS = ROOT / "notebooks"
 # PyTorch programs, which test_programs.py runs; to import one would run it on PyTorch.

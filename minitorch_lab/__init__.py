@@ -90,7 +90,7 @@ from .errors import (
     ShapeError,
     TraceError,
 )
-from .graph import Compiled, Graph, compile, function, mode
+from .graph import Compiled, Graph, compile, executor, function, mode
 from .legacy import (
     BoolTensor,
     ByteTensor,
@@ -216,6 +216,7 @@ __all__ = [
     "empty",
     "empty_like",
     "enable_grad",
+    "executor",
     "eye",
     "finfo",
     "float",

@@ -1,9 +1,9 @@
 """The benchmark: ``python -m minitorch_lab.bench``.
 
 Whole training steps (zero the gradients, forward, backward, update, read the loss), one thread,
-in eager and in graph mode, and the same in PyTorch where it is installed. The candidates take
-turns in short rounds, so that a busy machine is busy for all of them; what is reported is the
-median of the rounds and the ratio to PyTorch.
+in eager mode and as a graph, run by NumPy and in C, and the same in PyTorch where it is installed.
+The candidates take turns in short rounds, so that a busy machine is busy for all of them; what is
+reported is the median of the rounds and the ratio to PyTorch.
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ def regression(torch: Any, rows: int, columns: int) -> tuple[Any, Any, Any, Any,
     return model, torch.nn.MSELoss(), torch.optim.SGD(model.parameters(), lr=0.01), x, y
 
 
-def mlp(torch: Any, batch: int) -> tuple[Any, Any, Any, Any, Any]:
+def mlp(torch: Any, batch: int, dropout: float = 0.0) -> tuple[Any, Any, Any, Any, Any]:
     """784-128-10 with Adam."""
     x, y = torch.randn(batch, 784), torch.randint(0, 10, (batch,))
     nn = torch.nn
-    model = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
+    parts = [nn.Linear(784, 128), nn.ReLU(), nn.Dropout(dropout), nn.Linear(128, 10)]
+    model = nn.Sequential(*(part for part in parts if dropout or not hasattr(part, "p")))
     return model, nn.CrossEntropyLoss(), torch.optim.Adam(model.parameters(), lr=0.001), x, y
 
 
@@ -99,6 +100,68 @@ def transformer(torch: Any, batch: int) -> tuple[Any, Any, Any, Any, Any]:
     return model, nn.CrossEntropyLoss(), torch.optim.AdamW(model.parameters(), lr=0.001), x, y
 
 
+def cnn(torch: Any, batch: int) -> tuple[Any, Any, Any, Any, Any]:
+    """Two convolutions with padding, 1-16-32 channels, with Adam."""
+    x, y = torch.randn(batch, 1, 28, 28), torch.randint(0, 10, (batch,))
+    nn = torch.nn
+    model = nn.Sequential(
+        nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(32 * 49, 10),
+    )  # fmt: skip
+    return model, nn.CrossEntropyLoss(), torch.optim.Adam(model.parameters(), lr=0.001), x, y
+
+
+def norms(torch: Any, batch: int) -> tuple[Any, Any, Any, Any, Any]:
+    """Batch norm, layer norm and SiLU in an MLP, with momentum."""
+    x, y = torch.randn(batch, 64), torch.randint(0, 10, (batch,))
+    nn = torch.nn
+    model = nn.Sequential(
+        nn.Linear(64, 128), nn.BatchNorm1d(128), nn.SiLU(),
+        nn.Linear(128, 128), nn.LayerNorm(128), nn.SiLU(), nn.Linear(128, 10),
+    )  # fmt: skip
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+    return model, nn.CrossEntropyLoss(), optimizer, x, y
+
+
+def recurrent(torch: Any, batch: int) -> tuple[Any, Any, Any, Any, Any]:
+    """A GRU that reads 32 characters, with RMSprop."""
+    nn = torch.nn
+
+    class Reader(nn.Module):  # type: ignore[misc, name-defined]
+        """Characters to logits of the next one."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.token, self.head = nn.Embedding(65, 32), nn.Linear(64, 65)
+            self.gru = nn.GRU(32, 64, batch_first=True)
+
+        def forward(self, x: Any) -> Any:
+            return self.head(self.gru(self.token(x))[0]).flatten(0, 1)
+
+    x, y = torch.randint(0, 65, (batch, 32)), torch.randint(0, 65, (batch * 32,))
+    model = Reader()
+    return model, nn.CrossEntropyLoss(), torch.optim.RMSprop(model.parameters(), lr=0.001), x, y
+
+
+def expression(torch: Any, entries: int) -> tuple[Any, Any, Any, Any, Any]:
+    """``tanh(x * w + b) * sigmoid(x) + x**2`` with the gradients of w and b."""
+    nn = torch.nn
+
+    class Curve(nn.Module):  # type: ignore[misc, name-defined]
+        """One expression of two parameters."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.w, self.b = nn.Parameter(torch.ones(1)), nn.Parameter(torch.zeros(1))
+
+        def forward(self, x: Any) -> Any:
+            return torch.tanh(x * self.w + self.b) * torch.sigmoid(x) + x**2
+
+    model, x = Curve(), torch.randn(entries)
+    return model, lambda y, _: y.mean(), torch.optim.SGD(model.parameters(), lr=0.01), x, x
+
+
 def chain(torch: Any, entries: int) -> tuple[Any, Any, Any, Any, Any]:
     """tanh, sigmoid and square of a parameter, with an SGD step of size 0."""
     nn = torch.nn
@@ -122,13 +185,19 @@ WORK: dict[str, tuple[str, Callable[[Any], tuple[Any, Any, Any, Any, Any]]]] = {
     "one": ("Linear(10, 1), batch 1, SGD", lambda t: regression(t, 1, 10)),
     "digits": ("digits MLP 64-64-10, Adam, batch 32", lambda t: digits(t, 32)),
     "mlp32": ("MLP 784-128-10, Adam, batch 32", lambda t: mlp(t, 32)),
+    "dropout": ("the same with dropout 0.2", lambda t: mlp(t, 32, 0.2)),
     "mlp256": ("MLP 784-128-10, Adam, batch 256", lambda t: mlp(t, 256)),
+    "norms": ("MLP 64-128-128-10, batch and layer norm, SiLU, momentum", lambda t: norms(t, 32)),
     "conv": ("Conv(1,32,3)-ReLU-MaxPool-Linear, Adam, batch 32", lambda t: conv(t, 32)),
+    "conv128": ("the same, batch 128", lambda t: conv(t, 128)),
+    "cnn": ("CNN with two convolutions, padding, Adam, batch 32", lambda t: cnn(t, 32)),
+    "gru": ("GRU language model, 32 long, RMSprop, batch 16", lambda t: recurrent(t, 16)),
     "transformer": (
-        "Transformer, 2 blocks, 64 wide, 64 long, batch 16",
+        "Transformer, 2 blocks, 64 wide, AdamW, batch 16",
         lambda t: transformer(t, 16),
     ),
     "chain": ("tanh-sigmoid-square on 1,000,000 entries", lambda t: chain(t, 1_000_000)),
+    "expression": ("tanh(xw+b) sigmoid(x) + x², 1,000,000", lambda t: expression(t, 1_000_000)),
 }
 
 
@@ -146,17 +215,24 @@ def training_step(work: tuple[Any, Any, Any, Any, Any]) -> tuple[Callable[..., A
     return step, x, y
 
 
+EXECUTORS = ("numpy", "c")
+
+
+def as_graph(work: tuple[Any, Any, Any, Any, Any], executor: str) -> Step:
+    """A training step as a graph."""
+    step, x, y = training_step(work)
+    compiled = lab.compile(step, executor=executor)
+    return lambda: float(compiled(x, y).item())
+
+
 def steps(name: str, torch: Any) -> dict[str, Step]:
     """The candidates for one row: eager, graph, and PyTorch if it is there."""
     make = WORK[name][1]
     lab.manual_seed(0)
     eager, x, y = training_step(make(lab))
-    graph, gx, gy = training_step(make(lab))
-    compiled = lab.compile(graph)
-    out: dict[str, Step] = {
-        "eager": lambda: float(eager(x, y).item()),
-        "graph": lambda: float(compiled(gx, gy).item()),
-    }
+    out: dict[str, Step] = {"eager": lambda: float(eager(x, y).item())}
+    for executor in EXECUTORS:
+        out[executor] = as_graph(make(lab), executor)
     if torch is not None:
         torch.manual_seed(0)
         reference, tx, ty = training_step(make(torch))
@@ -231,19 +307,18 @@ def table(names: list[str], rounds: int, seconds: float) -> list[str]:
     if importlib.util.find_spec("torch") is not None:
         torch = importlib.import_module("torch")
         torch.set_num_threads(1)
-    lines = [
-        "| one training step, 1 thread | eager µs | graph µs | PyTorch µs | eager | graph |",
-        "|---|---:|---:|---:|---:|---:|",
-    ]
+    ours = ("eager", *EXECUTORS)
+    titles = ["one training step, 1 thread", "eager µs", "NumPy µs", "C µs", "PyTorch µs"]
+    titles += ["eager", "NumPy", "C"]
+    lines = ["| " + " | ".join(titles) + " |", "|---" + "|---:" * (len(titles) - 1) + "|"]
     for name in names:
         found = interleaved(steps(name, torch), rounds, seconds)
         us = {k: v * 1e6 for k, v in found.items()}
-        cells = [WORK[name][0], f"{us['eager']:.1f}", f"{us['graph']:.1f}"]
+        cells = [WORK[name][0], *(f"{us[k]:.1f}" for k in ours)]
         if torch is not None:
-            ratios = [f"{us['torch'] / us[k]:.2f}×" for k in ("eager", "graph")]
-            cells += [f"{us['torch']:.1f}", *ratios]
+            cells += [f"{us['torch']:.1f}", *(f"{us['torch'] / us[k]:.2f}×" for k in ours)]
         else:
-            cells += ["not installed", "", f"{us['eager'] / us['graph']:.2f}× eager"]
+            cells += ["not installed", *(f"{us['eager'] / us[k]:.2f}× eager" for k in ours)]
         lines.append("| " + " | ".join(cells) + " |")
         print(lines[-1], file=sys.stderr, flush=True)
     return lines

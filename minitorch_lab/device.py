@@ -200,6 +200,11 @@ def set_num_threads(n: int) -> None:
     if n < 1:
         raise ComputeError(f"set_num_threads(n): expected 1 or more, got {n}")
     _threads = n
+    set_blas_threads(n)
+
+
+def set_blas_threads(n: int) -> None:
+    """Let every BLAS that is loaded now use ``n`` threads."""
     importlib.import_module("threadpoolctl").threadpool_limits(n)
 
 
@@ -216,4 +221,4 @@ def prefer_one_thread() -> None:
     each other made a training of two seconds last for half a minute.
     """
     if _threads is None:
-        importlib.import_module("threadpoolctl").threadpool_limits(1)
+        set_blas_threads(1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
@@ -23,7 +23,8 @@ from ..op import COMPUTE, INTERPRETER, Op, Spec, current
 from ..ops.rules import per_entry
 from ..tape import tick
 from ..tensor import NO_GRAD, Tensor, add_grad, explain, make, record
-from .codegen.numpy import Plan, build
+from .codegen.numpy import Plan
+from .executors import build
 from .ir import Graph, Var
 from .passes import optimise
 from .trace import (
@@ -45,11 +46,14 @@ LIMIT = 64  # signatures kept for one function
 class Entry:
     """One signature: the traced graph, the optimised graph, and the plan that runs it."""
 
-    def __init__(self, traced: Traced, guards: tuple[Any, ...], signature: Any) -> None:
+    def __init__(
+        self, traced: Traced, guards: tuple[Any, ...], signature: Any, executor: str | None
+    ) -> None:
         self.traced = traced
         self.signature = signature
+        self.executor = executor
         self.graph = optimise(traced.graph)
-        self.plan: Plan = build(traced, self.graph)
+        self.plan: Plan = build(traced, self.graph, executor)
         self.guards = (*traced.guards, *guards)
         # most guards ask whether a dict still holds the same object: checked in one tight loop
         self.quick = [(g.owner, g.key, g.value, g) for g in self.guards if isinstance(g, Guard)]
@@ -71,7 +75,7 @@ class Entry:
 
     def rebind(self) -> None:
         """Build the plan anew: a captured tensor has got another array."""
-        self.plan = build(self.traced, self.graph)
+        self.plan = build(self.traced, self.graph, self.executor)
 
 
 class Compiled:
@@ -81,9 +85,10 @@ class Compiled:
     generated from it; ``reasons`` says of each trace why it was needed.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], executor: str | None = None) -> None:
         need_function(function)
         self.function = function
+        self.executor = executor
         self.entries: dict[Any, list[Entry]] = {}
         self.reasons: list[str] = []
         self._lock = threading.RLock()
@@ -110,6 +115,13 @@ class Compiled:
     def traces(self) -> int:
         """How often the function was traced."""
         return len(self.reasons)
+
+    @property
+    def executor_used(self) -> str | None:
+        """What runs the graph that was traced last: "c" or "numpy"; None before the first."""
+        for entries in reversed(self.entries.values()):
+            return entries[0].plan.executor
+        return None
 
     def _reason(self, key: Any) -> str:
         """Why no known graph fits a call."""
@@ -138,7 +150,7 @@ class Compiled:
         reason = self._reason(key) if key is not None else "an argument that no guard can describe"
         traced = trace(self.function, args, kwargs, recording)
         self.reasons.append(reason)
-        return Entry(traced, _names_guard(self.function), key)
+        return Entry(traced, _names_guard(self.function), key, self.executor)
 
     def _run(self, entry: Entry, leaves: list[Any], args: Any, kwargs: Any, recording: bool) -> Any:
         plan = entry.plan
@@ -192,7 +204,7 @@ class Compiled:
         # on a method: each instance has its own graphs
         if instance is None:
             return self
-        bound = type(self)(self.function.__get__(instance, owner))
+        bound = type(self)(self.function.__get__(instance, owner), self.executor)
         instance.__dict__[self.function.__name__] = bound
         return bound
 
@@ -462,10 +474,12 @@ def mode(name: str | None = None) -> str:
 
 
 @overload
-def compile(function: Callable[..., Any]) -> Compiled: ...
+def compile(function: Callable[..., Any], *, executor: str | None = None) -> Compiled: ...
 @overload
-def compile(function: None = None) -> Callable[[Callable[..., Any]], Compiled]: ...
-def compile(function: Callable[..., Any] | None = None) -> Any:
+def compile(
+    function: None = None, *, executor: str | None = None
+) -> Callable[[Callable[..., Any]], Compiled]: ...
+def compile(function: Callable[..., Any] | None = None, *, executor: str | None = None) -> Any:
     """The function as a graph: traced at the first call with a signature, then run as a plan.
 
     >>> from minitorch_lab.tensor import tensor
@@ -473,7 +487,9 @@ def compile(function: Callable[..., Any] | None = None) -> Any:
     >>> double(tensor([1.0, 2.0]))
     tensor([2., 4.])
     """
-    return Compiled if function is None else Compiled(function)
+    if function is None:
+        return partial(Compiled, executor=executor)
+    return Compiled(function, executor)
 
 
 class Function(Compiled):

@@ -829,7 +829,7 @@ relu: Op = op(
     refuses="b",
     formula=(r"y = \max(0, x)", r"\bar x = \bar y\,[x > 0]"),
     cost=per_entry(),
-    kernel="x > 0 ? x : 0",
+    kernel="(x > 0) | (x != x) ? x : 0",
     onnx="Relu",
     composition=lambda x: maximum(x, 0),
     inplace=lambda xp, target: xp.maximum(target, 0, out=target),
@@ -859,7 +859,7 @@ maximum: Op = op(
     shape=broadcast,
     formula=(r"z = \max(x, y)", r"\bar x = \bar z\,[x > y],\quad \bar y = \bar z\,[y > x]"),
     cost=per_entry(),
-    kernel="x > y ? x : y",
+    kernel="(x > y) | (x != x) ? x : y",
     onnx="Max",
     samples=[sample(apart(3, 4), normal(3, 4)), sample(apart(3, 4), normal(4))],
 )
@@ -878,7 +878,7 @@ minimum: Op = op(
     shape=broadcast,
     formula=(r"z = \min(x, y)", r"\bar x = \bar z\,[x < y],\quad \bar y = \bar z\,[y < x]"),
     cost=per_entry(),
-    kernel="x < y ? x : y",
+    kernel="(x < y) | (x != x) ? x : y",
     onnx="Min",
     samples=[sample(apart(3, 4), normal(3, 4))],
 )
@@ -1070,7 +1070,7 @@ def _comparison(name: str, ufunc: str, symbol: str, c: str, doc: str, *, example
         shape=compare,
         formula=(rf"z = [x {symbol} y]", r"\text{none}"),
         cost=per_entry(),
-        kernel=f"x {c} y",
+        kernel=c if "x" in c else f"x {c} y",
         samples=[sample(normal(3, 4), normal(4))],
     )
 
@@ -1167,7 +1167,7 @@ logical_xor: Op = _comparison(
     "logical_xor",
     "logical_xor",
     r"\oplus",
-    "!=",
+    "!x != !y",
     "Whether exactly one holds.",
     example="""
         >>> lab.logical_xor(lab.tensor([True, True]), lab.tensor([True, False]))

@@ -50,6 +50,7 @@ class Plan:
     buffers: int
     buffer_bytes: int
     lock: threading.Lock
+    executor: str = "numpy"
 
     def current(self) -> bool:
         """Whether the captured tensors still have the arrays that the plan holds."""

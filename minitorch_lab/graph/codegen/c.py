@@ -1,0 +1,500 @@
+"""The C executor: one C function for each run of steps, compiled once and kept on disk.
+
+Each loop of the schedule becomes a loop nest in C, each matrix product a call of the BLAS that
+SciPy brings. What C cannot do yet runs as in eager mode, between two functions.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import Any
+
+import numpy as np
+
+from ..fuse import Loop, Part, Single, Tile, batched, outputs, schedule
+from ..ir import Equation, Graph, Var
+from ..plan import Pool
+from ..trace import Argument, ArgumentGrad, Captured, Grad, Number, Traced
+from . import native
+from .loops import LoopWriter
+from .numpy import NUMBER_CODE, Plan
+from .routines import ROUTINES
+from .text import C_TYPES, Place, Text, index_of
+
+
+def build(traced: Traced, graph: Graph) -> Plan:
+    """The plan of a graph; ``traced`` says what its inputs and targets are."""
+    return _Writer(traced, graph).plan()
+
+
+class _Writer:
+    def __init__(self, traced: Traced, graph: Graph) -> None:
+        self.traced, self.graph = traced, graph
+        self.steps, self.views = schedule(graph)
+        self.step_of: dict[int, int] = {}
+        self.place: dict[int, Place] = {}
+        self.slots: list[str] = []  # how the Python code gets each pointer: "" for a fixed one
+        self.fixed: list[Any] = []  # arrays whose addresses do not change
+        self.python: list[str] = []
+        self.scope: dict[str, Any] = {"np": np, "native": native}
+        self.numbers: dict[int, int] = {}  # number variable -> its index in the table
+        self.pool = Pool()
+        self.storage: list[Any] = []
+        self.text = Text()
+        self.functions: list[str] = []
+        self.origin = {e.out.id: e for e in graph.equations}
+
+    # Lifetimes at the level of steps
+
+    def analyse(self) -> None:
+        graph = self.graph
+        self.root: dict[int, int] = {}
+        self.last: dict[int, int] = {}
+        self.outside: set[int] = set()  # values that must be in memory
+        stage_of: dict[int, tuple[Any, int, str]] = {}
+        self.maker: dict[int, Any] = {}
+        flat = [
+            (i, step)
+            for i, whole in enumerate(self.steps)
+            for step in (whole.steps if isinstance(whole, Tile) else [whole])
+        ]
+        for i, step in flat:
+            for own in step.parts if isinstance(step, Loop) else ():
+                stage_of[own.equation.out.id] = (step, own.stage, own.level)
+            for v in outputs(step):
+                self.step_of[v.id] = i
+                self.maker[v.id] = step
+        for e in self.views:
+            x = e.inputs[0]
+            self.root[e.out.id] = self.root.get(x.id, x.id)
+            self.outside.add(self.root[e.out.id])
+        for i, step in flat:
+            equations: list[tuple[Equation, Part | None]] = (
+                [(p.equation, p) for p in step.parts]
+                if isinstance(step, Loop)
+                else [(step.equation, None)]
+            )
+            for e, part in equations:
+                for x in e.inputs:
+                    if not isinstance(x, Var) or x.spec.number:
+                        continue
+                    r = self.root.get(x.id, x.id)
+                    self.last[r] = max(self.last.get(r, -1), i)
+                    made = stage_of.get(x.id)
+                    if made is None:
+                        continue
+                    same = made[0] is step
+                    if not same or (part and made[2] == "entry" and made[1] != part.stage):
+                        self.outside.add(x.id)
+        end = len(self.steps)
+        for v in graph.results:
+            r = self.root.get(v.id, v.id)
+            self.last[r] = end
+            self.outside.add(r)
+        for _, step in flat:
+            if isinstance(step, Single):
+                self.outside.add(step.equation.out.id)
+            else:
+                for part in step.parts:
+                    if part.level == "total":
+                        self.outside.add(part.equation.out.id)
+
+    # Memory
+
+    def slot(self, get: str) -> int:
+        self.slots.append(get)
+        return len(self.slots) - 1
+
+    def fix(self, v: Var, array: Any) -> None:
+        """A value in memory that stays where it is."""
+        n = self.slot("")
+        self.fixed.append((n, array))
+        self.place[v.id] = Place(n, 0, array)
+
+    def allocate(self, v: Var) -> None:
+        number = self.pool.take(v.spec.nbytes)
+        if number == len(self.storage):
+            self.storage.append(np.empty(v.spec.nbytes, np.uint8))
+        self.buffer[v.id] = number
+        self.fix(v, self.storage[number].view(v.spec.dtype).reshape(v.spec.shape))
+
+    def release(self, index: int) -> None:
+        for root, number in list(self.buffer.items()):
+            if self.last.get(root, -1) <= index:
+                self.pool.give(number)
+                del self.buffer[root]
+
+    def view(self, e: Equation) -> bool:
+        """The place of a view; False where it needs a copy."""
+        x = e.inputs[0]
+        base = self.place[x.id]
+        made = e.op.forward(np, base.array, **e.attrs)
+        if made.size and not np.shares_memory(made, base.array):
+            return False
+        delta = 0
+        if made.size:
+            delta = made.__array_interface__["data"][0] - base.array.__array_interface__["data"][0]
+        self.place[e.out.id] = Place(
+            base.slot, base.offset + delta // made.itemsize, made, base.sample
+        )
+        return True
+
+    # The plan
+
+    def plan(self) -> Plan:
+        graph, traced = self.graph, self.traced
+        self.buffer: dict[int, int] = {}
+        self.analyse()
+        captured, arguments = [], {}
+        reads: list[str] = []
+        for v, binding in zip(graph.inputs, traced.bindings, strict=True):
+            if isinstance(binding, Argument):
+                name = arguments[binding.index] = f"a{binding.index}"
+                like = np.empty(v.spec.shape, v.spec.dtype)
+                self.place[v.id] = Place(self.slot(name), 0, like)
+                self.scope[f"c_{name}"] = np.ascontiguousarray
+                reads.append(f"if not {name}.flags.c_contiguous: {name} = c_{name}({name})")
+            elif isinstance(binding, Captured):
+                captured.append((binding.tensor, binding.tensor.array))
+                self.fix(v, binding.tensor.array)
+            elif isinstance(binding, Number):
+                self.scope[f"o{v.id}"] = binding.owner
+                reads.append(f"v{v.id} = o{v.id}[{binding.key!r}]")
+        for v, array in graph.constants:
+            self.fix(v, np.asarray(array, order="C"))
+        self.fresh = self.kept()
+        self.direct = self.direct_targets()
+        views = self.views_by_step()
+        for e in views.get(-1, ()):
+            self.make_view(e)
+        needed: list[str] = []
+        for i, step in enumerate(self.steps):
+            if isinstance(step, Tile):
+                self.tile(step, i, views.get(i, []), needed)
+                self.release(i)
+                continue
+            for v in outputs(step):
+                if v.id in self.outside:
+                    self.locate(v, needed)
+            self.emit(step)
+            for e in views.get(i, ()):
+                self.make_view(e)
+            self.release(i)
+        self.flush()
+        for e in graph.equations:
+            if e.out.spec.number:
+                code = NUMBER_CODE[e.op.name].format(*(f"({self.number(x)})" for x in e.inputs))
+                reads.append(f"v{e.out.id} = {code}")
+        copies = self.copies()
+        return self.assemble(arguments, captured, reads, needed, copies)
+
+    def kept(self) -> set[int]:
+        """Values that the learner keeps: memory of their own in each run."""
+        out = {v.id for v in self.graph.outputs}
+        for (_, value), target in zip(self.graph.updates, self.traced.targets, strict=True):
+            if isinstance(target, (Grad, ArgumentGrad)):
+                out.add(value.id)
+        return {i for i in out if i in self.step_of}
+
+    def direct_targets(self) -> dict[int, Any]:
+        """New state that is written over the old at once: nothing reads the old one later."""
+        count: dict[int, int] = {}
+        for v in self.graph.results:
+            count[v.id] = count.get(v.id, 0) + 1
+        found = {}
+        for (entry, value), target in zip(self.graph.updates, self.traced.targets, strict=True):
+            at = self.step_of.get(value.id)
+            if not isinstance(target, Captured) or at is None or count[value.id] > 1:
+                continue
+            step, array = self.steps[at], target.tensor.array
+            if not isinstance(step, Loop) or not array.flags.c_contiguous:
+                continue
+            if (array.shape, array.dtype) != (value.spec.shape, value.spec.dtype):
+                continue
+            if value.spec.shape != step.shape or self.last.get(entry.id, -1) > at:
+                continue
+            write = next(p for p in step.parts if p.equation.out is value)
+            if write.level != "entry":
+                continue
+            if all(self.reads_in_place(p, entry, write) for p in step.parts):
+                found[value.id] = array
+        return found
+
+    def reads_in_place(self, part: Part, entry: Var, write: Part) -> bool:
+        for x in part.equation.inputs:
+            if isinstance(x, Var) and self.root.get(x.id, x.id) == entry.id:
+                if x.id != entry.id or part.stage > write.stage:
+                    return False
+                if part.level != "entry" and part.level != "fold":
+                    return False
+        return True
+
+    def views_by_step(self) -> dict[int, list[Equation]]:
+        at: dict[int, list[Equation]] = {}
+        for e in self.views:
+            at.setdefault(self.step_of.get(self.root[e.out.id], -1), []).append(e)
+        return at
+
+    def make_view(self, e: Equation) -> None:
+        if not self.view(e):
+            # the same entries in another order of memory: copied, then looked at
+            x = self.place[e.inputs[0].id]
+            out = np.empty(e.out.spec.shape, e.out.spec.dtype)
+            self.fix(e.out, out)
+            self.copy_into(self.place[e.out.id], x, out.reshape(x.array.shape))
+
+    def copy_into(self, to: Place, x: Place, out: Any) -> None:
+        kind = C_TYPES[str(out.dtype)]
+        steps = [s // out.itemsize for s in out.strides]
+        index = [f"i{d}" for d in range(out.ndim)]
+        t = self.text
+        t.add("{")
+        t.depth += 1
+        t.add(f"{kind} *q = ({kind} *)p[{to.slot}] + {to.offset}{to.more};")
+        t.add(f"const {kind} *x = (const {kind} *)p[{x.slot}] + {x.offset}{x.more};")
+        for d, n in enumerate(out.shape):
+            t.add(f"for (long i{d} = 0; i{d} < {n}; i{d}++)")
+        t.add(f"    q[{index_of(index, steps)}] = x[{index_of(index, x.strides)}];")
+        t.depth -= 1
+        t.add("}")
+
+    def locate(self, v: Var, needed: list[str]) -> None:
+        """Memory for a value that is made now."""
+        if v.id in self.direct:
+            self.fix(v, self.direct[v.id])
+        elif v.id in self.fresh:
+            like = np.empty(v.spec.shape, v.spec.dtype)
+            self.scope[f"s{v.id}"], self.scope[f"d{v.id}"] = v.spec.shape, v.spec.dtype
+            needed.append(f"r{v.id} = empty(s{v.id}, d{v.id})")
+            self.place[v.id] = Place(self.slot(f"r{v.id}"), 0, like)
+        else:
+            self.allocate(v)
+
+    def number(self, x: Any) -> str:
+        if isinstance(x, Var):
+            return f"v{x.id}"
+        if isinstance(x, float) and not math.isfinite(x):
+            self.scope[f"f{len(self.scope)}"] = x
+            return f"f{len(self.scope) - 1}"
+        return repr(x)
+
+    def emit(self, step: Loop | Single) -> None:
+        if isinstance(step, Loop):
+            LoopWriter(self, step).write()
+        else:
+            self.single(step)
+
+    # Tiles
+
+    def tile(self, tile: Tile, index: int, views: list[Equation], needed: list[str]) -> None:
+        """One sample after another: what only the tile uses has memory for one sample."""
+        made = [v for step in tile.steps for v in outputs(step) if v.id in self.outside]
+        totals = [
+            p
+            for step in tile.steps
+            if isinstance(step, Loop)
+            for p in step.parts
+            if p.level == "total"
+        ]
+        whole = {p.equation.out.id for p in totals}
+        for v in made:
+            if v.id in whole or self.last.get(v.id, -1) > index or v.id in self.direct:
+                self.locate(v, needed)
+                continue
+            n = self.pool.take(v.spec.nbytes // tile.count)
+            if n == len(self.storage):
+                self.storage.append(np.empty(v.spec.nbytes // tile.count, np.uint8))
+            self.buffer[v.id] = n
+            slot = self.slot("")
+            self.fixed.append((slot, self.storage[n]))
+            like = np.empty(v.spec.shape, v.spec.dtype)  # never touched: its layout is asked for
+            self.place[v.id] = Place(slot, 0, like, None)
+        for e in views:
+            self.make_view(e)
+        t = self.text
+        t.add(f"{{  // {tile.count} samples, one after another")
+        t.depth += 1
+        for p in totals:
+            self.clear(p)
+        t.add(f"for (long t = 0; t < {tile.count}; t++) {{")
+        t.depth += 1
+        self.tiled = True
+        for step in tile.steps:
+            self.emit(step)
+        self.tiled = False
+        t.depth -= 1
+        t.add("}")
+        for p in totals:
+            self.divide(p)
+        t.depth -= 1
+        t.add("}")
+
+    tiled = False
+
+    def clear(self, p: Part) -> None:
+        out, place = p.equation.out, self.place[p.equation.out.id]
+        kind = C_TYPES[str(out.spec.dtype)]
+        self.text.add(f"memset(({kind} *)p[{place.slot}] + {place.offset}, 0, {out.spec.nbytes});")
+
+    def divide(self, p: Part) -> None:
+        if p.equation.op.name != "mean":
+            return
+        out, place = p.equation.out, self.place[p.equation.out.id]
+        kind = C_TYPES[str(out.spec.dtype)]
+        count = p.equation.inputs[0].spec.size // out.spec.size
+        self.text.add(
+            f"for (long i = 0; i < {out.spec.size}; i++) "
+            f"(({kind} *)p[{place.slot}] + {place.offset})[i] /= {count};"
+        )
+
+    def seen(self, step: Loop | Single, v: Var) -> Place:
+        """The place of an operand; in a tile, that of one sample."""
+        place = self.place[v.id]
+        if not self.tiled or not (batched(step, v) or self.own(step, v)):
+            return place
+        steps = place.array.strides[0] // place.array.itemsize
+        more = "" if place.sample is None else f" + t * {steps}"
+        return Place(place.slot, place.offset, place.array[:1], place.sample, more)
+
+    def own(self, step: Loop | Single, v: Var) -> bool:
+        """Whether a loop makes ``v`` row by row: its first dimension is the loop's."""
+        if not isinstance(step, Loop):
+            return False
+        return any(p.equation.out is v and p.level in ("fold", "row") for p in step.parts)
+
+    # Loops
+
+    def operand(self, place: Place, shape: tuple[int, ...]) -> tuple[Place, tuple[int, ...]]:
+        """The place of a value and its strides where it is spread over a shape."""
+        spread = np.broadcast_to(place.array, shape)
+        return place, tuple(s // place.array.itemsize for s in spread.strides)
+
+    # Single steps
+
+    def single(self, step: Single) -> None:
+        e = step.equation
+        if e.op.view:  # one that has to copy
+            x, out = self.seen(step, e.inputs[0]), self.place[e.out.id]
+            self.copy_into(out, x, out.array.reshape(x.array.shape))
+            return
+        made = ROUTINES.get(e.op.name)
+        if made is not None and made(self, step):
+            return
+        self.flush()
+        out = self.place[e.out.id]
+        for x in e.inputs:
+            assert not isinstance(x, Var) or x.spec.number or x.id in self.place
+        self.scope[f"op{e.out.id}"] = e.op.forward
+        self.scope[f"attrs{e.out.id}"] = e.attrs
+        inputs = ", ".join(["np", *(self.as_array(x) for x in e.inputs)])
+        self.python.append(
+            f"np.copyto({self.as_array(e.out)}, op{e.out.id}({inputs}, **attrs{e.out.id}))"
+        )
+        del out
+
+    def as_array(self, x: Any) -> str:
+        """A value in the Python code."""
+        if not isinstance(x, Var):
+            return self.number(x)
+        if x.spec.number:
+            return f"v{x.id}"
+        place = self.place[x.id]
+        get = self.slots[place.slot]
+        if not get:
+            self.scope[f"w{x.id}"] = place.array
+            return f"w{x.id}"
+        if place.offset == 0 and place.array.shape == x.spec.shape and x.id in self.fresh:
+            return get
+        whole = x.id == self.root.get(x.id, x.id)
+        if whole:
+            return get
+        self.scope[f"g{x.id}"] = (place.array.shape, place.array.strides, place.offset)
+        return f"native.view({get}, *g{x.id})"
+
+    def flush(self) -> None:
+        """End the C function that is being written.
+
+        Each block of it is a function of its own: compilers take far longer over one long one.
+        """
+        if not self.text.lines:
+            return
+        name = f"step{len(self.functions)}"
+        head = "(void *const *p, const double *n)"
+        parts = [
+            f"static __attribute__((noinline)) int {name}_{i}{head}\n{{\n"
+            + "\n".join(block)
+            + "\n    return 0;\n}\n"
+            for i, block in enumerate(self.text.blocks())
+        ]
+        calls = "\n        || ".join(f"{name}_{i}(p, n)" for i in range(len(parts)))
+        parts.append(f"int {name}{head}\n{{\n    return {calls};\n}}\n")
+        self.functions.append("\n".join(parts))
+        self.python.append(f"if {name}(p, n): raise ValueError('a value is out of range')")
+        self.text = Text()
+
+    # The end
+
+    def copies(self) -> list[str]:
+        out, stores = [], []
+        pairs: list[tuple[str, str]] = []
+        for (_, value), target in zip(self.graph.updates, self.traced.targets, strict=True):
+            if isinstance(target, Number):
+                self.scope[f"t{value.id}"] = target.owner
+                text = f"v{value.id}" if value.spec.number else f"{self.as_array(value)}.item()"
+                stores.append(f"t{value.id}[{target.key!r}] = {text}")
+            elif isinstance(target, Captured) and value.id not in self.direct:
+                name = f"u{len(pairs)}"
+                self.scope[name] = target.tensor.array
+                pairs.append((name, self.as_array(value)))
+        if len(pairs) > 1:
+            out += [f"new{i} = {source}.copy()" for i, (_, source) in enumerate(pairs)]
+            pairs = [(name, f"new{i}") for i, (name, _) in enumerate(pairs)]
+        out += [f"np.copyto({name}, {source})" for name, source in pairs]
+        return out + stores
+
+    def assemble(
+        self,
+        arguments: dict[int, str],
+        captured: list[Any],
+        reads: list[str],
+        needed: list[str],
+        copies: list[str],
+    ) -> Plan:
+        grads = [
+            value
+            for (_, value), target in zip(self.graph.updates, self.traced.targets, strict=True)
+            if isinstance(target, (Grad, ArgumentGrad))
+        ]
+        seen: set[int] = set()
+        outputs = []
+        for v in (*self.graph.outputs, *grads):
+            text = self.as_array(v)
+            fresh = v.id in self.fresh and v.id not in seen
+            outputs.append(text if fresh else f"{text}.copy()")
+            seen.add(v.id)
+        source = native.PRELUDE + "\n" + "\n".join(self.functions)
+        names = [f"step{i}" for i in range(len(self.functions))]
+        library = native.load(source, names) if names else None
+        pointers = native.table(len(self.slots), self.fixed)
+        self.scope |= {"p": pointers, "address": native.addresser(), "empty": np.empty}
+        self.scope["fixed"] = self.fixed  # the table knows addresses only: this keeps the arrays
+        self.scope["n"] = native.numbers(max(len(self.numbers), 1))
+        for i in range(len(self.functions)):
+            self.scope[f"step{i}"] = getattr(library, f"step{i}")
+        body = reads + [f"n[{i}] = v{k}" for k, i in self.numbers.items()] + needed
+        body += [f"p[{i}] = address({get})" for i, get in enumerate(self.slots) if get]
+        body += self.python + copies
+        params = ", ".join(arguments[i] for i in sorted(arguments))
+        text = f"def run({params}):\n" + "".join(f"    {line}\n" for line in body)
+        text += f"    return ({', '.join(outputs)}{',' if outputs else ''})\n"
+        exec(compile(text, f"<graph {self.graph.name}>", "exec"), self.scope)  # noqa: S102  ours
+        return Plan(
+            self.scope["run"],
+            text + "\n" + "\n".join(self.functions),
+            tuple(captured),
+            len(self.pool.sizes),
+            sum(self.pool.sizes),
+            threading.Lock(),
+            "c",
+        )

@@ -1,0 +1,314 @@
+"""The C text of one loop of the schedule."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+
+from ...tape import location
+from ..fuse import Loop, Part
+from ..ir import Equation, Var
+from .text import C_TYPES, Place, index_of
+
+FUNCTIONS = re.compile(
+    r"\b(exp|log|tanh|erf|sqrt|pow|floor|ceil|trunc|rint|fabs|sin|cos|tan|atan|log1p|expm1|log2"
+    r"|log10|erfc|asin|acos|sinh|cosh|asinh|acosh|atanh|exp2|atan2|hypot|copysign)\("
+)
+OWN = {"exp", "log", "tanh", "erf"}  # in the prelude, for float: loops of them use vectors
+START = {"amax": "-INFINITY", "amin": "INFINITY"}
+
+
+class LoopWriter:
+    """The C text of one loop."""
+
+    def __init__(self, writer: Any, loop: Loop) -> None:
+        self.w, self.loop = writer, loop
+        self.shape = (1, *loop.shape[1:]) if writer.tiled else loop.shape
+        self.t = writer.text
+        self.local: dict[int, Part] = {p.equation.out.id: p for p in loop.parts}
+
+    def write(self) -> None:
+        """Add the loop to the text of the plan."""
+        t, loop = self.t, self.loop
+        self.pointers: dict[int, str] = {}
+        self.strides: dict[str, tuple[int, ...]] = {}
+        totals = [p for p in loop.parts if p.level == "total"]
+        where = _where(loop)
+        t.add("{" + (f"  // {where}" if where else ""))
+        t.depth += 1
+        split = len(loop.shape) if loop.split is None else loop.split
+        if loop.split is None:
+            split = 0
+        for part in loop.parts:
+            for x in part.equation.inputs:
+                if isinstance(x, Var) and not x.spec.number and self._from_memory(x, part):
+                    self._pointer(x, "const ")
+            if part.equation.out.id in self.w.outside:
+                self._pointer(part.equation.out, "")
+        for part in totals if not self.w.tiled else ():
+            self.w.clear(part)
+        outer, inner = self._axes(split)
+        for name, n, _ in outer:
+            t.add(f"for (long {name} = 0; {name} < {n}; {name}++) {{")
+            t.depth += 1
+        stages = max(p.stage for p in loop.parts)
+        for stage in range(stages + 1):
+            self._stage(stage, outer, inner)
+        for _ in outer:
+            t.depth -= 1
+            t.add("}")
+        for part in totals if not self.w.tiled else ():
+            self.w.divide(part)
+        t.depth -= 1
+        t.add("}")
+
+    def _from_memory(self, x: Var, part: Part) -> bool:
+        made = self.local.get(x.id)
+        if made is None:
+            return True
+        return made.level == "entry" and made.stage != part.stage
+
+    def _pointer(self, v: Var, const: str) -> None:
+        if v.id in self.pointers:
+            return
+        made = self.local.get(v.id)
+        place = self.w.seen(self.loop, v)
+        if made is not None and made.level in ("fold", "total", "row"):
+            strides = self._spread(made, place)
+        else:
+            place, strides = self.w.operand(place, self.shape)
+        kind = C_TYPES[str(v.spec.dtype)]
+        name = f"m{v.id}"
+        const = "" if made is not None else const
+        self.t.add(
+            f"{const}{kind} *{name} = ({const}{kind} *)p[{place.slot}] "
+            f"+ {place.offset}{place.more};"
+        )
+        self.pointers[v.id] = name
+        self.strides[name] = strides
+
+    def _spread(self, part: Part, place: Place) -> tuple[int, ...]:
+        """Strides of a reduced value over the whole shape: 0 along what was reduced."""
+        if part.level == "row":
+            return self.w.operand(place, self.shape)[1]
+        dims, keep = part.equation.attrs["dim"], part.equation.attrs["keepdim"]
+        strides = list(place.strides)
+        if not keep:
+            for d in dims:
+                strides.insert(d, 0)
+        return tuple(0 if d in dims else s for d, s in enumerate(strides))
+
+    def _axes(self, split: int) -> tuple[list[Any], list[Any]]:
+        """Dimensions outside and inside a row, joined where memory allows: (name, size, dims)."""
+        shape = self.shape
+        every = list(self.strides.values())
+
+        def joined(dims: range) -> list[list[int]]:
+            groups: list[list[int]] = []
+            for d in dims:
+                if shape[d] == 1:
+                    continue
+                if groups and all(s[groups[-1][-1]] == s[d] * shape[d] for s in every):
+                    groups[-1].append(d)
+                else:
+                    groups.append([d])
+            return groups
+
+        named = []
+        for k, dims in enumerate((range(split), range(split, len(shape)))):
+            named.append(
+                [
+                    (f"{'oi'[k]}{g}", math.prod(shape[d] for d in group), group)
+                    for g, group in enumerate(joined(dims))
+                ]
+            )
+        return named[0], named[1]
+
+    def _at(self, name: str, axes: list[Any]) -> str:
+        strides = self.strides[name]
+        return index_of([a for a, _, _ in axes], [strides[group[-1]] for _, _, group in axes])
+
+    def _stage(self, stage: int, outer: list[Any], inner: list[Any]) -> None:
+        t = self.t
+        parts = [p for p in self.loop.parts if p.stage == stage]
+        entries = [p for p in parts if p.level == "entry"]
+        folds = [p for p in parts if p.level in ("fold", "total")]
+        for p in parts:
+            if p.level == "row":
+                self._row(p, outer)
+        # a total whose inner axes are all summed gathers its row first
+        gathered = [p for p in folds if p.level == "fold" or self._summed(p, inner)]
+        for p in gathered:
+            self._start(p)
+        if not entries and not folds:
+            return
+        for k, (name, n, _) in enumerate(inner):
+            if k == len(inner) - 1:
+                t.add(f"#pragma omp simd{self._clause(gathered)}")
+            t.add(f"for (long {name} = 0; {name} < {n}; {name}++) {{")
+            t.depth += 1
+        if not inner:
+            t.add("{")
+            t.depth += 1
+        axes = outer + inner
+        for p in entries:
+            e = p.equation
+            t.add(f"const {_local(e.out)} v{e.out.id} = {self._expression(e, axes, p)};")
+        for p in folds:
+            self._accumulate(p, axes, p in gathered)
+        for p in entries:
+            self._keep(p.equation.out, axes)
+        for _ in range(max(len(inner), 1)):
+            t.depth -= 1
+            t.add("}")
+        for p in gathered:
+            self._finish(p, outer)
+
+    def _keep(self, out: Var, axes: list[Any]) -> None:
+        """Write a value to memory, where something outside the loop reads it."""
+        if out.id in self.w.outside:
+            name = self.pointers[out.id]
+            self.t.add(f"{name}[{self._at(name, axes)}] = v{out.id};")
+
+    def _start(self, p: Part) -> None:
+        """The variable that a row is gathered in; in double where many floats are added."""
+        out, op = p.equation.out, p.equation.op.name
+        kind = C_TYPES[str(out.spec.dtype)]
+        many = p.equation.inputs[0].spec.size // max(out.spec.size, 1) > 4096
+        wide = "double" if many and op in ("sum", "mean") else kind
+        self.t.add(f"{wide} s{out.id} = {START.get(op, '0')};")
+        if op in START:  # a comparison with NaN is false: they are counted
+            self.t.add(f"int nan{out.id} = 0;")
+
+    def _clause(self, gathered: list[Part]) -> str:
+        """What the last loop of a stage gathers, in OpenMP's words."""
+        by: dict[str, list[str]] = {}
+        for p in gathered:
+            n, op = p.equation.out.id, p.equation.op.name
+            by.setdefault({"amax": "max", "amin": "min"}.get(op, "+"), []).append(f"s{n}")
+            if op in START:
+                by.setdefault("+", []).append(f"nan{n}")
+        return "".join(f" reduction({sign}:{', '.join(names)})" for sign, names in by.items())
+
+    def _finish(self, p: Part, outer: list[Any]) -> None:
+        """What was gathered becomes the value of the row."""
+        out, op = p.equation.out, p.equation.op.name
+        if p.level == "total":
+            name = self.pointers[out.id]
+            self.t.add(f"{name}[{self._at(name, outer)}] += s{out.id};")
+            return
+        value = f"s{out.id}"
+        if op == "mean":
+            value = f"s{out.id} / {p.equation.inputs[0].spec.size // out.spec.size}"
+        elif op in START:
+            value = f"nan{out.id} ? NAN : s{out.id}"
+        self.t.add(f"const {C_TYPES[str(out.spec.dtype)]} v{out.id} = {value};")
+        self._keep(out, outer)
+
+    def _summed(self, p: Part, inner: list[Any]) -> bool:
+        """Whether a total sums over all inner axes."""
+        strides = self.strides[self.pointers[p.equation.out.id]]
+        return all(strides[group[-1]] == 0 for _, _, group in inner)
+
+    def _row(self, p: Part, outer: list[Any]) -> None:
+        out = p.equation.out
+        self.t.add(f"const {_local(out)} v{out.id} = {self._expression(p.equation, outer, p)};")
+        self._keep(out, outer)
+
+    def _accumulate(self, p: Part, axes: list[Any], gathered: bool) -> None:
+        e = p.equation
+        value = self._value(e.inputs[0], axes, p)
+        s = f"s{e.out.id}"
+        if not gathered:
+            name = self.pointers[e.out.id]
+            s = f"{name}[{self._at(name, axes)}]"
+        if e.op.name not in START:
+            self.t.add(f"{s} += {value};")
+            return
+        sign = ">" if e.op.name == "amax" else "<"
+        self.t.add(f"{s} = {value} {sign} {s} ? {value} : {s};")
+        self.t.add(f"nan{e.out.id} += {value} != {value};")
+
+    def _value(self, x: Any, axes: list[Any], part: Part) -> str:
+        """An input of an equation at one place."""
+        made = self.local.get(x.id)
+        if made is not None and not self._from_memory(x, part):
+            return f"v{x.id}"
+        name = self.pointers[x.id]
+        return f"{name}[{self._at(name, axes)}]"
+
+    def _expression(self, e: Equation, axes: list[Any], part: Part) -> str:
+        if e.op.name == "to":
+            x = e.inputs[0]
+            text = self._value(x, axes, part)
+            if e.out.spec.dtype.kind == "b":
+                return f"{text} != 0"
+            return f"({C_TYPES[str(e.out.spec.dtype)]}){text}"
+        kinds = [x.spec.dtype for x in e.inputs if isinstance(x, Var) and not x.spec.number]
+        common = _compute_dtype(e, kinds)
+        inputs = [self._input(x, axes, part, common, i, e) for i, x in enumerate(e.inputs)]
+        if e.op.name == "pow" and not isinstance(e.inputs[1], Var):
+            quick = _power(inputs[0], e.inputs[1])
+            if quick is not None:
+                return quick
+        text = e.op.kernel or ""
+        if common == np.float32:
+            text = FUNCTIONS.sub(lambda m: f"lab_{m[1]}f(" if m[1] in OWN else f"{m[1]}f(", text)
+            text = re.sub(r"(?<![\w.])(\d+\.\d+)(?![\w.])", r"\1f", text)
+        names = dict(zip("xyz", inputs, strict=False))
+        return re.sub(r"\b([xyz])\b", lambda m: names[m[1]], text)
+
+    def _input(
+        self, x: Any, axes: list[Any], part: Part, common: Any, index: int, e: Equation
+    ) -> str:
+        kind = C_TYPES[str(common)]
+        if isinstance(x, Var) and x.spec.number:
+            k = self.w.numbers.setdefault(x.id, len(self.w.numbers))
+            return f"({kind})n[{k}]"
+        if isinstance(x, Var):
+            text = self._value(x, axes, part)
+            if e.op.name == "where" and index == 0:
+                return text
+            return text if x.spec.dtype == common else f"({kind}){text}"
+        if isinstance(x, float) and not math.isfinite(x):
+            word = "NAN" if math.isnan(x) else "INFINITY"
+            return f"(-{word})" if x < 0 else word
+        if common.kind == "f":
+            text = repr(float(x)) + ("f" if common == np.float32 else "")
+            return f"({text})" if x < 0 else text
+        return f"({int(x)})"
+
+
+def _local(v: Var) -> str:
+    """The type of a local variable: a bool as an int, which vectors of floats go well with."""
+    return "int" if v.spec.dtype.kind == "b" else C_TYPES[str(v.spec.dtype)]
+
+
+def _compute_dtype(e: Equation, kinds: list[Any]) -> Any:
+    """The dtype that the entries have in the expression."""
+    if e.op.name == "where":
+        kinds = kinds[1:] or [e.out.spec.dtype]
+    out = e.out.spec.dtype
+    if out.kind != "b" or not kinds:
+        return out
+    found = np.result_type(*kinds)
+    floats = any(isinstance(x, float) for x in e.inputs)
+    return np.dtype("float32") if floats and found.kind != "f" else found
+
+
+def _power(x: str, p: Any) -> str | None:
+    """Small powers as products."""
+    return {2: f"{x} * {x}", 3: f"{x} * {x} * {x}", 1: x, -1: f"1 / {x}"}.get(p)
+
+
+def _where(loop: Loop) -> str:
+    """The lines of the learner's that a loop comes from."""
+    found: list[str] = []
+    for p in loop.parts:
+        where = location(p.equation)
+        if where and str(where) not in found:
+            found.append(str(where))
+    return ", ".join(found[:3])

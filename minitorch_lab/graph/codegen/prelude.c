@@ -1,0 +1,100 @@
+/* What every compiled plan begins with: the BLAS, and functions that vectors can compute. */
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+void (*lab_sgemm_pointer)(char *, char *, int *, int *, int *, float *, float *, int *, float *,
+                          int *, float *, float *, int *);
+void (*lab_dgemm_pointer)(char *, char *, int *, int *, int *, double *, double *, int *, double *,
+                          int *, double *, double *, int *);
+
+static void lab_sgemm(int ta, int tb, int m, int n, int k, const float *a, int lda, const float *b,
+                      int ldb, float *c, int ldc)
+{
+    float one = 1, zero = 0;
+    char x = ta ? 'T' : 'N', y = tb ? 'T' : 'N';
+    lab_sgemm_pointer(&x, &y, &m, &n, &k, &one, (float *)a, &lda, (float *)b, &ldb, &zero, c, &ldc);
+}
+
+static void lab_dgemm(int ta, int tb, int m, int n, int k, const double *a, int lda,
+                      const double *b, int ldb, double *c, int ldc)
+{
+    double one = 1, zero = 0;
+    char x = ta ? 'T' : 'N', y = tb ? 'T' : 'N';
+    lab_dgemm_pointer(&x, &y, &m, &n, &k, &one, (double *)a, &lda, (double *)b, &ldb, &zero, c,
+                      &ldc);
+}
+
+/* exp: x = k ln 2 + r, a polynomial for exp(r), then 2^k put into the exponent */
+static inline float lab_expf(float x)
+{
+    float z = x < -104.0f ? -104.0f : x > 89.0f ? 89.0f : x;
+    float k = rintf(z * 1.44269504088896341f);
+    float r = z - k * 0.693359375f + k * 2.12194440e-4f;
+    float p = 1.9875691500e-4f;
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * r * r + r + 1.0f;
+    int32_t half = (int32_t)k / 2, rest = (int32_t)k - half;
+    union { int32_t i; float f; } u = {(half + 127) << 23}, v = {(rest + 127) << 23};
+    p = p * u.f * v.f;
+    return x != x ? x : x > 88.7228f ? INFINITY : p;
+}
+
+static inline float lab_logf(float x)
+{
+    union { float f; int32_t i; } u = {x < 1.17549435e-38f ? x * 8388608.0f : x};
+    float e = (float)((u.i >> 23) - 127) - (x < 1.17549435e-38f ? 23.0f : 0.0f);
+    u.i = (u.i & 0x007fffff) | 0x3f800000;
+    float m = u.f;
+    e += m > 1.41421356f ? 1.0f : 0.0f;
+    m = m > 1.41421356f ? m * 0.5f - 1.0f : m - 1.0f;
+    float p = 7.0376836292e-2f;
+    p = p * m - 1.1514610310e-1f;
+    p = p * m + 1.1676998740e-1f;
+    p = p * m - 1.2420140846e-1f;
+    p = p * m + 1.4249322787e-1f;
+    p = p * m - 1.6668057665e-1f;
+    p = p * m + 2.0000714765e-1f;
+    p = p * m - 2.4999993993e-1f;
+    p = p * m + 3.3333331174e-1f;
+    float s = m * m;
+    float y = m * s * p + e * -2.12194440e-4f - 0.5f * s + m + e * 0.693359375f;
+    return x > 0 ? (x == INFINITY ? x : y) : x == 0 ? -INFINITY : NAN;
+}
+
+static inline float lab_tanhf(float x)
+{
+    float a = fabsf(x), s = x * x;
+    float p = -5.70498872745e-3f;
+    p = p * s + 2.06390887954e-2f;
+    p = p * s - 5.37397155531e-2f;
+    p = p * s + 1.33314422036e-1f;
+    p = p * s - 3.33332819422e-1f;
+    float small = p * s * x + x;
+    float large = copysignf(1.0f - 2.0f / (lab_expf(2.0f * a) + 1.0f), x);
+    return a < 0.625f ? small : x != x ? x : large;
+}
+
+static inline float lab_erff(float x)
+{
+    float z = x < -3.83f ? -3.83f : x > 3.83f ? 3.83f : x, s = z * z;
+    float p = 2.123142115517831e-06f;
+    p = p * s + 0.00028594398402140454f;
+    p = p * s + 0.0036527548664438136f;
+    p = p * s + 0.05241853603013103f;
+    p = p * s + 0.18730824318122274f;
+    p = p * s + 1.1283791520618662f;
+    float q = 3.8898424099684176e-05f;
+    q = q * s + 0.001141708892558809f;
+    q = q * s + 0.014742498533528612f;
+    q = q * s + 0.11290047982921655f;
+    q = q * s + 0.49933051226821484f;
+    q = q * s + 1.0f;
+    float y = z * p / q;
+    return x != x ? x : y > 1.0f ? 1.0f : y < -1.0f ? -1.0f : y;
+}

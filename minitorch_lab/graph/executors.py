@@ -1,0 +1,59 @@
+"""Executors: what runs a plan. The best that this machine has is taken."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+
+from ..errors import ArgumentError
+from .codegen import c, native
+from .codegen import numpy as straight
+from .codegen.numpy import Plan
+from .ir import Graph
+from .trace import Traced
+
+NAMES = ("auto", "c", "numpy")
+
+
+class _Wanted:
+    """The choice of the process."""
+
+    name = os.environ.get("MINITORCH_LAB_EXECUTOR", "auto")
+    told: str | None = None
+
+
+def executor(name: str | None = None) -> str:
+    """Get or set what runs graphs that are traced from now on: "auto", "c" or "numpy".
+
+    "c" compiles a plan with the machine's C compiler, "numpy" runs it as straight-line NumPy;
+    "auto" is "c" where there is a compiler. The environment variable MINITORCH_LAB_EXECUTOR
+    says it for a whole process.
+
+    >>> executor() in ("auto", "c", "numpy")
+    True
+    """
+    if name is not None:
+        _check(name)
+        _Wanted.name = name
+    return _Wanted.name
+
+
+def _check(name: str) -> None:
+    if name not in NAMES:
+        raise ArgumentError(f"executor: expected one of {', '.join(NAMES)}, got {name!r}")
+
+
+def build(traced: Traced, graph: Graph, wanted: str | None = None) -> Plan:
+    """The plan of a graph, by the executor that was chosen or the next one that works here."""
+    name = _Wanted.name if wanted is None else wanted
+    _check(name)
+    make: Callable[[Traced, Graph], Plan] = straight.build
+    if name != "numpy" and all(v.spec.device == "cpu" for v in graph.inputs):
+        try:
+            return c.build(traced, graph)
+        except native.NoCompiler as why:
+            if _Wanted.told != str(why):
+                _Wanted.told = str(why)
+                warnings.warn(f"graph mode runs on NumPy: {why}", RuntimeWarning, stacklevel=2)
+    return make(traced, graph)

@@ -1,0 +1,326 @@
+"""Fusion: which equations run together in one loop over memory.
+
+Elementwise ops of one shape share a loop, so that what passes between them stays in registers.
+A sum or a maximum over the last dimensions joins the loop that makes its input; what is computed
+from it stands in a later stage of the same loop, row by row: softmax and layer normalisation
+become one loop with three stages, and each row is still in the cache when it is read again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from .ir import Equation, Graph, Var
+
+REDUCTIONS = ("sum", "mean", "amax", "amin")
+
+
+@dataclass(eq=False)
+class Part:
+    """An equation in a loop: its stage, and whether it computes an entry, a row or a total."""
+
+    equation: Equation
+    stage: int
+    level: str  # "entry", "row" (one value for each row), "fold" (into a row), "total"
+
+
+@dataclass(eq=False)
+class Loop:
+    """One loop over a shape; ``split`` is where the dimensions of a row begin."""
+
+    shape: tuple[int, ...]
+    split: int | None = None
+    parts: list[Part] = field(default_factory=list)
+
+    @property
+    def rows(self) -> tuple[int, ...] | None:
+        """The shape of one value for each row."""
+        if self.split is None:
+            return None
+        return (*self.shape[: self.split], *(1,) * (len(self.shape) - self.split))
+
+
+@dataclass(eq=False)
+class Single:
+    """An equation with a routine of its own."""
+
+    equation: Equation
+
+
+@dataclass(eq=False)
+class Tile:
+    """Steps that run for one sample after another: what passes between them stays in the cache."""
+
+    count: int
+    steps: list[Loop | Single]
+
+
+Step = Loop | Single | Tile
+
+
+def fusible(e: Equation) -> bool:
+    """Whether an equation is a C expression of the entries at one place."""
+    if e.out.spec.number or e.out.spec.size == 0:
+        return False
+    if e.op.name == "to":
+        return True
+    return e.op.kernel is not None and not e.op.view
+
+
+def trailing(dims: tuple[int, ...], ndim: int) -> int:
+    """Where the last run of reduced dimensions begins."""
+    k = ndim
+    while k > 0 and k - 1 in dims:
+        k -= 1
+    return k
+
+
+class _Scheduler:
+    """Puts each equation into the latest loop that can take it."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.steps: list[Loop | Single] = []
+        self.made: dict[int, int] = {}  # variable -> the step that makes it
+        self.views: list[Equation] = []  # those that copy nothing
+        self.part: dict[int, Part] = {}  # variable -> its part of a loop
+        self.like: dict[int, Any] = {}  # variable -> an array laid out like it, never touched
+
+    def run(self) -> list[Loop | Single]:
+        """All steps in order."""
+        for e in self.graph.equations:
+            if e.out.spec.number:
+                continue
+            if e.op.view and self.looks(e):
+                self.made[e.out.id] = self.made.get(e.inputs[0].id, -1)
+            elif fusible(e):
+                self.join(e)
+            elif e.op.name in REDUCTIONS and self.reducible(e):
+                self.reduce(e)
+            else:
+                self.alone(e)
+        return self.steps
+
+    def looks(self, e: Equation) -> bool:
+        """Whether a view is one: a reshape of what was turned has to copy."""
+        x = e.inputs[0]
+        base = self.like.get(x.id)
+        if base is None:
+            base = self.like[x.id] = np.empty(x.spec.shape, x.spec.dtype)
+        made = e.op.forward(np, base, **e.attrs)
+        if made.size and not np.shares_memory(made, base):
+            return False
+        self.like[e.out.id] = made
+        self.views.append(e)
+        return True
+
+    def after(self, e: Equation) -> int:
+        """The step before which no part of ``e`` can run."""
+        return max((self.made.get(x.id, -1) for x in e.inputs if isinstance(x, Var)), default=-1)
+
+    def alone(self, e: Equation) -> None:
+        self.made[e.out.id] = len(self.steps)
+        self.steps.append(Single(e))
+
+    def add(self, index: int, e: Equation, stage: int, level: str) -> None:
+        loop = self.steps[index]
+        assert isinstance(loop, Loop)
+        part = Part(e, stage, level)
+        loop.parts.append(part)
+        self.part[e.out.id] = part
+        self.made[e.out.id] = index
+
+    def stage(self, e: Equation, index: int) -> int | None:
+        """The stage of ``e`` in a loop; None where the loop makes an input that it cannot use."""
+        stage = 0
+        for x in e.inputs:
+            if not isinstance(x, Var) or self.made.get(x.id, -1) != index:
+                continue
+            part = self.part.get(x.id)
+            if part is None or part.level == "total":
+                return None  # a view of something that the loop makes, or not known before its end
+            stage = max(stage, part.stage + (part.level == "fold"))
+        return stage
+
+    def join(self, e: Equation) -> None:
+        first = self.after(e)
+        for index in range(len(self.steps) - 1, max(first, 0) - 1, -1):
+            loop = self.steps[index]
+            if not isinstance(loop, Loop):
+                break  # an earlier loop would have to keep the result until it is needed
+            level = "entry" if loop.shape == e.out.spec.shape else None
+            if level is None and loop.rows == e.out.spec.shape:
+                level = "row"
+                if not any(
+                    self.made.get(x.id, -1) == index for x in e.inputs if isinstance(x, Var)
+                ):
+                    continue  # it has nothing to do with these rows
+            if level is None:
+                continue
+            stage = self.stage(e, index)
+            if stage is not None:
+                self.add(index, e, stage, level)
+                return
+        self.steps.append(Loop(e.out.spec.shape))
+        self.add(len(self.steps) - 1, e, 0, "entry")
+
+    def reducible(self, e: Equation) -> bool:
+        x = e.inputs[0]
+        dims = e.attrs["dim"]
+        if x.spec.dtype != e.out.spec.dtype or x.spec.dtype.kind != "f" or not x.spec.size:
+            return False
+        split = trailing(dims, x.spec.ndim)
+        lead = [d for d in dims if d < split]
+        return not lead or e.op.name in ("sum", "mean")
+
+    def reduce(self, e: Equation) -> None:
+        x = e.inputs[0]
+        dims, ndim = e.attrs["dim"], x.spec.ndim
+        split = trailing(dims, ndim)
+        level = "fold" if len(dims) == ndim - split else "total"
+        wanted = None if split == ndim else split
+        index = self.made.get(x.id, -1)
+        loop = self.steps[index] if index >= 0 else None
+        if isinstance(loop, Loop) and loop.shape == x.spec.shape and x.id in self.part:
+            fits = wanted is None or loop.split in (None, wanted)
+            if fits and prod(loop.shape[wanted:]) > 0:
+                if wanted is not None:
+                    loop.split = wanted
+                self.add(index, e, self.part[x.id].stage, level)
+                return
+        self.steps.append(Loop(x.spec.shape, wanted))
+        self.add(len(self.steps) - 1, e, 0, level)
+
+
+# Tiles -------------------------------------------------------------------------------------
+
+BATCHED = ("matmul", "unfold", "max_pool2d", "max_pool2d_grad")  # they treat samples alike
+SMALL = 1 << 18  # bytes: what is smaller than this stays in the cache anyway
+
+
+def batched(step: Loop | Single, x: Var) -> bool:
+    """Whether the first dimension of an operand is the step's own first dimension."""
+    if isinstance(step, Loop):
+        return x.spec.ndim == len(step.shape) and x.spec.shape[0] == step.shape[0]
+    out = step.equation.out.spec
+    if step.equation.op.name == "matmul":  # an input of fewer dimensions serves every sample
+        return out.ndim > 2 and x.spec.ndim == out.ndim and x.spec.shape[0] == out.shape[0]
+    return x.spec.ndim > 2 and x.spec.shape[0] == out.shape[0]
+
+
+class _Tiler:
+    """Finds runs of steps that can go sample by sample."""
+
+    def __init__(self, steps: list[Loop | Single], views: list[Equation]) -> None:
+        self.steps, self.views = steps, views
+
+    def run(self) -> list[Step]:
+        """The steps, some of them put into tiles."""
+        out: list[Step] = []
+        run: list[Loop | Single] = []
+        for step in self.steps:
+            count = self.count(step)
+            if run and count == self.count(run[0]) and self.follows(run, step):
+                run.append(step)
+                continue
+            out += self.closed(run)
+            run = [step] if count else []
+            if not count:
+                out.append(step)
+        return out + self.closed(run)
+
+    def closed(self, run: list[Loop | Single]) -> list[Step]:
+        if len(run) < 2 or self.between(run) < SMALL:
+            return list(run)
+        return [Tile(self.count(run[0]), run)]
+
+    def between(self, run: list[Loop | Single]) -> int:
+        """The bytes of what the steps of a run hand on."""
+        made = {v.id: v.spec.nbytes for step in run for v in outputs(step)}
+        used = {x.id for step in run for x in operands(step, self.views)}
+        return sum(n for i, n in made.items() if i in used)
+
+    def count(self, step: Loop | Single) -> int:
+        """How many samples a step can be taken apart into; 0 where it cannot."""
+        if isinstance(step, Loop):
+            whole = any(p.level == "fold" for p in step.parts) and step.split == 0
+            apart = all(p.level != "total" or 0 in p.equation.attrs["dim"] for p in step.parts)
+            count = step.shape[0] if len(step.shape) > 1 and apart and not whole else 0
+        else:
+            e = step.equation
+            known = e.op.name in BATCHED and e.out.spec.ndim >= 3
+            count = e.out.spec.shape[0] if known else 0
+        return count if count > 1 else 0
+
+    def follows(self, run: list[Loop | Single], step: Loop | Single) -> bool:
+        """Whether a step can run for a sample as soon as the others have run for it."""
+        made = {v.id for s in run for v in outputs(s)}
+        totals = {
+            p.equation.out.id
+            for s in run
+            if isinstance(s, Loop)
+            for p in s.parts
+            if p.level == "total"
+        }
+        for x in direct(step):
+            root, arrays = x, []
+            for e in reversed(self.views):
+                if e.out is root:
+                    arrays.append(e)
+                    root = e.inputs[0]
+            if root.id not in made:
+                continue
+            if root.id in totals or not batched(step, x) or not _alike(root, arrays):
+                return False
+        return True
+
+
+def _alike(root: Var, views: list[Equation]) -> bool:
+    """Whether views leave the first dimension where it is, and copy nothing."""
+    base = array = np.empty(root.spec.shape, root.spec.dtype)
+    for e in reversed(views):
+        array = e.op.forward(np, array, **e.attrs)
+    return bool(
+        np.shares_memory(array, base)
+        and array.shape[0] == base.shape[0]
+        and array.strides[0] == base.strides[0]
+    )
+
+
+def outputs(step: Loop | Single) -> list[Var]:
+    """What a step makes."""
+    if isinstance(step, Loop):
+        return [p.equation.out for p in step.parts]
+    return [step.equation.out]
+
+
+def direct(step: Loop | Single) -> list[Var]:
+    """What a step reads, as its equations name it."""
+    equations = [p.equation for p in step.parts] if isinstance(step, Loop) else [step.equation]
+    own = {v.id for v in outputs(step)}
+    return [
+        x
+        for e in equations
+        for x in e.inputs
+        if isinstance(x, Var) and not x.spec.number and x.id not in own
+    ]
+
+
+def operands(step: Loop | Single, views: list[Equation]) -> list[Var]:
+    """What a step reads, with what that looks into."""
+    found = direct(step)
+    for e in reversed(views):
+        if any(x is e.out for x in found):
+            found.append(e.inputs[0])
+    return found
+
+
+def schedule(graph: Graph) -> tuple[list[Step], list[Equation]]:
+    """The steps that compute a graph, and the equations that only look at a value otherwise."""
+    scheduler = _Scheduler(graph)
+    steps = scheduler.run()
+    return _Tiler(steps, scheduler.views).run(), scheduler.views
