@@ -191,7 +191,8 @@ class Op:
     ufunc: str | None = None  # the NumPy ufunc that is this op: it can write into out=
     inplace: Callable[..., None] | None = None  # (xp, target, *arrays, **attrs): changes target
     view: bool = False  # the result shares the memory of the first input
-    kernel: str | None = None  # a C expression of the inputs: present means fusible
+    # a C expression of the inputs x, y, z, or what makes one of the attributes: means fusible
+    kernel: str | Callable[..., str | None] | None = None
     onnx: str | None = None
     composition: Callable[..., Any] | None = None  # the same in smaller ops, (*inputs, **attrs)
     refuses: str = ""  # kinds of dtype that it does not take: "b" for bool, "B" even for one

@@ -49,7 +49,7 @@ def build(traced: Traced, graph: Graph, wanted: str | None = None) -> Plan:
     name = _Wanted.name if wanted is None else wanted
     _check(name)
     make: Callable[[Traced, Graph], Plan] = straight.build
-    if name != "numpy" and all(v.spec.device == "cpu" for v in graph.inputs):
+    if name != "numpy" and c.writable(graph):
         try:
             return c.build(traced, graph)
         except native.NoCompiler as why:

@@ -62,13 +62,19 @@ class Tile:
 Step = Loop | Single | Tile
 
 
+def expression(e: Equation) -> str | None:
+    """The C expression of an elementwise equation; None where it is not one."""
+    kernel = e.op.kernel
+    return kernel(**e.attrs) if callable(kernel) else kernel
+
+
 def fusible(e: Equation) -> bool:
     """Whether an equation is a C expression of the entries at one place."""
     if e.out.spec.number or e.out.spec.size == 0:
         return False
     if e.op.name == "to":
         return True
-    return e.op.kernel is not None and not e.op.view
+    return not e.op.view and expression(e) is not None
 
 
 def trailing(dims: tuple[int, ...], ndim: int) -> int:
@@ -198,7 +204,7 @@ class _Scheduler:
 
 # Tiles -------------------------------------------------------------------------------------
 
-BATCHED = ("matmul", "unfold", "max_pool2d", "max_pool2d_grad")  # they treat samples alike
+BATCHED = ("matmul", "unfold", "fold", "max_pool2d", "max_pool2d_grad")  # they treat samples alike
 SMALL = 1 << 18  # bytes: what is smaller than this stays in the cache anyway
 
 

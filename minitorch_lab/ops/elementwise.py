@@ -13,7 +13,7 @@ import numpy as np
 from ..dtypes import DType, dtype_of, get_default_dtype, number_dtype
 from ..errors import ComputeError, DTypeError, KindError
 from ..op import Attrs, Mismatch, Op, Spec, apart, mask, normal, op, sample, uniform
-from .rules import BOOL, UINT8, broadcast, compare, per_entry, same_shape
+from .rules import BOOL, UINT8, broadcast, compare, number, per_entry, same_shape
 
 TWO = ("input", "other")
 
@@ -808,6 +808,7 @@ round: Op = op(
     refuses="b",
     formula=(r"y = \operatorname{round} x", r"\bar x = 0"),
     cost=per_entry(),
+    kernel=lambda decimals: None if decimals else "rint(x)",
     onnx="Round",
     samples=[sample(apart(3, 4), decimals=0), sample(apart(3, 4), decimals=1)],
 )
@@ -964,6 +965,13 @@ def _clamp_grad(g: Any, y: Any, x: Any, min: Any, max: Any) -> Any:
     return g * inside
 
 
+def _clamp_kernel(min: Any, max: Any) -> str:
+    text = "x"
+    if min is not None:
+        text = f"(x < {number(min)} ? {number(min)} : x)"
+    return text if max is None else f"({text} > {number(max)} ? {number(max)} : {text})"
+
+
 clamp: Op = op(
     "clamp",
     "Each entry, moved into the range from min to max (numbers).",
@@ -974,6 +982,7 @@ clamp: Op = op(
     shape=same_shape,
     formula=(r"y = \min(\max(x, a), b)", r"\bar x = \bar y\,[a \le x \le b]"),
     cost=per_entry(2),
+    kernel=_clamp_kernel,
     onnx="Clip",
     samples=[sample(apart(3, 4), min=-0.33, max=0.41), sample(apart(3, 4), min=None, max=0.2)],
 )
@@ -1049,6 +1058,7 @@ masked_fill: Op = op(
         r"\bar x = [\lnot m]\,\bar y,\quad \bar v = \sum [m]\,\bar y",
     ),
     cost=per_entry(),
+    kernel="y ? z : x",
     samples=[
         sample(normal(3, 4), mask(3, 4), normal()),
         sample(normal(3, 4), mask(4), normal()),
@@ -1301,6 +1311,7 @@ clone: Op = op(
     shape=same_shape,
     formula=(r"y = x", r"\bar x = \bar y"),
     cost=per_entry(0),
+    kernel="x",
     onnx="Identity",
     samples=[normal(3, 4)],
 )
@@ -1325,6 +1336,7 @@ copy: Op = op(
     shape=_copy_shape,
     formula=(r"y = s", r"\bar s = \bar y"),
     cost=per_entry(0),
+    kernel="y",
     samples=[sample(normal(3, 4), normal(4))],
 )
 

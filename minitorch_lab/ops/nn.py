@@ -27,7 +27,7 @@ from .indexing import PLACE, check_range, untake
 from .linalg import product
 from .movement import reshape, transpose, unsqueeze
 from .reduce import log_softmax, mean, softmax, sum
-from .rules import INT64, broadcast, need_float, pair, per_entry, per_input, total
+from .rules import INT64, broadcast, need_float, number, pair, per_entry, per_input, total
 
 Bound = tuple[tuple[Any, ...], Attrs]
 Pair = tuple[int, int]
@@ -53,6 +53,7 @@ leaky_relu: Op = op(
         r"\bar x = \bar y \cdot \begin{cases} 1 & x > 0 \\ a & x \le 0 \end{cases}",
     ),
     cost=per_entry(2),
+    kernel=lambda negative_slope: f"x > 0 ? x : x * {number(negative_slope)}",
     onnx="LeakyRelu",
     samples=[sample(apart(3, 4), negative_slope=0.1)],
 )
@@ -70,6 +71,7 @@ elu: Op = op(
         r"\bar x = \bar y \cdot \begin{cases} 1 & x > 0 \\ y + a & x \le 0 \end{cases}",
     ),
     cost=per_entry(10),
+    kernel=lambda alpha: f"x > 0 ? x : expm1(x) * {number(alpha)}",
     onnx="Elu",
     samples=[sample(apart(3, 4), alpha=0.7)],
 )
@@ -116,6 +118,10 @@ softplus: Op = op(
     shape=_float_shape,
     formula=(r"y = \tfrac{1}{b} \ln(1 + e^{b x})", r"\bar x = \bar y\,\sigma(b x)"),
     cost=per_entry(20),
+    kernel=lambda beta, threshold: (
+        f"x * {number(beta)} > {number(threshold)} ? x "
+        f": log1p(exp(x * {number(beta)})) / {number(beta)}"
+    ),
     onnx="Softplus",
     samples=[
         sample(normal(3, 4), beta=1, threshold=20),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -181,6 +182,16 @@ def need_float(x: Spec, name: str) -> None:
             "convert with .float()",
             DTypeError,
         )
+
+
+# Kernel texts ------------------------------------------------------------------------------
+
+
+def number(value: Any) -> str:
+    """A Python number in C."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NAN" if math.isnan(value) else "INFINITY" if value > 0 else "(-INFINITY)"
+    return repr(value) if value >= 0 else f"({value!r})"
 
 
 # Forwards ----------------------------------------------------------------------------------

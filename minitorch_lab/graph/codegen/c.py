@@ -28,6 +28,12 @@ def build(traced: Traced, graph: Graph) -> Plan:
     return _Writer(traced, graph).plan()
 
 
+def writable(graph: Graph) -> bool:
+    """Whether C knows every value: on the CPU, and of a type that C has."""
+    values = [*graph.inputs, *(v for v, _ in graph.constants), *(e.out for e in graph.equations)]
+    return all(v.spec.device == "cpu" and str(v.spec.dtype) in C_TYPES for v in values)
+
+
 class _Writer:
     def __init__(self, traced: Traced, graph: Graph) -> None:
         self.traced, self.graph = traced, graph

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...tape import location
-from ..fuse import Loop, Part
+from ..fuse import Loop, Part, expression
 from ..ir import Equation, Var
 from .text import C_TYPES, Place, index_of
 
@@ -18,6 +18,7 @@ FUNCTIONS = re.compile(
     r"|log10|erfc|asin|acos|sinh|cosh|asinh|acosh|atanh|exp2|atan2|hypot|copysign)\("
 )
 OWN = {"exp", "log", "tanh", "erf"}  # in the prelude, for float: loops of them use vectors
+FLOATS = re.compile(r"(?<![\w.])(\d+\.\d*(?:e[-+]?\d+)?|\d+e[-+]?\d+)(?![\w.])")
 START = {"amax": "-INFINITY", "amin": "INFINITY"}
 
 
@@ -254,10 +255,10 @@ class LoopWriter:
             quick = _power(inputs[0], e.inputs[1])
             if quick is not None:
                 return quick
-        text = e.op.kernel or ""
+        text = expression(e) or ""
         if common == np.float32:
             text = FUNCTIONS.sub(lambda m: f"lab_{m[1]}f(" if m[1] in OWN else f"{m[1]}f(", text)
-            text = re.sub(r"(?<![\w.])(\d+\.\d+)(?![\w.])", r"\1f", text)
+            text = FLOATS.sub(r"\1f", text)
         names = dict(zip("xyz", inputs, strict=False))
         return re.sub(r"\b([xyz])\b", lambda m: names[m[1]], text)
 

@@ -304,6 +304,42 @@ for (long y = 0; y < {v["out_h"]}; y++) {{
     )
 
 
+def _fold(w: Any, step: Single) -> bool:
+    x, out = w.seen(step, step.equation.inputs[0]), w.seen(step, step.equation.out)
+    v = _windows(step.equation, out, x)
+    k = f"(c * {v['kh']} + i) * {v['kw']} + j"
+    return _block(
+        w,
+        f"""
+{_pointer("a", x)}
+{_pointer("o", out, "")}
+memset(o, 0, {out.array.nbytes});
+for (long n = 0; n < {v["n"]}; n++) for (long c = 0; c < {v["c"]}; c++)
+for (long i = 0; i < {v["kh"]}; i++) for (long j = 0; j < {v["kw"]}; j++)
+for (long y = 0; y < {v["out_h"]}; y++) {{
+    const long r = {v["row"]};
+    for (long x = 0; x < {v["out_w"]}; x++) {{
+        const long q = {v["column"]};
+        if ({v["inside"]})
+            o[{index_of(["n", "c", "r", "q"], out.strides)}]
+                += a[{index_of(["n", f"({k})", f"(y * {v['out_w']} + x)"], x.strides)}];
+    }}
+}}
+""",
+    )
+
+
+def _stack(w: Any, step: Single) -> bool:
+    e = step.equation
+    out, dim = w.seen(step, e.out), e.attrs["dim"]
+    for i, v in enumerate(e.inputs):
+        x, part = w.seen(step, v), out.array[(*(slice(None),) * dim, i)]
+        if part.size:
+            start = out.offset + i * out.strides[dim]
+            w.copy_into(Place(out.slot, start, np.asarray(part), out.sample, out.more), x, part)
+    return True
+
+
 def _pool(w: Any, step: Single) -> bool:
     x, out = w.seen(step, step.equation.inputs[0]), w.seen(step, step.equation.out)
     v = _windows(step.equation, x, out)
@@ -377,5 +413,6 @@ for (long y = 0; y < {v["out_h"]}; y++) for (long x = 0; x < {v["out_w"]}; x++) 
 ROUTINES: dict[str, Callable[[Any, Single], bool]] = {
     "matmul": _matmul, "gather": _gather, "nll_mean": _nll_mean, "class_error": _class_error,
     "embedding": _rows_taken, "index": _rows_taken, "unindex": _rows_added, "cat": _cat,
-    "unslice": _unslice, "unfold": _unfold, "max_pool2d": _pool, "max_pool2d_grad": _pool_grad,
+    "stack": _stack, "unslice": _unslice, "fold": _fold, "unfold": _unfold,
+    "max_pool2d": _pool, "max_pool2d_grad": _pool_grad,
 }  # fmt: skip
