@@ -25,6 +25,7 @@ from minitorch_lab.autograd import (
 )
 from minitorch_lab.tape import WATCH, WATCHED, Settings
 from minitorch_lab.tensor import Tensor, inference_mode, is_inference_mode_enabled
+from minitorch_lab.tensor.grad_mode import record_all
 
 
 def leaf(*values: float, dtype: Any = lab.float64) -> Tensor:
@@ -639,6 +640,8 @@ def test_what_a_function_keeps_is_guarded() -> None:
     inner = []
 
     class Keeps(Function):
+        """Twice a product."""
+
         @staticmethod
         def forward(ctx: Any, x: Any) -> Any:
             inner.append(x * 3)
@@ -654,6 +657,8 @@ def test_what_a_function_keeps_is_guarded() -> None:
     x = leaf(2.0)
     y = Keeps.apply(x)
     assert y.grad_fn.name() == "KeepsBackward"
+    assert y.node.op.doc == "Twice a product."
+    assert y.node.op.cost(y.spec, x.spec).flops == 0  # forward's ops are counted themselves
     y.backward()
     assert x.grad is not None
     assert x.grad.item() == 4
@@ -831,6 +836,16 @@ def test_checkpoint_hands_on_what_has_no_history_of_its_own() -> None:
     assert type(checkpoint(lambda v: [v * v, v], x)) is list
     with lab.no_grad():
         assert checkpoint(lambda v: v, x) is x
+    changed = checkpoint(lambda v: v * 2, older)
+    changed.mul_(5)  # its value is not needed
+    older.grad = None
+    changed.backward()
+    assert older.grad is not None
+    assert older.grad.item() == 10
+    with record_all():  # the explorer shows what is inside
+        inside = checkpoint(lambda v: (v * 2).exp(), older)
+    assert inside.node is not None
+    assert inside.node.op.name == "exp"
 
 
 def test_checkpoint_and_the_stream_of_random_numbers(oracle: Any) -> None:

@@ -161,7 +161,7 @@ class Function:
             [outputs[k] for k in wanted],
             (*inputs, *extras),
             backward,
-            saved=kept | frozenset(range(len(inputs), len(inputs) + len(extras))),
+            saved=kept,
             keeps_output=any(kind == "output" for kind, _ in plan),
         )
         for k, y in zip(wanted, made, strict=True):

@@ -162,6 +162,7 @@ layer_norm: Op = op(
         sample(normal(3, 4), normal(4), normal(4), count=1, eps=1e-5),
         sample(normal(2, 3, 4), normal(3, 4), count=2, eps=0.1),
         sample(normal(2, 3), count=1, eps=1e-3),
+        sample(normal(4), normal(4), normal(4), count=1, eps=0.1),
     ],
 )
 
