@@ -159,8 +159,6 @@ class _Writer:
                 name = arguments[binding.index] = f"a{binding.index}"
                 like = np.empty(v.spec.shape, v.spec.dtype)
                 self.place[v.id] = Place(self.slot(name), 0, like)
-                self.scope[f"c_{name}"] = np.ascontiguousarray
-                reads.append(f"if not {name}.flags.c_contiguous: {name} = c_{name}({name})")
             elif isinstance(binding, Captured):
                 captured.append((binding.tensor, binding.tensor.array))
                 self.fix(v, binding.tensor.array)
@@ -483,13 +481,19 @@ class _Writer:
         names = [f"step{i}" for i in range(len(self.functions))]
         library = native.load(source, names) if names else None
         pointers = native.table(len(self.slots), self.fixed)
-        self.scope |= {"p": pointers, "address": native.addresser(), "empty": np.empty}
+        self.scope |= {"p": pointers, "address": native.ffi().from_buffer, "empty": np.empty}
+        self.scope["contiguous"] = np.ascontiguousarray
         self.scope["fixed"] = self.fixed  # the table knows addresses only: this keeps the arrays
         self.scope["n"] = native.numbers(max(len(self.numbers), 1))
         for i in range(len(self.functions)):
             self.scope[f"step{i}"] = getattr(library, f"step{i}")
         body = reads + [f"n[{i}] = v{k}" for k, i in self.numbers.items()] + needed
-        body += [f"p[{i}] = address({get})" for i, get in enumerate(self.slots) if get]
+        for i, get in enumerate(self.slots):
+            if get in arguments.values():  # one that lies otherwise in memory is copied first
+                body += [f"try: p[{i}] = address({get})", "except ValueError:"]
+                body += [f"    {get} = contiguous({get})", f"    p[{i}] = address({get})"]
+            elif get:
+                body.append(f"p[{i}] = address({get})")
         body += self.python + copies
         params = ", ".join(arguments[i] for i in sorted(arguments))
         text = f"def run({params}):\n" + "".join(f"    {line}\n" for line in body)

@@ -26,10 +26,10 @@ import numpy as np
 from ...device import get_num_threads, set_blas_threads
 from ...errors import LabError
 
-# No -ffast-math: on a shared library it can turn off denormal numbers for the whole process.
+# No -ffast-math: on a shared library it can turn off denormal numbers for the whole process. No
+# -fno-trapping-math: with it gcc 12 takes the wrong entries in max_pool2d with padding.
 FLAGS = (
-    "-O3 -march=native -std=gnu11 -shared -fPIC -fno-math-errno -fno-trapping-math "
-    "-ffp-contract=fast -fopenmp-simd"
+    "-O3 -march=native -std=gnu11 -shared -fPIC -fno-math-errno -ffp-contract=fast -fopenmp-simd"
 ).split()
 PRELUDE = Path(__file__).with_name("prelude.c").read_text(encoding="utf-8")
 
@@ -194,18 +194,6 @@ def table(size: int, fixed: list[tuple[int, Any]]) -> Any:
 def numbers(size: int) -> Any:
     """The table of Python numbers."""
     return ffi().new("double[]", max(size, 1))
-
-
-def addresser() -> Any:
-    """The function that gives the address of an array."""
-    cast, buffer = ffi().cast, ffi().from_buffer
-
-    def address(array: np.ndarray[Any, Any]) -> Any:
-        if array.flags.c_contiguous and array.size:
-            return buffer("char[]", array)
-        return cast("void *", array.__array_interface__["data"][0])
-
-    return address
 
 
 def view(array: Any, shape: Any, strides: Any, offset: int) -> Any:

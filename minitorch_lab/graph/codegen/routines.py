@@ -282,10 +282,38 @@ def _windows(e: Equation, x: Place, out: Place) -> dict[str, Any]:
     return locals()
 
 
+def _columns(v: dict[str, Any]) -> str:
+    """The part of a row of places whose entry of the window lies in the picture: ``x0`` to ``x1``.
+
+    Where places are further apart than an entry, each is asked by itself.
+    """
+    first = f"{v['pw']} - j * {v['dw']}"
+    return f"""
+const long x0 = {first} > 0 ? {first} : 0, far = {v["width"]} + {first};
+const long x1 = far < x0 ? x0 : far < {v["out_w"]} ? far : {v["out_w"]};"""
+
+
 def _unfold(w: Any, step: Single) -> bool:
     x, out = w.seen(step, step.equation.inputs[0]), w.seen(step, step.equation.out)
     v = _windows(step.equation, x, out)
     entry = f"a[{index_of(['n', 'c', 'r', 'q'], x.strides)}]"
+    inside = f"""
+for (long x = 0; x < {v["out_w"]}; x++) {{
+    const long q = {v["column"]};
+    o[x] = {v["inside"]} ? {entry} : 0;
+}}"""
+    if v["sw"] == 1:
+        inside = f"""{_columns(v)}
+if (r < 0 || r >= {v["height"]}) {{
+    memset(o, 0, {v["out_w"] * out.array.itemsize});
+    continue;
+}}
+for (long x = 0; x < x0; x++) o[x] = 0;
+for (long x = x0; x < x1; x++) {{
+    const long q = {v["column"]};
+    o[x] = {entry};
+}}
+for (long x = x1; x < {v["out_w"]}; x++) o[x] = 0;"""
     return _block(
         w,
         f"""
@@ -293,21 +321,38 @@ def _unfold(w: Any, step: Single) -> bool:
 {_pointer("o", out, "")}
 for (long n = 0; n < {v["n"]}; n++) for (long c = 0; c < {v["c"]}; c++)
 for (long i = 0; i < {v["kh"]}; i++) for (long j = 0; j < {v["kw"]}; j++)
-for (long y = 0; y < {v["out_h"]}; y++) {{
+for (long y = 0; y < {v["out_h"]}; y++, o += {v["out_w"]}) {{
     const long r = {v["row"]};
-    for (long x = 0; x < {v["out_w"]}; x++) {{
-        const long q = {v["column"]};
-        *o++ = {v["inside"]} ? {entry} : 0;
-    }}
+{_indented(inside)}
 }}
 """,
     )
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.strip("\n").splitlines())
 
 
 def _fold(w: Any, step: Single) -> bool:
     x, out = w.seen(step, step.equation.inputs[0]), w.seen(step, step.equation.out)
     v = _windows(step.equation, out, x)
     k = f"(c * {v['kh']} + i) * {v['kw']} + j"
+    place = index_of(["n", "c", "r", "q"], out.strides)
+    at = ["n", f"({k})", f"(y * {v['out_w']} + x)"]
+    value = f"a[{index_of(at, x.strides)}]"
+    inside = f"""
+for (long x = 0; x < {v["out_w"]}; x++) {{
+    const long q = {v["column"]};
+    if ({v["inside"]}) o[{place}] += {value};
+}}"""
+    if v["sw"] == 1:
+        inside = f"""{_columns(v)}
+if (r < 0 || r >= {v["height"]}) continue;
+#pragma omp simd
+for (long x = x0; x < x1; x++) {{
+    const long q = {v["column"]};
+    o[{place}] += {value};
+}}"""
     return _block(
         w,
         f"""
@@ -318,12 +363,7 @@ for (long n = 0; n < {v["n"]}; n++) for (long c = 0; c < {v["c"]}; c++)
 for (long i = 0; i < {v["kh"]}; i++) for (long j = 0; j < {v["kw"]}; j++)
 for (long y = 0; y < {v["out_h"]}; y++) {{
     const long r = {v["row"]};
-    for (long x = 0; x < {v["out_w"]}; x++) {{
-        const long q = {v["column"]};
-        if ({v["inside"]})
-            o[{index_of(["n", "c", "r", "q"], out.strides)}]
-                += a[{index_of(["n", f"({k})", f"(y * {v['out_w']} + x)"], x.strides)}];
-    }}
+{_indented(inside)}
 }}
 """,
     )
@@ -343,8 +383,19 @@ def _stack(w: Any, step: Single) -> bool:
 def _pool(w: Any, step: Single) -> bool:
     x, out = w.seen(step, step.equation.inputs[0]), w.seen(step, step.equation.out)
     v = _windows(step.equation, x, out)
+    if v["kh"] * v["kw"] > 64:
+        return False
     kind = C_TYPES[str(out.array.dtype)]
-    entry = f"a[{index_of(['n', 'c', 'r', 'q'], x.strides)}]"
+    lines = []
+    for k in range(v["kh"] * v["kw"]):
+        at, inside = _entry(v, k)
+        value = f"a[{index_of(at, x.strides)}]"
+        value = f"({inside} ? {value} : -INFINITY)" if inside else value
+        lines.append(f"const {kind} b{k} = {value};")
+        lines.append(
+            f"top = (b{k} > top) | (b{k} != b{k}) ? b{k} : top;" if k else f"{kind} top = b0;"
+        )
+    body = "\n    ".join(lines)
     return _block(
         w,
         f"""
@@ -352,18 +403,23 @@ def _pool(w: Any, step: Single) -> bool:
 {_pointer("o", out, "")}
 for (long n = 0; n < {v["n"]}; n++) for (long c = 0; c < {v["c"]}; c++)
 for (long y = 0; y < {v["out_h"]}; y++, o += {v["out_w"]})
-#pragma omp simd
 for (long x = 0; x < {v["out_w"]}; x++) {{
-    {kind} top = -INFINITY;
-    for (long i = 0; i < {v["kh"]}; i++) for (long j = 0; j < {v["kw"]}; j++) {{
-        const long r = {v["row"]}, q = {v["column"]};
-        const {kind} b = {v["inside"]} ? {entry} : -INFINITY;
-        top = (b > top) | (b != b) ? b : top;
-    }}
+    {body}
     o[x] = top;
 }}
 """,
     )
+
+
+def _entry(v: dict[str, Any], k: int) -> tuple[list[str], str]:
+    """Entry ``k`` of a window: its indices, and the test whether it lies in the picture."""
+    i, j = divmod(k, v["kw"])
+    row = f"(y * {v['sh']} + {i * v['dh'] - v['ph']})"
+    column = f"(x * {v['sw']} + {j * v['dw'] - v['pw']})"
+    inside = ""
+    if v["ph"] or v["pw"]:
+        inside = f"{row} >= 0 && {row} < {v['height']} && {column} >= 0 && {column} < {v['width']}"
+    return ["n", "c", row, column], inside
 
 
 def _pool_grad(w: Any, step: Single) -> bool:
@@ -376,15 +432,7 @@ def _pool_grad(w: Any, step: Single) -> bool:
     place = ["n", "c", "y", "x"]
     hits, stores = [], []
     for k in range(v["kh"] * v["kw"]):
-        i, j = divmod(k, v["kw"])
-        row = f"(y * {v['sh']} + {i * v['dh'] - v['ph']})"
-        column = f"(x * {v['sw']} + {j * v['dw'] - v['pw']})"
-        at = ["n", "c", row, column]
-        inside = ""
-        if v["ph"] or v["pw"]:
-            inside = (
-                f"{row} >= 0 && {row} < {v['height']} && {column} >= 0 && {column} < {v['width']}"
-            )
+        at, inside = _entry(v, k)
         test = f"(a[{index_of(at, x.strides)}] == top)"
         before = f" & !({' | '.join(f'e{m}' for m in range(k))})" if k else ""
         hits.append(f"const int e{k} = {f'{inside} && ' if inside else ''}{test}{before};")
