@@ -90,7 +90,7 @@ from .errors import (
     ShapeError,
     TraceError,
 )
-from .graph import Compiled, Graph, compile, executor, function, mode
+from .graph import Compiled, Graph, compile, executor, explain, function, mode
 from .legacy import (
     BoolTensor,
     ByteTensor,
@@ -217,6 +217,7 @@ __all__ = [
     "empty_like",
     "enable_grad",
     "executor",
+    "explain",
     "eye",
     "finfo",
     "float",

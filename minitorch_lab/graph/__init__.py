@@ -2,6 +2,7 @@
 
 from .compiler import Compiled, Function, compile, function, mode
 from .executors import executor
+from .explain import explain
 from .ir import Equation, Graph, Var
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Var",
     "compile",
     "executor",
+    "explain",
     "function",
     "mode",
 ]

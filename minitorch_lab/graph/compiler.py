@@ -7,9 +7,13 @@ globals). A call that fits a known signature runs its plan; another one traces a
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from functools import partial, update_wrapper
+from time import perf_counter
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
@@ -41,6 +45,7 @@ from .trace import (
 F = TypeVar("F", bound=Callable[..., Any])
 PLAIN = (int, float, bool, str, bytes, type(None), tuple)
 LIMIT = 64  # signatures kept for one function
+RETRACES = 3  # in a row for one and the same reason: then a warning says so
 
 
 class Entry:
@@ -52,8 +57,15 @@ class Entry:
         self.traced = traced
         self.signature = signature
         self.executor = executor
+        self.history = Retrace()
+        self.seconds: dict[str, float] = {}  # of tracing, passes, build, first and cached call
+        start = perf_counter()
         self.graph = optimise(traced.graph)
+        self.seconds["passes"] = perf_counter() - start
+        start = perf_counter()
         self.plan: Plan = build(traced, self.graph, executor)
+        self.seconds["build"] = perf_counter() - start
+        self.warm = False  # two calls were timed
         self.guards = (*traced.guards, *guards)
         # most guards ask whether a dict still holds the same object: checked in one tight loop
         self.quick = [(g.owner, g.key, g.value, g) for g in self.guards if isinstance(g, Guard)]
@@ -91,6 +103,9 @@ class Compiled:
         self.executor = executor
         self.entries: dict[Any, list[Entry]] = {}
         self.reasons: list[str] = []
+        self.traces = 0  # how often the function was traced
+        self.history: list[Retrace] = []  # of the last traces
+        self._warned = False
         self._lock = threading.RLock()
         update_wrapper(self, function)
 
@@ -109,32 +124,41 @@ class Compiled:
                     break
             else:
                 entry = self._trace(key, args, kwargs, interpreter.recording)
+        if not entry.warm:
+            return self._timed(entry, leaves, args, kwargs, interpreter.recording)
         return self._run(entry, leaves, args, kwargs, interpreter.recording)
 
-    @property
-    def traces(self) -> int:
-        """How often the function was traced."""
-        return len(self.reasons)
+    def _timed(self, entry: Entry, *call: Any) -> Any:
+        """The first two calls of a plan: how long each took is kept for ``lab.explain``."""
+        start = perf_counter()
+        out = self._run(entry, *call)
+        entry.warm = "first call" in entry.seconds
+        entry.seconds["cached call" if entry.warm else "first call"] = perf_counter() - start
+        return out
 
     @property
     def executor_used(self) -> str | None:
         """What runs the graph that was traced last: "c" or "numpy"; None before the first."""
-        for entries in reversed(self.entries.values()):
-            return entries[0].plan.executor
-        return None
+        newest = max(self._kept(), key=lambda entry: entry.history.number, default=None)
+        return None if newest is None else newest.plan.executor
 
-    def _reason(self, key: Any) -> str:
-        """Why no known graph fits a call."""
+    def _kept(self) -> list[Entry]:
+        return [entry for entries in self.entries.values() for entry in entries]
+
+    def _reason(self, key: Any) -> tuple[str, list[str]]:
+        """Why no known graph fits a call, and the names of the guards that failed."""
+        if key is None:
+            return "an argument that no guard can describe", []
         if not self.entries:
-            return "the first call"
-        changes: list[list[str]] = [
-            [guard.change() for guard in entry.guards if not guard.holds()]
+            return "the first call", []
+        failed: list[list[Any]] = [
+            [guard for guard in entry.guards if not guard.holds()]
             for entry in self.entries.get(key, ())
         ]
-        if changes:
-            fewest = min(changes, key=len)  # against the graph that fits best
-            return "; ".join(fewest)
-        return f"new arguments: {_key_text(key)}"
+        if failed:
+            fewest = min(failed, key=len)  # against the graph that fits best
+            return "; ".join(g.change() for g in fewest), [g.words for g in fewest]
+        return f"new arguments: {_key_text(key)}", []
 
     def _trace(self, key: Any, args: Any, kwargs: Any, recording: bool) -> Entry:
         with self._lock:
@@ -147,10 +171,37 @@ class Compiled:
             return entry
 
     def _new_entry(self, args: Any, kwargs: Any, recording: bool, key: Any) -> Entry:
-        reason = self._reason(key) if key is not None else "an argument that no guard can describe"
-        traced = trace(self.function, args, kwargs, recording)
+        reason, guards = self._reason(key)
+        effects: list[str] = []
+        start = perf_counter()
+        with side_effects(self.function, effects):
+            traced = trace(self.function, args, kwargs, recording)
+        seconds = perf_counter() - start
+        self.traces += 1
         self.reasons.append(reason)
-        return Entry(traced, _names_guard(self.function), key, self.executor)
+        entry = Entry(traced, _names_guard(self.function), key, self.executor)
+        entry.seconds["tracing"] = seconds
+        before = self.history[-1].arguments if self.history else {}
+        entry.history = Retrace(
+            self.traces, reason, arguments(self.function, args, kwargs), before, guards, effects
+        )
+        self.history.append(entry.history)
+        # a shape that changes with every call makes no list that grows with every call
+        del self.history[:-LIMIT], self.reasons[1 : -2 * LIMIT]
+        self._warn()
+        return entry
+
+    def _warn(self) -> None:
+        """Say once that each call is traced anew, and what to do."""
+        last = self.history[-RETRACES - 1 :]
+        if self._warned or len(last) <= RETRACES:
+            return
+        for name in last[-1].causes():
+            if all(name in retrace.causes() for retrace in last[1:]):
+                self._warned = True
+                text = retrace_warning(self.function, name, last)
+                warnings.warn(text, RuntimeWarning, stacklevel=outside())
+                return
 
     def _run(self, entry: Entry, leaves: list[Any], args: Any, kwargs: Any, recording: bool) -> Any:
         plan = entry.plan
@@ -207,6 +258,151 @@ class Compiled:
         bound = type(self)(self.function.__get__(instance, owner), self.executor)
         instance.__dict__[self.function.__name__] = bound
         return bound
+
+
+class Retrace:
+    """What is remembered of one trace: why it was made, and the arguments that it was made for."""
+
+    def __init__(
+        self,
+        number: int = 0,
+        reason: str = "",
+        arguments: dict[str, Any] | None = None,
+        before: dict[str, Any] | None = None,
+        guards: list[str] | None = None,
+        effects: list[str] | None = None,
+    ) -> None:
+        self.number, self.reason = number, reason
+        self.arguments = arguments or {}
+        self.before = before or {}
+        self.guards = guards or []
+        self.effects = effects or []
+
+    def causes(self) -> list[str]:
+        """The arguments that differ from those of the trace before, and the guards that failed."""
+        if not self.before:
+            return []
+        changed = [k for k, v in self.arguments.items() if self.before.get(k, v) != v]
+        return changed + [words for words in self.guards if words not in changed]
+
+    def changes(self) -> list[str]:
+        """The same in words: from what to what."""
+        return [
+            f"{k}: {said(self.before[k])} -> {said(self.arguments[k])}"
+            for k in self.causes()
+            if k in self.arguments
+        ]
+
+
+def arguments(function: Callable[..., Any], args: Any, kwargs: Any) -> dict[str, Any]:
+    """The arguments of a call by name: the spec of a tensor, the value of anything else."""
+    found: dict[str, Any] = {}
+
+    def add(name: str, x: Any) -> None:
+        if isinstance(x, Tensor):
+            found[name] = (x.spec, x.requires_grad)
+        elif isinstance(x, dict):
+            for k, v in x.items():
+                add(f"{name}[{k!r}]", v)
+        elif isinstance(x, (list, tuple)):
+            for k, v in enumerate(x):
+                add(f"{name}[{k}]", v)
+        else:
+            found[name] = x if isinstance(x, PLAIN) else f"<{type(x).__name__}>"
+
+    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    names = list(code.co_varnames[: code.co_argcount]) if code else []
+    names = names[hasattr(function, "__self__") :]
+    for i, x in enumerate(args):
+        add(names[i] if i < len(names) else f"input {i}", x)
+    for name, x in kwargs.items():
+        add(name, x)
+    return found
+
+
+def said(value: Any) -> str:
+    """An argument in words."""
+    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], Spec):
+        return f"{value[0]}" + (" with gradient" if value[1] else "")
+    return repr(value)
+
+
+def retrace_warning(function: Callable[..., Any], name: str, last: list[Retrace]) -> str:
+    """The warning for a function that is traced at each call because of ``name``."""
+    head = (
+        f"graph mode: {getattr(function, '__name__', 'a function')}() was traced again "
+        f"{RETRACES} times in a row, each time because {name!r} changed\n"
+    )
+    seen = [retrace.arguments.get(name) for retrace in last]
+    if not all(isinstance(x, tuple) and x and isinstance(x[0], Spec) for x in seen):
+        values = [r.reason for r in last[1:]] if name not in last[-1].arguments else map(repr, seen)
+        return (
+            head + f"  seen      {', '.join(values)}\n"
+            "  expected  a Python value that stays: it is baked into the graph\n"
+            f"  give a tensor instead of a number: lab.tensor({name.split('[')[0]}) is an input, "
+            "and its value may change"
+        )
+    specs = [x[0] for x in seen if x]
+    shapes = list(dict.fromkeys(str(spec.shape) for spec in specs))
+    rest = {spec.shape[1:] for spec in specs}
+    open_size = "compile it with dynamic=True, or " if len(rest) == 1 else ""
+    return (
+        head + f"  shapes    {', '.join(shapes)}\n"
+        "  expected  a shape that stays: each new one costs a trace and a plan\n"
+        f"  {open_size}pad to one size, or leave the last batch out: DataLoader(drop_last=True)"
+    )
+
+
+def outside() -> int:
+    """The stacklevel at which the learner's line is."""
+    here, level = sys._getframe(1), 1
+    package = __name__.partition(".")[0]
+    while here.f_back and here.f_globals.get("__name__", "").partition(".")[0] == package:
+        here, level = here.f_back, level + 1
+    return level
+
+
+@contextmanager
+def side_effects(function: Callable[..., Any], found: list[str]) -> Iterator[None]:
+    """Note what a trace does once that eager mode does at each call: printing, growing a list."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # standard output belongs to all threads
+        return
+    tee = _Tee(sys.stdout)
+    grows = [(n, x, len(x)) for n, x in _named(function) if isinstance(x, (list, dict, set))]
+    with redirect_stdout(tee):
+        yield
+    if tee.lines:
+        found.append(f"print: {tee.lines} line{'s' if tee.lines > 1 else ''}")
+    found += [f"{n}: {len(x)} items, was {k}" for n, x, k in grows if len(x) != k]
+
+
+class _Tee:
+    """Standard output that counts its lines."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream, self.lines = stream, 0
+
+    def write(self, text: str) -> Any:
+        self.lines += text.count("\n")
+        return self.stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+def _named(function: Callable[..., Any]) -> list[tuple[str, Any]]:
+    """The globals and closure variables that a function names."""
+    function = getattr(function, "__func__", function)
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return []
+    cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
+    space = function.__globals__
+    return [
+        *((n, space[n]) for n in sorted(_names(code)) if n in space),
+        *((n, _content(cell)) for n, cell in cells),
+    ]
 
 
 def _explain(entry: Entry, leaves: list[Any], error: Exception) -> Exception:
@@ -417,6 +613,7 @@ def _pullback(
     pull = entry.pullbacks.get(index)
     if pull is None:
         pull = entry.pullbacks[index] = Compiled(gradients)
+        pull._warned = True  # the function itself has the words
     token = INTERPRETER.set(NO_GRAD.with_grad(True))
     try:
         xp = namespace_of(g)

@@ -21,7 +21,7 @@ from ..errors import KindError, LabError, TraceError, describe
 from ..op import INTERPRETER, OPS, Attrs, Mismatch, Op, Spec, common_dtype, infer
 from ..ops import elementwise as e
 from ..ops.movement import Path, reshape, write_view
-from ..tape import NUMBERS, SCOPE, Node, Settings, caller, locate, tick, walk
+from ..tape import NUMBERS, SCOPE, Node, Settings, caller, locate, location, tick, walk
 from ..tensor import (
     Size,
     Tensor,
@@ -57,7 +57,17 @@ class Symbol(Tensor):
         """There is none while tracing."""
         if self.builder.open:
             refuse("reading a value", "return the tensor and read it outside")
-        raise TraceError(outlived_message(self.variable))
+        raise TraceError(outlived_message(self))
+
+    def __bool__(self) -> bool:
+        if not self.builder.open:
+            raise TraceError(outlived_message(self))
+        refuse("a branch on a value", "use where(condition, a, b), lab.cond or lab.while_loop")
+
+    def __index__(self) -> int:
+        if not self.builder.open:
+            raise TraceError(outlived_message(self))
+        refuse("reading a value as an int", "give a Python int, or use lab.while_loop or lab.scan")
 
     @property
     def shape(self) -> Size:
@@ -99,11 +109,13 @@ class Symbol(Tensor):
         return self.clone()
 
 
-def outlived_message(var: Var) -> str:
+def outlived_message(x: Symbol) -> str:
     """A symbol that was kept when its trace ended."""
+    made = next((e for e in x.builder.equations if e.out is x.variable), None)
+    where = None if made is None else location(made)
     return (
         "this tensor belongs to a graph that was traced before: it has no value\n"
-        f"  tensor  {var.spec}\n"
+        f"  tensor  {x.spec}{f'  from {where}: {where.text}' if where else ''}\n"
         "  expected a tensor that the compiled function returned\n"
         "  return it from the function instead of keeping it in a variable outside"
     )
@@ -338,7 +350,7 @@ class Trace:
         if isinstance(x, Symbol):
             if x.builder is not self.builder:
                 if not x.builder.open:
-                    raise TraceError(outlived_message(x.variable))
+                    raise TraceError(outlived_message(x))
                 raise TraceError("a tensor of another trace was used in this one")
             if x.viewed is not None and x.version[0] > x.seen:
                 self._look_again(x)
