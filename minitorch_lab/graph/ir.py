@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from types import CodeType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..errors import TraceError
-from ..op import Attrs, Cost, Mismatch, Op, Spec, infer
+import numpy as np
+
+from ..device import NAMESPACES, to_host
+from ..dtypes import DType
+from ..errors import ArgumentError, TraceError
+from ..op import COMPUTE, Attrs, Cost, Mismatch, Op, Spec, infer
 from ..tape import location
+
+if TYPE_CHECKING:
+    from .estimate import Seconds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,10 +50,17 @@ class Equation:
     tensors: tuple[Any, ...] = field(default=(), repr=False)  # what was traced, for messages
 
     def key(self) -> tuple[Any, ...]:
-        """Equal for equations that compute the same."""
-        inputs = tuple(x.id if isinstance(x, Var) else (type(x), x) for x in self.inputs)
-        kinds = tuple(isinstance(x, Var) for x in self.inputs)
-        return (self.op.name, kinds, inputs, repr(sorted(self.attrs.items())))
+        """Equal for equations that compute the same; 0.0 and -0.0 are two numbers."""
+        inputs = tuple(x.id if isinstance(x, Var) else (type(x), repr(x)) for x in self.inputs)
+        return (self.op, inputs, repr(sorted(self.attrs.items())) if self.attrs else "")
+
+    def cost(self) -> Cost:
+        """Floating point operations and bytes of this call."""
+        specs = [x.spec for x in self.inputs if isinstance(x, Var)]
+        if self.out.spec.number or len(specs) < len(self.inputs):
+            moved = self.out.spec.nbytes + sum(s.nbytes for s in specs)
+            return Cost(self.out.spec.size, moved)
+        return self.op.cost(self.out.spec, *specs, **self.attrs)
 
     def __str__(self) -> str:
         inputs = [str(x) for x in self.inputs]
@@ -55,13 +69,39 @@ class Equation:
 
 
 def _attr_text(value: Any) -> str:
+    """An attribute as ``graph.parse`` reads it."""
     if isinstance(value, slice):
-        parts = [("" if v is None else str(v)) for v in (value.start, value.stop)]
-        return ":".join(parts) + (f":{value.step}" if value.step not in (None, 1) else "")
-    if isinstance(value, tuple):
-        inner = ", ".join(_attr_text(v) for v in value)
+        parts = ["" if v is None else _attr_text(v) for v in (value.start, value.stop, value.step)]
+        return ":".join(parts if value.step is not None else parts[:2])
+    if isinstance(value, (tuple, list)):
+        inner = ", ".join(map(_attr_text, value))
+        if isinstance(value, list):
+            return f"[{inner}]"
         return f"({inner},)" if len(value) == 1 else f"({inner})"
-    return str(value) if not isinstance(value, str) else repr(value)
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k!r}: {_attr_text(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, np.generic):
+        return _attr_text(value.item())
+    if value is Ellipsis:
+        return "..."
+    return repr(value) if isinstance(value, (str, DType)) else str(value)
+
+
+SMALL = 16  # entries: a larger constant has a name in the text, and a table has its value
+
+
+def _constant_text(v: Var, array: Any) -> str:
+    """The value of a small constant, exactly; the name of a large one."""
+    if array.size > SMALL:
+        return f"c{v.id}"
+    entries = [_entry_text(x) for x in to_host(array).ravel()]
+    return entries[0] if len(entries) == 1 else f"[{', '.join(entries)}]"
+
+
+def _entry_text(x: Any) -> str:
+    """The shortest text that gives this number in its dtype."""
+    short = f"{x:.6g}" if x.dtype.kind == "f" else str(x)
+    return short if x.dtype.kind != "f" or x != x or x.dtype.type(short) == x else str(x)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,8 +128,18 @@ class Graph:
         """Everything that a run must produce: outputs and new state."""
         return (*self.outputs, *(value for _, value in self.updates))
 
-    def verify(self) -> Graph:
-        """Raise TraceError unless each value is defined before it is used and specs agree."""
+    @property
+    def constant_vars(self) -> tuple[Var, ...]:
+        """The variables of the constants."""
+        return tuple(v for v, _ in self.constants)
+
+    def verify(self, before: Graph | None = None) -> Graph:
+        """Raise TraceError unless each value is defined before it is used and specs agree.
+
+        The specs of equations that stood in ``before``, a verified graph, are not worked out
+        again.
+        """
+        checked = set(map(id, before.equations)) if before is not None else frozenset()
         known = {v.id for v in self.inputs} | set(self.constant_values)
         for e in self.equations:
             for x in e.inputs:
@@ -97,13 +147,15 @@ class Graph:
                     raise TraceError(f"graph {self.name}: {e} uses {x} before it is defined")
             if e.out.id in known:
                 raise TraceError(f"graph {self.name}: {e.out} is defined twice")
+            known.add(e.out.id)
+            if id(e) in checked:
+                continue
             try:
                 spec = infer(e.op, [x.spec if isinstance(x, Var) else x for x in e.inputs], e.attrs)
             except Mismatch as mismatch:
                 raise TraceError(f"graph {self.name}: {e}: {mismatch.problem}") from None
             if (spec.shape, spec.dtype) != (e.out.spec.shape, e.out.spec.dtype):
                 raise TraceError(f"graph {self.name}: {e} gives {spec}, not {e.out.spec}")
-            known.add(e.out.id)
         for v in self.results:
             if v.id not in known:
                 raise TraceError(f"graph {self.name}: result {v} is not defined")
@@ -111,20 +163,104 @@ class Graph:
 
     def cost(self) -> Cost:
         """Floating point operations and bytes of one run."""
-        total = [0, 0]
-        for e in self.equations:
-            specs = [x.spec for x in e.inputs if isinstance(x, Var)]
-            if e.out.spec.number or len(specs) < len(e.inputs):
-                total[0] += e.out.spec.size
-                total[1] += e.out.spec.nbytes + sum(s.nbytes for s in specs)
-                continue
-            cost = e.op.cost(e.out.spec, *specs, **e.attrs)
-            total[0] += cost.flops
-            total[1] += cost.bytes
-        return Cost(*total)
+        each = [e.cost() for e in self.equations]
+        return Cost(sum(c.flops for c in each), sum(c.bytes for c in each))
+
+    def estimate(self) -> Seconds:
+        """Seconds of one run, op by op, by the limits that this machine was measured to have."""
+        from .estimate import estimate
+
+        return estimate(self)
+
+    def run(self, *values: Any) -> tuple[Any, ...]:
+        """Compute the graph op by op in plain NumPy: outputs, then new state.
+
+        ``values`` are arrays, and numbers for the inputs that are numbers, in the order of
+        ``inputs``. Nothing is changed: new state is handed back.
+
+        >>> import minitorch_lab as lab
+        >>> graph = lab.compile(lambda x: x * 2 + 1).graph(lab.ones(3))
+        >>> graph.run(np.array([1, 2, 3], "float32"))
+        (array([3., 5., 7.], dtype=float32),)
+        """
+        return self.evaluate(values, self.results)
+
+    def evaluate(self, values: Iterable[Any], wanted: Iterable[Var]) -> tuple[Any, ...]:
+        """The values of some variables of the graph, from the values of its inputs."""
+        given = tuple(values)
+        if len(given) != len(self.inputs):
+            raise ArgumentError(
+                f"graph {self.name}: got {len(given)} values for {len(self.inputs)} inputs\n"
+                "  expected one for each of "
+                + (", ".join(f"{v} {v.name}".strip() for v in self.inputs) or "none")
+            )
+        known: dict[int, Any] = dict(self.constant_values)
+        for v, value in zip(self.inputs, given, strict=True):
+            known[v.id] = _checked(self, v, value)
+        with np.errstate(all="ignore"):
+            for e in self.equations:
+                known[e.out.id] = compute(e, known)
+        return tuple(known[v.id] for v in wanted)
+
+    def differentiate(self, outputs: Any = None, inputs: Any = None) -> Graph:
+        """The graph of the gradients of ``outputs`` with respect to ``inputs``.
+
+        Both are variables or names of them, one or a tuple; without them, the outputs of the
+        graph and its inputs of a float dtype. An output with more than one entry takes the
+        gradient that comes to it as one more input, after the others.
+
+        >>> import minitorch_lab as lab
+        >>> graph = lab.compile(lambda x: (x * x).sum()).graph(lab.ones(3))
+        >>> graph.differentiate().run(np.array([1, 2, 3], "float32"))
+        (array([2., 4., 6.], dtype=float32),)
+        """
+        from .differentiate import differentiate
+
+        return differentiate(self, outputs, inputs)
+
+    def table(self) -> dict[str, Any]:
+        """The constants that are too large for the text, by the names that they have there."""
+        return {_constant_text(v, a): a for v, a in self.constants if a.size > SMALL}
+
+    @staticmethod
+    def parse(source: str, table: dict[str, Any] | None = None) -> Graph:
+        """The graph that has this text; ``table`` gives the large constants by name.
+
+        Comments, the lines and modules that equations came from, are passed over.
+
+        >>> print(Graph.parse("graph same(%0: float32 (3,)):\\n  return %0"))
+        graph same(%0: float32 (3,)):
+          return %0
+        """
+        from .parse import parse
+
+        return parse(source, table or {})
 
     def __str__(self) -> str:
         return text(self)
+
+
+def compute(e: Equation, known: dict[int, Any]) -> Any:
+    """The value of an equation from the values of its inputs."""
+    inputs = tuple(known[x.id] if isinstance(x, Var) else x for x in e.inputs)
+    value = COMPUTE.apply(e.op, inputs, e.attrs)
+    if e.out.spec.number:  # a number of Python gives way to arrays, one of NumPy does not
+        return value.item() if hasattr(value, "item") else value
+    if type(value) not in NAMESPACES:
+        value = np.asarray(value)
+    return value if value.dtype == e.out.spec.dtype else value.astype(e.out.spec.dtype)
+
+
+def _checked(graph: Graph, v: Var, value: Any) -> Any:
+    if v.spec.number:
+        return value.item() if hasattr(value, "item") else value
+    array = value if type(value) in NAMESPACES else np.asarray(value)
+    if array.shape != v.spec.shape or array.dtype != v.spec.dtype:
+        raise ArgumentError(
+            f"graph {graph.name}: input {v} {v.name} is {array.dtype} {array.shape}\n"
+            f"  expected {v.spec}"
+        )
+    return array
 
 
 def with_equations(graph: Graph, equations: Iterable[Equation], **changes: Any) -> Graph:
@@ -146,8 +282,16 @@ def substitute(graph: Graph, equations: Iterable[Equation], instead: dict[int, V
     )
 
 
+def _name_text(v: Var) -> str:
+    """A name as it is, or as a string where it would be read as something else."""
+    plain = v.name and not set(v.name) & set(" \t\n#'\"") and v.name not in ("?", "return")
+    return v.name if plain and v.name[0] not in "%(" else repr(v.name) if v.name else "?"
+
+
 def text(graph: Graph, lines: bool = True) -> str:
     """The graph as text: one line for each value.
+
+    ``lines`` adds the module and the learner's line that an equation came from, as a comment.
 
     >>> print(text(Graph((), (), (), (), name="nothing")))
     graph nothing():
@@ -156,18 +300,21 @@ def text(graph: Graph, lines: bool = True) -> str:
     head = ", ".join(f"{v}: {v.spec}" for v in graph.inputs if v.kind == "input")
     out = [f"graph {graph.name}({head}):"]
     captured = [v for v in graph.inputs if v.kind != "input"]
-    out += [f"  {v} = {v.kind} {v.name or '?'}  {v.spec}" for v in captured]
+    out += [f"  {v} = {v.kind} {_name_text(v)}  {v.spec}" for v in captured]
     for v, array in graph.constants:
-        shown = f" {array.item():.6g}" if array.size == 1 else ""
-        out.append(f"  {v} = const{shown}  {v.spec}")
+        out.append(f"  {v} = const {_constant_text(v, array)}  {v.spec}")
     rows: list[tuple[str, Callable[[], str]]] = []
     for e in graph.equations:
         where = location(e) if lines else None
-        note = f"{e.out.spec}" + (f"  # {where}" if where else "")
+        came = ", ".join(str(w) for w in (e.scope, where) if w and lines)
+        note = f"{e.out.spec}" + (f"  # {came}" if came else "")
         rows.append((f"  {e}", note.strip))
     width = min(max((len(left) for left, _ in rows), default=0), 60)
     out += [f"{left:{width}}  {note()}" for left, note in rows]
     for target, value in graph.updates:
-        out.append(f"  {target.name or target} <- {value}")
+        if target.id < 0:
+            out.append(f"  {_name_text(target)} <- {value}")
+        else:
+            out.append(f"  {target} <- {value}" + (f"  # {target.name}" if target.name else ""))
     out.append("  return " + ", ".join(str(v) for v in graph.outputs))
     return "\n".join(out).replace("return \n", "return\n").rstrip()
