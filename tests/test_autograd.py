@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
+import weakref
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -230,6 +231,23 @@ def test_a_check_names_the_worst_place() -> None:
         gradcheck(Off.apply, x)
     assert not gradcheck(Off.apply, x, raise_exception=False)
     assert gradcheck(Off.apply, x, atol=30.0)
+
+
+def test_the_second_check_finds_a_gradient_that_cannot_be_differentiated() -> None:
+    class Detached(Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.save_for_backward(x)
+            return x**3
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return g * 3 * ctx.saved_tensors[0].detach() ** 2
+
+    x = leaf(1.0, 2.0)
+    assert gradcheck(Detached.apply, x)
+    assert not gradgradcheck(Detached.apply, x, raise_exception=False)
+    assert gradgradcheck(lambda v: (v**3).sum(), x)
 
 
 # Modes -------------------------------------------------------------------------------------
@@ -542,6 +560,7 @@ def test_own_functions_refuse() -> None:
     x = leaf(1.0, 2.0)
     for backward, kind, words in [
         (lambda ctx, g: (g, g), RuntimeError, "returned 2 gradients"),
+        (lambda ctx, g: (g, None, g), RuntimeError, "returned 3 gradients"),
         (lambda ctx, g: g[:1].expand(3), RuntimeError, "does not fit its argument"),
         (lambda ctx, g: 3, TypeError, "expected a tensor or None"),
     ]:
@@ -637,7 +656,9 @@ def test_the_gradient_of_a_function_may_be_larger_than_its_argument(oracle: Any)
 
 
 def test_what_a_function_keeps_is_guarded() -> None:
-    inner = []
+    inner: list[Any] = []
+    made: list[Any] = []
+    arrays: list[Any] = []
 
     class Keeps(Function):
         """Twice a product."""
@@ -645,14 +666,17 @@ def test_what_a_function_keeps_is_guarded() -> None:
         @staticmethod
         def forward(ctx: Any, x: Any) -> Any:
             inner.append(x * 3)
-            ctx.save_for_backward(None, inner[-1], x)
+            ctx.save_for_backward(None, inner[-1], x, x * 4, x * 5)
             return x * x
 
         @staticmethod
         def backward(ctx: Any, g: Any) -> Any:
-            nothing, h, x = ctx.saved_tensors
+            nothing, h, x, four, five = ctx.saved_tensors
             assert nothing is None
-            return g * (h - x), None, None  # None for more than there are is let go
+            assert [v.item() for v in (four, five)] == [4 * x.item(), 5 * x.item()]
+            made.append(g * (h - x))
+            arrays.append(weakref.ref(made[-1].array))
+            return made.pop(), None, None  # None for more than there are is let go
 
     x = leaf(2.0)
     y = Keeps.apply(x)
@@ -662,6 +686,10 @@ def test_what_a_function_keeps_is_guarded() -> None:
     y.backward()
     assert x.grad is not None
     assert x.grad.item() == 4
+    y = Keeps.apply(x * 1)
+    y.backward()
+    gc.collect()
+    assert arrays[-1]() is None  # the walk is over, so that nothing holds its gradients
     y = Keeps.apply(x)
     inner[-1].mul_(2)
     with pytest.raises(RuntimeError, match="changed in place"):

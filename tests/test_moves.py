@@ -399,18 +399,25 @@ def test_shapes_that_broadcast(oracle: Any) -> None:
         lab.broadcast_shapes((2,), (3,))
 
 
-def test_products_scattered_over_zeros_have_pytorchs_gradients(oracle: Any) -> None:
-    """No 0 among the factors of a place, one in either, and two."""
+def test_what_is_scattered_over_zeros_and_equals_has_pytorchs_gradients(oracle: Any) -> None:
+    """No 0 among the factors of a place, one in either, and two; extremes that are equal."""
 
     def run(t: Any) -> Any:
         x = t.tensor([2.0, 0.0, 3.0, 5.0], requires_grad=True)
         src = t.tensor([0.0, 4.0, 2.0, 7.0, 0.0, 0.0, 1.0, 6.0], requires_grad=True)
         y = x.scatter_reduce(0, t.tensor([0, 0, 1, 1, 2, 2, 3, 3]), src, reduce="prod")
         (y * t.tensor([1.0, 2.0, 3.0, 4.0])).sum().backward()
-        return [y, x.grad, src.grad]
+        found = [y, x.grad, src.grad]
+        for how in ("amax", "amin"):  # entries that are equal share
+            x = t.tensor([2.0, 5.0, 3.0], requires_grad=True)
+            src = t.tensor([2.0, 2.0, 5.0, 1.0, 4.0, 4.0], requires_grad=True)
+            y = x.scatter_reduce(0, t.tensor([0, 0, 1, 2, 2, 2]), src, reduce=how)
+            (y * t.tensor([1.0, 2.0, 3.0])).sum().backward()
+            found += [y, x.grad, src.grad]
+        return found
 
     for ours, theirs in zip(*oracle.both(run), strict=True):
-        np.testing.assert_allclose(ours, theirs)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6)
     place = lab.tensor([0, 0, 1, 1, 2])
     x, src = (
         lab.tensor(values, dtype=lab.float64, requires_grad=True)

@@ -290,7 +290,9 @@ class _Writer:
             )
             if e.op.name != "mean":
                 return [call] if x.spec.dtype == e.out.spec.dtype else None
-            count = max(x.spec.size // max(e.out.spec.size, 1), 1)
+            count = x.spec.size // max(e.out.spec.size, 1)
+            if not count:
+                return None  # the mean of nothing: NaN without a warning, as in eager mode
             divide = self.helper("true_divide", self.xp.true_divide)
             return [call, f"{divide}({{out}}, {self.use(count, e.out.spec.dtype)}, {{out}})"]
         if e.op.name == "to":
