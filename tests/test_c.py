@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import minitorch_lab as lab
+from minitorch_lab import bench
 from minitorch_lab.graph.codegen import native
 from minitorch_lab.op import OPS, current
 from minitorch_lab.tensor import make
@@ -72,6 +73,32 @@ def test_rows_give_what_eager_mode_gives(rows: list[Any], dtype: Any) -> None:
     again = compiled(*inputs)  # buffers are used again
     for a, b in zip(found, again, strict=True):
         np.testing.assert_array_equal(a.detach().numpy(), b.detach().numpy())
+
+
+MODELS = ["linear", "digits", "norms", "conv", "cnn", "gru"]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_hundred_steps_lead_where_eager_mode_leads(name: str) -> None:
+    losses = []
+    for mode in ("eager", "c"):
+        lab.manual_seed(0)
+        step, x, y = bench.training_step(bench.WORK[name][1](lab))
+        if mode == "c":
+            step = lab.compile(step, executor="c")
+        losses.append([step(x, y).item() for _ in range(100)])
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4, atol=1e-6)
+    assert losses[0][-1] < losses[0][0]
+
+
+def test_a_convolution_needs_less_than_half_the_memory() -> None:
+    step, x, y = bench.training_step(bench.conv(lab, 128))
+    compiled = lab.compile(step, executor="c")
+    traced = compiled.graph(x, y, optimised=False)
+    results = [e.out.spec for e in traced.equations if not e.op.view and not e.out.spec.number]
+    plan = next(iter(compiled.entries.values()))[0].plan
+    assert plan.executor == "c"
+    assert plan.buffer_bytes < 0.5 * sum(spec.nbytes for spec in results)
 
 
 # Compiling and keeping ----------------------------------------------------------------------
@@ -207,6 +234,7 @@ SANITISED = """
 import ctypes, os, sys
 import numpy as np
 import minitorch_lab as lab
+from minitorch_lab import bench
 from minitorch_lab.graph.codegen import native
 native.FLAGS = [*native.FLAGS, "-fsanitize=address", "-fno-omit-frame-pointer", "-g"]
 nn, F = lab.nn, lab.nn.functional

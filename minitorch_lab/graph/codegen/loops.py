@@ -143,7 +143,7 @@ class LoopWriter:
         # a total whose inner axes are all summed gathers its row first
         gathered = [p for p in folds if p.level == "fold" or self._summed(p, inner)]
         for p in gathered:
-            self._start(p)
+            self._start(p, math.prod(n for _, n, _ in inner))
         if not entries and not folds:
             return
         for k, (name, n, _) in enumerate(inner):
@@ -174,12 +174,11 @@ class LoopWriter:
             name = self.pointers[out.id]
             self.t.add(f"{name}[{self._at(name, axes)}] = v{out.id};")
 
-    def _start(self, p: Part) -> None:
+    def _start(self, p: Part, entries: int) -> None:
         """The variable that a row is gathered in; in double where many floats are added."""
         out, op = p.equation.out, p.equation.op.name
         kind = C_TYPES[str(out.spec.dtype)]
-        many = p.equation.inputs[0].spec.size // max(out.spec.size, 1) > 4096
-        wide = "double" if many and op in ("sum", "mean") else kind
+        wide = "double" if entries > 4096 and op in ("sum", "mean") else kind
         self.t.add(f"{wide} s{out.id} = {START.get(op, '0')};")
         if op in START:  # a comparison with NaN is false: they are counted
             self.t.add(f"int nan{out.id} = 0;")
