@@ -20,7 +20,7 @@ from . import native
 from .loops import LoopWriter
 from .numpy import NUMBER_CODE, Plan
 from .routines import ROUTINES
-from .text import C_TYPES, Place, Text, index_of
+from .text import C_TYPES, Place, Text, index_of, joined
 
 
 def build(traced: Traced, graph: Graph) -> Plan:
@@ -48,7 +48,7 @@ class _Writer:
         self.pool = Pool()
         self.storage: list[Any] = []
         self.text = Text()
-        self.functions: list[str] = []
+        self.functions: list[list[list[str]]] = []
         self.origin = {e.out.id: e for e in graph.equations}
 
     # Lifetimes at the level of steps
@@ -417,25 +417,12 @@ class _Writer:
         return f"native.view({get}, *g{x.id})"
 
     def flush(self) -> None:
-        """End the C function that is being written.
-
-        Each block of it is a function of its own: compilers take far longer over one long one.
-        """
-        if not self.text.lines:
-            return
-        name = f"step{len(self.functions)}"
-        head = "(void *const *p, const double *n)"
-        parts = [
-            f"static __attribute__((noinline)) int {name}_{i}{head}\n{{\n"
-            + "\n".join(block)
-            + "\n    return 0;\n}\n"
-            for i, block in enumerate(self.text.blocks())
-        ]
-        calls = "\n        || ".join(f"{name}_{i}(p, n)" for i in range(len(parts)))
-        parts.append(f"int {name}{head}\n{{\n    return {calls};\n}}\n")
-        self.functions.append("\n".join(parts))
-        self.python.append(f"if {name}(p, n): raise ValueError('a value is out of range')")
-        self.text = Text()
+        """End the C function that is being written."""
+        if self.text.lines:
+            name = f"step{len(self.functions)}"
+            self.functions.append(self.text.blocks())
+            self.python.append(f"if {name}(p, n): raise ValueError('a value is out of range')")
+            self.text = Text()
 
     # The end
 
@@ -477,7 +464,8 @@ class _Writer:
             fresh = v.id in self.fresh and v.id not in seen
             outputs.append(text if fresh else f"{text}.copy()")
             seen.add(v.id)
-        source = native.PRELUDE + "\n" + "\n".join(self.functions)
+        body_of_c = joined(self.functions)
+        source = native.PRELUDE + "\n" + body_of_c
         names = [f"step{i}" for i in range(len(self.functions))]
         library = native.load(source, names) if names else None
         pointers = native.table(len(self.slots), self.fixed)
@@ -501,7 +489,7 @@ class _Writer:
         exec(compile(text, f"<graph {self.graph.name}>", "exec"), self.scope)  # noqa: S102  ours
         return Plan(
             self.scope["run"],
-            text + "\n" + "\n".join(self.functions),
+            text + "\n" + body_of_c,
             tuple(captured),
             len(self.pool.sizes),
             sum(self.pool.sizes),

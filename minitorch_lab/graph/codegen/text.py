@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,3 +57,58 @@ def index_of(names: list[str], strides: Any) -> str:
         if step
     ]
     return " + ".join(parts) or "0"
+
+
+# Functions ---------------------------------------------------------------------------------
+
+SLOT = re.compile(r"\b([pn])\[(\d+)\]")
+NAME = re.compile(r"\b(m|v|s|nan)(\d+)\b")
+HEAD = "(void *const *p, const double *n)"
+
+
+def joined(functions: list[list[list[str]]]) -> str:
+    """The C functions ``step0``, ``step1``..., each a chain of blocks.
+
+    Each block is a function of its own, since compilers take far longer over one long one. Blocks
+    that differ in their slots only, such as the same layer twice, share one.
+    """
+    counts: dict[str, int] = {}
+    for blocks in functions:
+        for block in blocks:
+            counts[_shape(block)] = counts.get(_shape(block), 0) + 1
+    made: dict[str, str] = {}
+    out = []
+    for number, blocks in enumerate(functions):
+        calls = []
+        for i, block in enumerate(blocks):
+            shape, text = _shape(block), "\n".join(block)
+            slots = [k for _, k in SLOT.findall(text)] if counts[shape] > 1 else []
+            if shape not in made:
+                made[shape] = f"part{number}_{i}"
+                out.append(_function(made[shape], text, bool(slots)))
+            given = f", (const short[]){{{', '.join(slots)}}}" if slots else ""
+            calls.append(f"{made[shape]}(p, n{given})")
+        chain = "\n        || ".join(calls)
+        out.append(f"int step{number}{HEAD}\n{{\n    return {chain};\n}}\n")
+    return "\n".join(out)
+
+
+def _function(name: str, text: str, shared: bool) -> str:
+    """A block as a function; one that is shared gets the numbers of its slots."""
+    head = HEAD
+    if shared:
+        head = head.replace(")", ", const short *k)")
+        pieces = SLOT.split(text)  # text, "p" or "n", the slot, text, ...
+        text = pieces[0] + "".join(
+            f"{table}[k[{i}]]{rest}"
+            for i, (table, rest) in enumerate(zip(pieces[1::3], pieces[3::3], strict=True))
+        )
+    start = f"static __attribute__((noinline)) int {name}{head}"
+    return f"{start}\n{{\n{text}\n    return 0;\n}}\n"
+
+
+def _shape(block: list[str]) -> str:
+    """A block without its slots, and with its values numbered in the order in which they come."""
+    text = SLOT.sub(r"\1[]", re.sub(r"  // .*", "", "\n".join(block)))
+    numbers: dict[str, int] = {}
+    return NAME.sub(lambda m: f"{m[1]}{numbers.setdefault(m[2], len(numbers))}", text)
