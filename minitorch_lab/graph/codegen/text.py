@@ -97,10 +97,10 @@ def _function(name: str, text: str, shared: bool) -> str:
     """A block as a function; one that is shared gets the numbers of its slots."""
     head = HEAD
     if shared:
-        head = head.replace(")", ", const short *k)")
+        head = head.replace(")", ", const short *slot)")
         pieces = SLOT.split(text)  # text, "p" or "n", the slot, text, ...
         text = pieces[0] + "".join(
-            f"{table}[k[{i}]]{rest}"
+            f"{table}[slot[{i}]]{rest}"
             for i, (table, rest) in enumerate(zip(pieces[1::3], pieces[3::3], strict=True))
         )
     start = f"static __attribute__((noinline)) int {name}{head}"
