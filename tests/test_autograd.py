@@ -41,6 +41,7 @@ FUNCTIONS: dict[str, tuple[Any, list[tuple[int, ...]]]] = {
     "two outputs": (lambda t: lambda x, y: (x * y.sum(), (x * x).sum() * y), [(2,), (3,)]),
     "unused": (lambda t: lambda x, y: x.exp(), [(2,), (2,)]),
     "number": (lambda t: lambda x: (x**3).sum(), [(2, 2)]),
+    "constant": (lambda t: lambda x: (x * x, t.ones(2, dtype=t.float64)), [(3,)]),
 }
 NUMBERS: dict[str, tuple[Any, list[tuple[int, ...]]]] = {
     "cubes": (lambda t: lambda x: (x**3).sum(), [(3,)]),
@@ -172,6 +173,13 @@ def test_backward_of_one_and_of_several_follows_pytorch(oracle: Any) -> None:
         return grads
 
     compare(*oracle.both(run))
+
+
+def test_backward_of_several_looks_at_all_before_it_starts() -> None:
+    x = leaf(1.0, 2.0)
+    with pytest.raises(RuntimeError, match="one number"):
+        lab.autograd.backward([(x * 2).sum(), x * 3])
+    assert x.grad is None
 
 
 def test_derivatives_refuse() -> None:

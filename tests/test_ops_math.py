@@ -60,6 +60,9 @@ CALLS: dict[str, Callable[[Any, Any], Any]] = {
     "mean of one": lambda t, x: x[:1, :1].mean() * x.mean((0, 1)) * x.var(0).mean(),
     "mean of none": lambda t, x: x[:0].mean() + x.mean(),
     "mse of none": lambda t, x: t.nn.functional.mse_loss(x[:0], x[:0] * 2) + x.mean(),
+    "sure and right": lambda t, x: t.nn.functional.binary_cross_entropy(
+        x.clamp(0, 1), (x > 0.5).to(x.dtype)
+    ),
     "maximum of equals": lambda t, x: t.maximum(x, t.clamp(x, -0.5, 0.7).detach()),
     "minimum of equals": lambda t, x: t.minimum(t.relu(x).detach(), x),
     "amax of equals": lambda t, x: t.amax(t.stack([x, x[:, 2:3].expand(3, 4)]), (0, 2)),
