@@ -268,6 +268,14 @@ def with_equations(graph: Graph, equations: Iterable[Equation], **changes: Any) 
     return replace(graph, equations=tuple(equations), **changes)
 
 
+def renamed(e: Equation, instead: dict[int, Var]) -> Equation:
+    """The equation with its inputs renamed; itself where none is."""
+    if not any(isinstance(x, Var) and x.id in instead for x in e.inputs):
+        return e
+    inputs = tuple(instead.get(x.id, x) if isinstance(x, Var) else x for x in e.inputs)
+    return replace(e, inputs=inputs)
+
+
 def substitute(graph: Graph, equations: Iterable[Equation], instead: dict[int, Var]) -> Graph:
     """The graph with other equations, and its results renamed by ``instead``."""
 

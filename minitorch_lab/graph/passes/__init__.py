@@ -1,29 +1,113 @@
-"""The passes: each takes a graph and gives a graph that computes the same with less."""
+"""The passes: each takes a graph and gives a graph that computes the same with less.
+
+A run of a pass leaves a record: the graph before and after, each change, what it saves, and a
+certificate that compares the results. Any pass may be left out.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
 
-from ..ir import Graph
+from ...errors import ArgumentError
+from ..ir import Equation, Graph, Var
 from .common import join_common
 from .dead import drop_dead
 from .fold import fold_constants
 from .lower import lower
+from .record import Certificate, Change, Note, Record
+from .simplify import simplify
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One pass: its name, what it does in a sentence, and whether it leaves every bit."""
+
+    name: str
+    words: str
+    apply: Callable[[Graph, Note], Graph]
+    bitwise: bool
+
 
 # In the order in which they run.
-PASSES: dict[str, Callable[[Graph], Graph]] = {
-    "lower": lower,
-    "fold": fold_constants,
-    "common": join_common,
-    "dead": drop_dead,
+PASSES: dict[str, Pass] = {
+    p.name: p
+    for p in (
+        Pass("lower", "Takes ops that are made of smaller ops apart.", lower, bitwise=False),
+        Pass("fold", "Computes now what depends on constants only.", fold_constants, bitwise=True),
+        Pass("simplify", "Applies rules of algebra that are exact.", simplify, bitwise=True),
+        Pass("common", "Computes once what is computed twice.", join_common, bitwise=True),
+        Pass("dead", "Leaves out what nothing needs.", drop_dead, bitwise=True),
+    )
 }
 
 
-def optimise(graph: Graph) -> Graph:
-    """Run all passes; the result is checked after each."""
-    for apply in PASSES.values():
-        graph = apply(graph).verify()
-    return graph
+def check_names(without: Iterable[str] | str) -> tuple[str, ...]:
+    """The names of passes to leave out; ArgumentError for one that does not exist."""
+    names = (without,) if isinstance(without, str) else tuple(without)
+    for name in names:
+        if name not in PASSES:
+            raise ArgumentError(
+                f"without: no pass is called {name!r}\n  expected names of {', '.join(PASSES)}"
+            )
+    return names
 
 
-__all__ = ["PASSES", "drop_dead", "fold_constants", "join_common", "lower", "optimise"]
+def run_passes(
+    graph: Graph, without: Iterable[str] | str = (), bindings: tuple[Any, ...] = ()
+) -> tuple[Record, ...]:
+    """Run the passes but those in ``without``; the graph is checked after each.
+
+    The last record has the graph that is left. ``bindings`` say where the values of the graph's
+    inputs come from, for the certificates.
+    """
+    left_out = check_names(without)
+    records = []
+    now = graph
+    for p in PASSES.values():
+        if p.name in left_out:
+            continue
+        changes: list[Change] = []
+
+        def note(
+            what: str,
+            before: tuple[Equation, ...],
+            after: tuple[Equation | Var, ...],
+            rule: str,
+            changes: list[Change] = changes,
+        ) -> None:
+            changes.append(Change(what, before, after, rule))
+
+        start = perf_counter()
+        after = p.apply(now, note).verify(now)
+        seconds = perf_counter() - start
+        records.append(
+            Record(p.name, p.words, now, after, tuple(changes), seconds, graph, bindings)
+        )
+        now = after
+    return tuple(records)
+
+
+def optimise(graph: Graph, without: Iterable[str] | str = ()) -> Graph:
+    """The graph that the passes leave."""
+    records = run_passes(graph, without)
+    return records[-1].after if records else graph
+
+
+__all__ = [
+    "PASSES",
+    "Certificate",
+    "Change",
+    "Pass",
+    "Record",
+    "check_names",
+    "drop_dead",
+    "fold_constants",
+    "join_common",
+    "lower",
+    "optimise",
+    "run_passes",
+    "simplify",
+]

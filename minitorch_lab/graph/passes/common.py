@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from ..ir import Equation, Graph, Var, renamed, substitute
+from .record import Note, no_note
 
-from ..ir import Equation, Graph, Var, substitute
 
-
-def join_common(graph: Graph) -> Graph:
+def join_common(graph: Graph, note: Note = no_note) -> Graph:
     """Let equations with the same op, inputs and attributes share one result."""
-    seen: dict[object, Var] = {}
     instead: dict[int, Var] = {}
+    values: dict[object, Var] = {}
     for v, array in graph.constants:  # equal constants first: they make equations equal
         if array.size <= 16:
-            key = ("const", v.spec, array.tobytes() if hasattr(array, "tobytes") else id(array))
-            if key in seen:
-                instead[v.id] = seen[key]
-            else:
-                seen[key] = v
+            key = (v.spec, array.tobytes() if hasattr(array, "tobytes") else id(array))
+            first = values.setdefault(key, v)
+            if first is not v:
+                instead[v.id] = first
+    seen: dict[object, Equation] = {}
     out: list[Equation] = []
-    for e in graph.equations:
-        inputs = tuple(instead.get(x.id, x) if isinstance(x, Var) else x for x in e.inputs)
-        e = replace(e, inputs=inputs)
-        if e.op.random:
+    for old in graph.equations:
+        e = renamed(old, instead)
+        if e.op.random:  # two draws differ
             out.append(e)
             continue
-        key = e.key()
-        if key in seen:
-            instead[e.out.id] = seen[key]
-        else:
-            seen[key] = e.out
+        same = seen.setdefault(e.key(), e)
+        if same is e:
             out.append(e)
+        else:
+            instead[e.out.id] = same.out
+            note("merged", (same, old), (same,), "")
     return substitute(graph, out, instead)

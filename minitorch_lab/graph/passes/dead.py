@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from ..ir import Equation, Graph, Var, with_equations
+from .record import Note, no_note
 
 
-def drop_dead(graph: Graph) -> Graph:
+def drop_dead(graph: Graph, note: Note = no_note) -> Graph:
     """Keep the equations that lead to an output or to new state.
 
     A random op stays: leaving it out would change the numbers that later ones draw.
@@ -15,6 +16,8 @@ def drop_dead(graph: Graph) -> Graph:
     for e in reversed(graph.equations):
         if e.out.id in needed or e.op.random:
             out.append(e)
-            needed |= {x.id for x in e.inputs if isinstance(x, Var)}
+            needed.update(x.id for x in e.inputs if isinstance(x, Var))
+        else:
+            note("removed", (e,), (), "")
     constants = tuple((v, a) for v, a in graph.constants if v.id in needed)
     return with_equations(graph, reversed(out), constants=constants)
