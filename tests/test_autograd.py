@@ -932,6 +932,19 @@ def test_a_sequence_computes_all_but_its_last_segment_again(oracle: Any) -> None
     assert run(lab) == oracle(run)
 
 
+def test_a_sequence_draws_the_same_numbers_again() -> None:
+    drawn = []
+
+    def noisy(v: Any) -> Any:
+        drawn.append(lab.rand(2))
+        return v * drawn[-1]
+
+    x = lab.ones(2, requires_grad=True)
+    lab.utils.checkpoint.checkpoint_sequential([noisy, noisy], 2, x).sum().backward()
+    assert len(drawn) == 3  # the first one twice
+    assert drawn[2].tolist() == drawn[0].tolist() != drawn[1].tolist()
+
+
 def test_checkpoint_keeps_less() -> None:
     x = lab.ones(1000, requires_grad=True)
 
