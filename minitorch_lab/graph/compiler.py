@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from functools import partial, update_wrapper
 from time import perf_counter
@@ -30,7 +30,7 @@ from ..tensor import NO_GRAD, Tensor, add_grad, explain, make, record
 from .codegen.numpy import Plan
 from .executors import build
 from .ir import Graph, Var
-from .passes import optimise
+from .passes import Record, check_names, run_passes
 from .trace import (
     ArgumentGrad,
     Captured,
@@ -52,7 +52,12 @@ class Entry:
     """One signature: the traced graph, the optimised graph, and the plan that runs it."""
 
     def __init__(
-        self, traced: Traced, guards: tuple[Any, ...], signature: Any, executor: str | None
+        self,
+        traced: Traced,
+        guards: tuple[Any, ...],
+        signature: Any,
+        executor: str | None,
+        without: tuple[str, ...] = (),
     ) -> None:
         self.traced = traced
         self.signature = signature
@@ -60,7 +65,8 @@ class Entry:
         self.history = Retrace()
         self.seconds: dict[str, float] = {}  # of tracing, passes, build, first and cached call
         start = perf_counter()
-        self.graph = optimise(traced.graph)
+        self.records = run_passes(traced.graph, without, traced.bindings)
+        self.graph = self.records[-1].after if self.records else traced.graph
         self.seconds["passes"] = perf_counter() - start
         start = perf_counter()
         self.plan: Plan = build(traced, self.graph, executor)
@@ -94,13 +100,20 @@ class Compiled:
     """A function that runs as a graph. Call it as the function itself.
 
     ``graph(*args)`` shows the optimised graph for these arguments, ``code(*args)`` what was
-    generated from it; ``reasons`` says of each trace why it was needed.
+    generated from it, ``passes(*args)`` what each pass did to it; ``reasons`` says of each trace
+    why it was needed.
     """
 
-    def __init__(self, function: Callable[..., Any], executor: str | None = None) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        executor: str | None = None,
+        without: Iterable[str] | str = (),
+    ) -> None:
         need_function(function)
         self.function = function
         self.executor = executor
+        self.without = check_names(without)
         self.entries: dict[Any, list[Entry]] = {}
         self.reasons: list[str] = []
         self.traces = 0  # how often the function was traced
@@ -179,7 +192,7 @@ class Compiled:
         seconds = perf_counter() - start
         self.traces += 1
         self.reasons.append(reason)
-        entry = Entry(traced, _names_guard(self.function), key, self.executor)
+        entry = Entry(traced, _names_guard(self.function), key, self.executor, self.without)
         entry.seconds["tracing"] = seconds
         before = self.history[-1].arguments if self.history else {}
         entry.history = Retrace(
@@ -239,6 +252,10 @@ class Compiled:
         entry = self._entry(args, kwargs)
         return entry.graph if optimised else entry.traced.graph
 
+    def passes(self, *args: Any, **kwargs: Any) -> tuple[Record, ...]:
+        """What each pass did to the graph for these arguments, in the order in which they ran."""
+        return self._entry(args, kwargs).records
+
     def code(self, *args: Any, **kwargs: Any) -> str:
         """The generated code that runs for these arguments."""
         return self._entry(args, kwargs).plan.source
@@ -255,7 +272,7 @@ class Compiled:
         # on a method: each instance has its own graphs
         if instance is None:
             return self
-        bound = type(self)(self.function.__get__(instance, owner), self.executor)
+        bound = type(self)(self.function.__get__(instance, owner), self.executor, self.without)
         instance.__dict__[self.function.__name__] = bound
         return bound
 
@@ -671,13 +688,22 @@ def mode(name: str | None = None) -> str:
 
 
 @overload
-def compile(function: Callable[..., Any], *, executor: str | None = None) -> Compiled: ...
+def compile(
+    function: Callable[..., Any], *, executor: str | None = None, without: Iterable[str] | str = ()
+) -> Compiled: ...
 @overload
 def compile(
-    function: None = None, *, executor: str | None = None
+    function: None = None, *, executor: str | None = None, without: Iterable[str] | str = ()
 ) -> Callable[[Callable[..., Any]], Compiled]: ...
-def compile(function: Callable[..., Any] | None = None, *, executor: str | None = None) -> Any:
+def compile(
+    function: Callable[..., Any] | None = None,
+    *,
+    executor: str | None = None,
+    without: Iterable[str] | str = (),
+) -> Any:
     """The function as a graph: traced at the first call with a signature, then run as a plan.
+
+    ``without`` names passes to leave out, such as ``("fold",)``.
 
     >>> from minitorch_lab.tensor import tensor
     >>> double = compile(lambda x: x * 2)
@@ -685,8 +711,8 @@ def compile(function: Callable[..., Any] | None = None, *, executor: str | None 
     tensor([2., 4.])
     """
     if function is None:
-        return partial(Compiled, executor=executor)
-    return Compiled(function, executor)
+        return partial(Compiled, executor=executor, without=check_names(without))
+    return Compiled(function, executor, without)
 
 
 class Function(Compiled):
