@@ -704,6 +704,25 @@ def test_what_a_function_keeps_is_guarded() -> None:
         y.backward()
 
 
+def test_what_a_function_keeps_beside_its_arguments_gets_no_gradient() -> None:
+    w, x = leaf(5.0), leaf(2.0)
+
+    class Uses(Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.save_for_backward(w)
+            return x * w
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return g * ctx.saved_tensors[0]
+
+    Uses.apply(x).backward()
+    assert x.grad is not None
+    assert x.grad.item() == 5
+    assert w.grad is None
+
+
 def test_once_differentiable_without_anything_to_differentiate() -> None:
     seen = []
 
