@@ -90,7 +90,18 @@ from .errors import (
     ShapeError,
     TraceError,
 )
-from .graph import Compiled, Graph, compile, executor, explain, function, mode
+from .graph import (
+    Compiled,
+    Graph,
+    compile,
+    cond,
+    executor,
+    explain,
+    function,
+    mode,
+    scan,
+    while_loop,
+)
 from .legacy import (
     BoolTensor,
     ByteTensor,
@@ -201,6 +212,7 @@ __all__ = [
     "can_cast",
     "celu",
     "compile",
+    "cond",
     "conv1d",
     "conv2d",
     "conv_transpose1d",
@@ -286,6 +298,7 @@ __all__ = [
     "record_all",
     "result_type",
     "rms_norm",
+    "scan",
     "seed",
     "selu",
     "set_default_device",
@@ -304,6 +317,7 @@ __all__ = [
     "uint8",
     "use_deterministic_algorithms",
     "utils",
+    "while_loop",
     "zeros",
     "zeros_like",
 ]

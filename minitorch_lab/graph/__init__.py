@@ -1,19 +1,30 @@
 """Graph mode: trace a function once, make the graph smaller, run it as a plan."""
 
+from .builder import GraphBuilder, Operation
 from .compiler import Compiled, Function, compile, function, mode
+from .control import cond, scan, while_loop
 from .executors import executor
 from .explain import explain
 from .ir import Equation, Graph, Var
+from .session import Session, SessionError, UninitializedError
 
 __all__ = [
     "Compiled",
     "Equation",
     "Function",
     "Graph",
+    "GraphBuilder",
+    "Operation",
+    "Session",
+    "SessionError",
+    "UninitializedError",
     "Var",
     "compile",
+    "cond",
     "executor",
     "explain",
     "function",
     "mode",
+    "scan",
+    "while_loop",
 ]

@@ -247,8 +247,9 @@ class Traced:
 class Builder:
     """The graph that is being written."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, outer: Builder | None = None) -> None:
         self.name = name
+        self.outer = outer  # of the graph of a branch or a loop: the graph around it
         self.open = True
         self.count = 0
         self.inputs: list[tuple[Var, Any]] = []
@@ -267,6 +268,13 @@ class Builder:
         """A new variable."""
         self.count += 1
         return Var(self.count - 1, spec, name, kind)
+
+    def inside(self, builder: Builder) -> bool:
+        """Whether this is the graph of a branch or a loop in that graph."""
+        around = self.outer
+        while around is not None and around is not builder:
+            around = around.outer
+        return around is builder
 
     def input(self, spec: Spec, name: str, kind: str, binding: Any) -> Var:
         """A new input."""
@@ -349,6 +357,8 @@ class Trace:
         """The variable of a symbol or of a real tensor."""
         if isinstance(x, Symbol):
             if x.builder is not self.builder:
+                if self.builder.inside(x.builder):
+                    return self.builder.capture(x)
                 if not x.builder.open:
                     raise TraceError(outlived_message(x))
                 raise TraceError("a tensor of another trace was used in this one")
@@ -399,7 +409,9 @@ class Trace:
 
     def at_border(self, x: Any) -> Any:
         """For a captured tensor with a history: a leaf that ends the tape of this trace."""
-        if not isinstance(x, Tensor) or isinstance(x, Symbol) or x.node is None:
+        if not isinstance(x, Tensor):
+            return x
+        if x.builder is self.builder if isinstance(x, Symbol) else x.node is None:
             return x
         known = self.builder.borders.get(id(x))
         if known is None:
@@ -426,6 +438,11 @@ class Trace:
             isinstance(x, Tensor) and x.requires_grad for x in inputs
         )
         base, through = _path(target)
+        if isinstance(base, Symbol) and base.builder is not self.builder:
+            refuse(
+                "a change of a tensor from outside in a branch or a loop",
+                "return the new value from it",
+            )
         if wants and self.recording:
             check_in_place(op, base, target)
         old = self._state(target)
