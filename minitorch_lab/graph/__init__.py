@@ -2,7 +2,6 @@
 
 from .builder import GraphBuilder, Operation
 from .compiler import Compiled, Function, compile, function, mode
-from .control import cond, scan, while_loop
 from .executors import executor
 from .explain import explain
 from .ir import Equation, Graph, Var
@@ -20,11 +19,8 @@ __all__ = [
     "UninitializedError",
     "Var",
     "compile",
-    "cond",
     "executor",
     "explain",
     "function",
     "mode",
-    "scan",
-    "while_loop",
 ]
