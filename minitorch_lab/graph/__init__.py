@@ -2,6 +2,7 @@
 
 from .builder import GraphBuilder, Operation
 from .compiler import Compiled, Function, compile, function, mode
+from .control import cond, scan, while_loop
 from .executors import executor
 from .explain import explain
 from .ir import Equation, Graph, Var
@@ -19,8 +20,11 @@ __all__ = [
     "UninitializedError",
     "Var",
     "compile",
+    "cond",
     "executor",
     "explain",
     "function",
     "mode",
+    "scan",
+    "while_loop",
 ]
