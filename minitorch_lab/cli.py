@@ -23,6 +23,7 @@ from pathlib import Path
 
 import minitorch_lab as lab
 from minitorch_lab._version import __version__
+from minitorch_lab.graph.codegen import native
 
 PACKAGE = Path(__file__).parent
 PAGE_SETTINGS = PACKAGE / "lessons" / "jupyter"  # a folder of Jupyter settings
@@ -218,6 +219,8 @@ PACKAGES = (
     ("ipywidgets", "sliders and buttons", "lab", True),
     ("anywidget", "explorer and training panel", "lab", True),
     ("matplotlib", "plots in the lessons", "lab", True),
+    ("cffi", "calls compiled graphs", "lab", False),
+    ("scipy", "the matrix products of compiled graphs", "lab", False),
     ("scikit-learn", "the digits of lesson 14", "lab", True),
     ("torch", "the benchmark compares with it", "", False),
     ("pytest", "the tests", "test", False),
@@ -274,6 +277,15 @@ def _graphviz() -> Check:
     return Check("layout engine", found, "Graphviz: places the nodes of a picture", remedy, True)
 
 
+def _compiler() -> Check:
+    found, remedy = None, ""
+    try:
+        found = native.compiler()
+    except native.NoCompiler as why:
+        remedy = f"{why}; graph mode runs on NumPy"
+    return Check("C compiler", found, "the fastest graph mode", remedy)
+
+
 def examine() -> list[Check]:
     """Look at everything that the lessons, the tests and the faster modes can use."""
     python_ok = (3, 11) <= sys.version_info[:2] <= (3, 13)
@@ -303,12 +315,7 @@ def examine() -> list[Check]:
         ),
         _cupy(),
         _device(),
-        Check(
-            "C compiler",
-            _program("cc", "gcc", "clang"),
-            "not used yet; the C executor of a later version will",
-            "Debian: apt-get install gcc",
-        ),
+        _compiler(),
         Check(
             "Chromium",
             _program("chromium", "chromium-browser", "google-chrome"),
