@@ -1,0 +1,392 @@
+"""The passes: what they record, what their certificates say, and that they stay linear."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_ir import SMALL_MODELS, step_of, traced
+from test_ops import CASES, arrays_of, call
+
+import minitorch_lab as lab
+from minitorch_lab.errors import ArgumentError, LabError
+from minitorch_lab.graph.codegen import native
+from minitorch_lab.graph.ir import Equation, Graph
+from minitorch_lab.graph.passes import PASSES, Record, run_passes, simplify
+from minitorch_lab.graph.passes.simplify import RULES
+from minitorch_lab.op import Op, Sample
+from minitorch_lab.tensor import make
+
+PAGE = Path(__file__).parents[1] / "docs" / "passes.md"
+TINY = float(np.finfo("float32").smallest_subnormal)
+ODD = np.array(
+    [np.nan, np.inf, -np.inf, 0.0, -0.0, TINY, -TINY, 3.4e38, 1e-38, 1 / 3, -2.5, 7.0], "float32"
+)
+
+
+def names(graph: Graph) -> list[str]:
+    return [e.op.name for e in graph.equations]
+
+
+def bits(a: Any) -> bytes:
+    """The bits of an array, each NaN as one and the same."""
+    return bytes(np.where(np.isnan(a), np.float32("nan"), a).tobytes())
+
+
+# Simplification ----------------------------------------------------------------------------
+
+X = lab.tensor(ODD)
+ARROW: dict[str, tuple[Callable[[Any], Any], list[str]]] = {
+    "x * 1 = x": (lambda x: lab.exp(1 * (x * 1.0)), ["exp"]),
+    "x * -1 = -x": (lambda x: x * -1, ["neg"]),
+    "(-x) * (-y) = x * y": (
+        lambda x: (-x) * (-(x + 1)) + (-x) / (-lab.exp(x)),
+        ["add", "mul", "exp", "div", "add"],
+    ),
+    "x + (-0.0) = x": (lambda x: lab.exp(x + -0.0), ["exp"]),
+    "x - 0 = x": (lambda x: lab.exp(x - 0.0 - 0), ["exp"]),
+    "x + (-y) = x - y": (lambda x: lab.exp(x) + -x, ["exp", "sub"]),
+    "x - (-y) = x + y": (lambda x: lab.exp(x) - (-x), ["exp", "add"]),
+    "x / 1 = x": (lambda x: lab.exp(x / 1), ["exp"]),
+    "x / 2ⁿ = x * 2⁻ⁿ": (lambda x: x / 8, ["mul"]),
+    "-(-x) = x": (lambda x: lab.exp(lab.neg(-x)), ["exp"]),
+    "|-x| = |x|": (lambda x: lab.abs(-x), ["abs"]),
+    "x ** 1 = x": (lambda x: lab.exp(x**1), ["exp"]),
+    "x ** 2 = x * x": (lambda x: x**2.0, ["square"]),
+    "f(f(x)) = f(x)": (lambda x: lab.exp(lab.floor(lab.floor(x))), ["floor", "exp"]),
+    "not not x = x": (
+        lambda x: lab.exp(lab.logical_not(lab.logical_not(x > 0)).float()),
+        ["gt", "to", "exp"],
+    ),
+    "max(x, x) = x": (lambda x: lab.exp(lab.maximum(x, x)), ["exp"]),
+    "where(c, x, x) = x": (lambda x: lab.exp(lab.where(x > 0, x, x)), ["exp"]),
+    "clone(x) = x": (lambda x: lab.exp(x.clone()), ["exp"]),
+    "to(x, its dtype) = x": (
+        lambda x: lab.exp(call(lab.op.OPS["to"], [x], {"dtype": np.dtype("float32")})),
+        ["exp"],
+    ),
+    "to(to(x, a), b) = to(x, b)": (lambda x: x.double().half().float(), ["to", "to"]),
+    "reshape(reshape(x)) = reshape(x)": (lambda x: x.reshape(3, 4).reshape(4, 3), ["reshape"]),
+    "permute(permute(x)) = permute(x)": (
+        lambda x: x.reshape(3, 2, 2).permute(1, 2, 0).permute(-1, 1, 0),
+        ["reshape", "permute"],
+    ),
+    "permute(x, in order) = x": (lambda x: lab.exp(x.reshape(3, 4).t().t()), ["reshape", "exp"]),
+    "expand(expand(x)) = expand(x)": (
+        lambda x: x.expand(2, 12).expand(3, 2, 12),
+        ["expand"],
+    ),
+    "reshape, expand(x, its shape) = x": (
+        lambda x: lab.exp(x.reshape(12).expand(12).reshape(12, 1).reshape(12)),
+        ["exp"],
+    ),
+    "x[:] = x": (lambda x: lab.exp(x[:][0:12]), ["exp"]),
+    "flip(flip(x)) = x": (lambda x: lab.exp(x.flip(0).flip(0)), ["exp"]),
+}
+
+
+def tidy(graph: Graph) -> Graph:
+    return run_passes(graph, without=("lower",))[-1].after
+
+
+@pytest.mark.parametrize("rule", RULES, ids=[r.text for r in RULES])
+def test_each_rule_fires_and_changes_no_bit(rule: Any) -> None:
+    f, expected = ARROW[rule.text]
+    graph = traced(f, X)
+    simple = run_passes(graph, without=("lower",))
+    used = [change.rule for record in simple for change in record.changes]
+    assert rule.text in used
+    left = simple[-1].after
+    assert names(left) == expected
+    assert bits(left.run(ODD)[0]) == bits(graph.run(ODD)[0])
+    assert len(ARROW) == len({r.text for r in RULES})
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: lab.exp(x + 0.0),  # -0.0 + 0.0 is 0.0
+        lambda x: lab.exp(x - -0.0),
+        lambda x: lab.exp(0 - x),
+        lambda x: lab.exp(x * 0),  # NaN where x is infinite
+        lambda x: lab.exp(x - x),
+        lambda x: lab.exp(x / x),
+        lambda x: lab.exp(x / 3.0),
+        lambda x: lab.exp(x / 2.0**120),  # the inverse times x may vanish where x / 2**120 does not
+        lambda x: lab.exp(x / 0.0),
+        lambda x: lab.exp(x / np.inf),
+        lambda x: lab.exp(x**3),
+        lambda x: lab.exp(x**0.5),  # of -inf: inf, and sqrt gives NaN
+        lambda x: lab.log(lab.exp(x)),
+        lambda x: lab.exp(lab.log(x)),
+        lambda x: x.expand(4, 12).sum(0),  # rounds at each step
+        lambda x: x.half().float(),
+        lambda x: lab.exp(x.long().float()),
+        lambda x: x.to(lab.float64).to(lab.int32),
+        lambda x: lab.where(x > 0, x, -x),
+        lambda x: lab.exp(x * lab.ones(1, 1)),  # another shape
+        lambda x: lab.bitwise_not(lab.logical_not(x > 0)),
+    ],
+    ids=range(21),
+)
+def test_what_is_not_exact_stays(f: Any) -> None:
+    graph = traced(f, X)
+    left = simplify(graph)
+    assert bits(left.run(ODD)[0]) == bits(graph.run(ODD)[0])
+    assert names(left) == names(graph)
+
+
+def test_integers_have_one_zero() -> None:
+    x = lab.arange(4)
+    assert names(tidy(traced(lambda x: (x + 0) ** 1 - 0 + 5, x))) == ["add"]
+
+
+def test_a_result_keeps_its_own_memory() -> None:
+    w = lab.ones(3)
+    f = lab.compile(lambda x: (x * 1, w.clone(), w - 0))
+    x = lab.ones(3)
+    for out in f(x):
+        out.add_(5)
+    assert x.tolist() == w.tolist() == [1, 1, 1]
+
+
+def test_zeros_of_both_signs_are_two_constants() -> None:
+    f = lab.compile(lambda x: (x * 0.0, x * -0.0))
+    a, b = f(lab.tensor([1.0, -1.0]))
+    assert np.signbit([a.array, b.array]).tolist() == [[False, True], [True, False]]
+
+
+# Records -----------------------------------------------------------------------------------
+
+
+def shared(x: Any) -> Any:
+    a = lab.exp(x * 1.0)
+    b = lab.exp(x)
+    lab.tanh(x)  # nothing needs it
+    c = lab.tensor([2.0]) * 3
+    return a + b + c + lab.sigmoid(x)
+
+
+def test_a_record_says_what_was_done_and_where_it_came_from() -> None:
+    graph = traced(shared, lab.ones(4))
+    records = {r.name: r for r in run_passes(graph)}
+    assert list(records) == list(PASSES) == ["lower", "fold", "simplify", "common", "dead"]
+
+    (change,) = records["lower"].changes
+    assert change.what == "taken apart"
+    assert change.ops[0] == ("sigmoid",)
+    assert set(change.ops[1]) < set(names(records["lower"].after))
+
+    (change,) = [c for c in records["fold"].changes if c.ops[0] == ("mul",)]
+    assert (change.what, change.ops[1]) == ("computed", ("const",))
+    assert change.ids[0] == change.ids[1]
+
+    (change,) = records["simplify"].changes
+    assert (change.what, change.rule, change.ops) == (
+        "rewritten",
+        "x * 1 = x",
+        (("mul",), ("input",)),
+    )
+    (line,) = change.lines
+    assert line.text == "a = lab.exp(x * 1.0)"
+
+    (change,) = records["common"].changes
+    assert (change.what, change.ops) == ("merged", (("exp", "exp"), ("exp",)))
+    assert [line.text for line in change.lines] == ["a = lab.exp(x * 1.0)", "b = lab.exp(x)"]
+    assert change.ids[1] == change.ids[0][:1]
+    assert re.fullmatch(
+        r"merged: (%\d+) = exp\(%0\), (%\d+) = exp\(%0\) -> \1 = exp\(%0\)  "
+        r"# test_passes.py line \d+, test_passes.py line \d+",
+        str(change).replace(str(change.before[1]), f"{change.before[1].out} = exp(%0)"),
+    )
+
+    (change,) = records["dead"].changes
+    assert (change.what, change.ops) == ("removed", (("tanh",), ()))
+
+    before = graph
+    for record in records.values():
+        assert record.before is before
+        assert record.origin is graph
+        assert record.seconds > 0
+        assert record.flops_saved == record.before.cost().flops - record.after.cost().flops
+        before = record.after
+    assert records["common"].bytes_saved == 2 * 16
+    assert records["dead"].flops_saved > 0
+    text = str(records["dead"])
+    assert text.startswith("dead: Leaves out what nothing needs. ")
+    assert ", 1 change, " in text
+
+
+def test_compiled_functions_hand_their_records_over() -> None:
+    f = lab.compile(shared)
+    x = lab.ones(4)
+    records = f.passes(x)
+    assert records[-1].after is f.graph(x)
+    assert records[0].before is f.graph(x, optimised=False)
+    assert f.traces == 1
+
+
+def test_passes_are_switched_off_one_by_one() -> None:
+    x = lab.randn(4)
+    expected = lab.compile(shared)(x).array
+    for name in PASSES:
+        f = lab.compile(shared, without=(name,))
+        np.testing.assert_allclose(f(x).array, expected, rtol=1e-6)
+        assert [r.name for r in f.passes(x)] == [n for n in PASSES if n != name]
+    f = lab.compile(without=PASSES)(shared)
+    np.testing.assert_allclose(f(x).array, expected, rtol=1e-6)
+    assert f.passes(x) == ()
+    assert f.graph(x) is f.graph(x, optimised=False)
+
+
+def test_an_unknown_pass_is_named() -> None:
+    for wrong in (("fold", "folding"), "folding"):
+        with pytest.raises(ArgumentError) as error:
+            lab.compile(shared, without=wrong)
+        assert str(error.value) == (
+            "without: no pass is called 'folding'\n"
+            "  expected names of lower, fold, simplify, common, dead"
+        )
+
+
+# Certificates ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SMALL_MODELS)
+def test_passes_that_promise_every_bit_keep_it(name: str) -> None:
+    step = step_of(name)
+    records = run_passes(step.graph, bindings=step.bindings)
+    before = lab.random.get_rng_state()
+    for record in records:
+        found = record.certificate()
+        assert found.results == len(step.graph.results)
+        assert found.relative < 1e-5, record.name
+        assert found.alone or not PASSES[record.name].bitwise, record.name
+        assert not found.bitwise or found.absolute == found.relative == 0
+    assert lab.random.get_rng_state().tolist() == before.tolist()  # nothing was drawn
+
+
+@pytest.mark.parametrize(("op", "sample"), CASES)
+def test_every_op_and_its_gradient_keep_their_bits(op: Op, sample: Sample) -> None:
+    arrays = arrays_of(op, sample, np.float32)
+    graph = traced(lambda *xs: call(op, list(xs), sample.attrs), *[make(a) for a in arrays])
+    floats = [v for v in graph.inputs if v.spec.dtype.kind == "f"]
+    graphs = [graph]
+    if op.differentiable and floats and graph.outputs[0].spec.dtype.kind == "f":
+        graphs.append(graph.differentiate())
+    for one in graphs:
+        before = one
+        values = [
+            *arrays,
+            *(np.ones(v.spec.shape, v.spec.dtype) for v in one.inputs[len(arrays) :]),
+        ]
+        for record in run_passes(one):
+            assert record.before is before
+            if PASSES[record.name].bitwise and not any(e.op.random for e in one.equations):
+                for a, b in zip(record.before.run(*values), record.after.run(*values), strict=True):
+                    assert bits_of(a) == bits_of(b), (record.name, str(record.before))
+            before = record.after
+
+
+def bits_of(a: Any) -> bytes:
+    return bits(a) if a.dtype.kind == "f" else a.tobytes()
+
+
+def test_a_certificate_tells_how_far_results_are_apart() -> None:
+    graph = traced(lambda x: lab.exp(x) * 3, lab.ones(4))
+    e = graph.equations[-1]
+    other = Graph(
+        graph.inputs, (), (graph.equations[0], Equation(e.out, e.op, (e.inputs[0], 3.003), {})),
+        graph.outputs,
+    )  # fmt: skip
+    record = Record("wrong", "Changes a factor.", graph, other, (), 0.0, graph)
+    found = record.certificate()
+    assert not found.bitwise
+    assert not found.alone
+    assert found.relative == pytest.approx(1e-3, rel=1e-3)
+    assert found.absolute == pytest.approx(
+        1e-3 * np.abs(graph.run(*_values(graph))[0]).max(), rel=1e-3
+    )
+    assert str(found).startswith("largest difference ")
+    assert str(run_passes(graph)[0].certificate()) == "all 1 results equal, bit for bit"
+
+
+def _values(graph: Graph) -> list[Any]:
+    rng = np.random.default_rng(0)
+    return [rng.normal(size=v.spec.shape).astype(v.spec.dtype) for v in graph.inputs]
+
+
+# Time --------------------------------------------------------------------------------------
+
+
+def chain(x: Any) -> Any:
+    for _ in range(2500):
+        x = x * 0.5 + lab.tanh(x) * 1 + lab.tanh(x)
+    return x
+
+
+def separate(x: Any) -> Any:
+    return [x * float(i) for i in range(10_000)]
+
+
+@pytest.mark.parametrize("f", [chain, separate], ids=["chain", "separate"])
+def test_ten_thousand_equations_go_through_all_passes(f: Any) -> None:
+    graph = traced(f, lab.ones(3))
+    assert len(graph.equations) >= 10_000
+    start = time.process_time()
+    left = run_passes(graph)[-1].after
+    assert time.process_time() - start < 10
+    assert len(left.equations) == 10_000
+    start = time.process_time()
+    Graph.parse(str(graph))
+    assert time.process_time() - start < 10
+
+
+def test_the_transformer_goes_through_in_a_second() -> None:
+    step = step_of("transformer")
+    start = time.process_time()
+    run_passes(step.graph, bindings=step.bindings)
+    assert time.process_time() - start < 1
+
+
+# What no pass has to do --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("executor", ["numpy", "c"])
+def test_a_transpose_before_a_matrix_product_copies_nothing(executor: str) -> None:
+    """There is no layout pass: both executors hand the transposed view to the product."""
+    if executor == "c":
+        try:
+            native.compiler()
+        except native.NoCompiler as why:
+            pytest.skip(str(why))
+    f = lab.compile(lambda a, b: (lab.exp(a).t() @ b.t(), a.t() @ b.t()), executor=executor)
+    a, b = lab.randn(64, 32), lab.randn(16, 64)
+    for found, expected in zip(f(a, b), (lab.exp(a).t() @ b.t(), a.t() @ b.t()), strict=True):
+        np.testing.assert_allclose(found.array, expected.array, rtol=2e-5, atol=1e-5)
+    code = f.code(a, b)
+    assert "permute" not in code
+    assert "copy" not in code
+
+
+# The page ----------------------------------------------------------------------------------
+
+
+def test_the_page_has_the_table_of_passes_and_of_rules() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    for p in PASSES.values():
+        assert f"| `{p.name}` | {p.words} |" in page
+    for rule in RULES:
+        assert f"| `{rule.text}` | {rule.why} |" in page.replace(r"\|", "|"), rule.text
+    assert all(f"\n| `{name}` |" in page for name in ("run(*values)", "cost()"))
+
+
+def test_errors_are_told_as_before_the_passes() -> None:
+    f = lab.compile(lambda x: (x.long() ** -1).sum() * 1)
+    with pytest.raises(LabError, match="an integer has no negative powers"):
+        f(lab.ones(2))
