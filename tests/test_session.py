@@ -567,3 +567,16 @@ def test_a_size_that_does_not_fit_names_the_operation() -> None:
         total = graph.rename(x + y, "total")
     with pytest.raises(lab.ShapeError, match=r"(?s)'x:0'.*operation 'total' of the graph, test_"):
         Session(graph).run(total, {x: [1.0, 2.0], y: [1.0, 2.0, 3.0]})
+
+
+# In the explorer ---------------------------------------------------------------------------
+
+
+def test_the_explorer_draws_a_graph_and_a_tensor_of_it() -> None:
+    m = line()
+    whole = lab.explore(m.graph).transcript()
+    for name in ("x", "y", "w", "b", "mean", "(None, 2)"):
+        assert name in whole
+    part = lab.explore(m.prediction).transcript()
+    assert "matmul" in part
+    assert "mean" not in part

@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import GradError, KindError, LabError, describe
 from ..graph.compiler import Compiled
 from ..graph.ir import Graph
+from ..graph.sizes import Unknown
 from ..nn.module import Module, Parameter
 from ..op import INTERPRETER, Op, Spec
 from ..tape import (
@@ -346,7 +347,8 @@ def op_facts(op: Op, attrs: Mapping[str, Any], out: Spec, inputs: Sequence[Any])
     cost = None
     try:
         found = op.cost(out, *inputs, **attrs)
-        cost = Work(int(found.flops), int(found.bytes))
+        open_ = any(isinstance(n, Unknown) for spec in (out, *inputs) for n in spec.shape)
+        cost = None if open_ else Work(int(found.flops), int(found.bytes))
     except (TypeError, ValueError, AttributeError, IndexError, KeyError, ArithmeticError):
         pass  # a cost is an extra: a rule that does not fit shall not hide the graph
     shown = tuple((k, shorten(_attr(v), 40)) for k, v in attrs.items() if v is not None)

@@ -12,6 +12,7 @@ from typing import Any
 import traitlets
 
 from ..errors import GradError, KindError, LabError, describe
+from ..graph.builder import GraphBuilder, GraphTensor
 from ..graph.ir import Graph
 from ..nn.module import Module
 from ..tensor import Tensor, tensor
@@ -242,7 +243,8 @@ def explore(x: Any = None, *inputs: Any, depth: int | None = None) -> Explorer:
 
     ``explore(loss)`` shows what a tensor was computed from; ``explore(f, x)`` and
     ``explore(model, x)`` run the call and show it with every op; of a compiled function the
-    traced graph is shown. ``depth`` says how many levels of modules are open at first.
+    traced graph is shown. ``explore(graph)`` shows a graph that was built by hand. ``depth`` says
+    how many levels of modules are open at first.
 
     What has no graph (a number, a tensor without history) gives a panel that says so.
     """
@@ -251,12 +253,14 @@ def explore(x: Any = None, *inputs: Any, depth: int | None = None) -> Explorer:
         return Explorer()
     title = names.get(id(x), "")
     try:
-        if isinstance(x, Tensor) and not inputs:
+        if isinstance(x, GraphTensor):
+            view = from_graph(x.graph.ir(x), title, modules)
+        elif isinstance(x, Tensor) and not inputs:
             view = from_tensors(x, title, names, modules)
         elif isinstance(x, GraphView):
             view = x
-        elif isinstance(x, Graph):
-            view = from_graph(x, title, modules)
+        elif isinstance(x, (Graph, GraphBuilder)):
+            view = from_graph(x if isinstance(x, Graph) else x.ir(), title, modules)
         elif callable(x):
             view = from_call(x, *inputs, names=names, modules=modules)
         else:
