@@ -150,7 +150,10 @@ def test_the_text_tells_where_an_equation_comes_from() -> None:
         ("graf f():\n  return", "line 1: found 'graf f"),
         ("graph f(%0: float32 (2,)):\n  %1 = exp(%2)  float32 (2,)\n  return %1", "%2 is not def"),
         ("graph f(%0: float32 (2,)):\n  %0 = exp(%0)  float32 (2,)\n  return %0", "defined twice"),
-        ("graph f(%0: float32 (2,)):\n  %1 = expo(%0)  float32 (2,)\n  return %1", "no op is call"),
+        (
+            "graph f(%0: float32 (2,)):\n  %1 = expo(%0)  float32 (2,)\n  return %1",
+            "the table has no op 'expo'",
+        ),
         ("graph f(%0: float32 (2,)):\n  %1 = exp(%0)  float32 (3,)\n  return %1", "gives float32"),
         ("graph f(%0: float32 (2,)):\n  %1 = exp(%0, %0)  float32 (2,)\n  return %1", "exp takes"),
         ("graph f(%0: float32 (2,)):\n  %1 = exp(%0  float32 (2,)\n  return %1", "expected ','"),
@@ -172,6 +175,16 @@ def test_a_text_that_is_no_graph_is_refused_with_its_line(wrong: str, message: s
     assert message in str(error.value)
     assert str(error.value).startswith("Graph.parse(text): ")
     assert "expected" in str(error.value)
+
+
+def test_a_branch_shows_its_name_and_does_not_read_back() -> None:
+    def positive(x: Any) -> Any:
+        return x * 2
+
+    graph = traced(lambda x: lab.cond(x.sum() > 0, positive, lambda x: -x, x), lab.ones(2))
+    assert "parts={'true': <graph positive>, 'false': <graph <lambda>>}" in str(graph)
+    with pytest.raises(ArgumentError, match="the table has no op 'cond'"):
+        Graph.parse(str(graph))
 
 
 def test_run_needs_values_that_fit() -> None:

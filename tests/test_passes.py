@@ -155,6 +155,34 @@ def test_a_result_keeps_its_own_memory() -> None:
     assert x.tolist() == w.tolist() == [1, 1, 1]
 
 
+@pytest.mark.parametrize("executor", ["numpy", "c"])
+def test_an_old_value_outlives_the_change_of_its_tensor(executor: str) -> None:
+    """Without its clone, an old value is read from the tensor itself, before that is changed."""
+    if executor == "c":
+        need_compiler()
+    results = []
+    for compiled in (False, True):
+        w, x = lab.tensor([1.0, 2.0]), lab.tensor([10.0, 20.0])
+
+        def f(x: Any, w: Any = w) -> Any:
+            old, inner = w.clone(), x.clone()
+            w.mul_(2).add_(old)
+            inner.add_(w)
+            w.copy_(w * 1 + inner)
+            return old * w + inner, old - 0, x * 1.0 + old
+
+        g = lab.compile(f, executor=executor) if compiled else f
+        results.append([[out.tolist() for out in g(x)] for _ in range(3)] + [w.tolist()])
+    assert results[0] == results[1]
+
+
+def need_compiler() -> None:
+    try:
+        native.compiler()
+    except native.NoCompiler as why:
+        pytest.skip(str(why))
+
+
 def test_zeros_of_both_signs_are_two_constants() -> None:
     f = lab.compile(lambda x: (x * 0.0, x * -0.0))
     a, b = f(lab.tensor([1.0, -1.0]))
@@ -361,10 +389,7 @@ def test_the_transformer_goes_through_in_a_second() -> None:
 def test_a_transpose_before_a_matrix_product_copies_nothing(executor: str) -> None:
     """There is no layout pass: both executors hand the transposed view to the product."""
     if executor == "c":
-        try:
-            native.compiler()
-        except native.NoCompiler as why:
-            pytest.skip(str(why))
+        need_compiler()
     f = lab.compile(lambda a, b: (lab.exp(a).t() @ b.t(), a.t() @ b.t()), executor=executor)
     a, b = lab.randn(64, 32), lab.randn(16, 64)
     for found, expected in zip(f(a, b), (lab.exp(a).t() @ b.t(), a.t() @ b.t()), strict=True):

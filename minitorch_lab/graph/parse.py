@@ -291,7 +291,10 @@ class _Reader:
         """``sum(%0, dim=(1,), keepdim=False)  float32 (3,)``."""
         op = OPS.get(name)
         if op is None:
-            line.fail(f"no op is called {name!r}", "an op of the table, lab.op.OPS")
+            line.fail(
+                f"the table has no op {name!r}",
+                "an op of lab.op.OPS; cond, while_loop, scan and Functions hold code, no text",
+            )
         line.need("(")
         inputs: list[Any] = []
         attrs: dict[str, Any] = {}
