@@ -1,9 +1,10 @@
 """The benchmark: ``python -m minitorch_lab.bench``.
 
 Whole training steps (zero the gradients, forward, backward, update, read the loss), one thread,
-in eager mode and as a graph, run by NumPy and in C, and the same in PyTorch where it is installed.
-The candidates take turns in short rounds, so that a busy machine is busy for all of them; what is
-reported is the median of the rounds and the ratio to PyTorch.
+in eager mode and as a graph, run by NumPy and in C, and the same in PyTorch, JAX and TensorFlow,
+as asked for with ``--against``. The candidates take turns in short rounds, so that a busy machine
+is busy for all of them; what is reported is the median of the rounds and the ratios of the times.
+``--check`` shows that the others do the same work: from the same weights, the same losses.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 
 import minitorch_lab as lab
 
-from . import tape
+from . import bench_jax, bench_tensorflow, tape
 
 Step = Callable[[], float]
 
@@ -225,19 +226,110 @@ def as_graph(work: tuple[Any, Any, Any, Any, Any], executor: str) -> Step:
     return lambda: float(compiled(x, y).item())
 
 
-def steps(name: str, torch: Any) -> dict[str, Step]:
-    """The candidates for one row: eager, graph, and PyTorch if it is there."""
+# The others, from the same weights and data --------------------------------------------------
+
+YARDSTICKS = {"torch": "PyTorch", "jax": "JAX", "tensorflow": "TensorFlow"}
+
+
+def installed(name: str) -> bool:
+    """Whether a yardstick is there to be imported."""
+    return importlib.util.find_spec(name) is not None
+
+
+def start(name: str) -> None:
+    """Import a yardstick and hold it to one thread."""
+    if name == "jax":
+        bench_jax.start()
+    elif name == "tensorflow":
+        bench_tensorflow.start()
+    else:
+        importlib.import_module(name).set_num_threads(1)
+
+
+def narrow(t: Any) -> Any:
+    """A copy of a tensor's numbers; integers of 32 bits, as JAX has them."""
+    a = np.array(t.numpy())
+    return a.astype(np.int32) if a.dtype == np.int64 else a
+
+
+def as_arrays(model: Any, x: Any, y: Any) -> tuple[dict[str, Any], dict[str, Any], Any, Any]:
+    """Parameters, buffers and data as JAX and TensorFlow lay them out.
+
+    Matrices are ``(inputs, outputs)``, kernels ``(H, W, I, O)``, pictures ``(N, H, W, C)``; the
+    layer behind a flattened picture takes its inputs in that order.
+    """
+    tables = [m.weight for m in model.modules() if isinstance(m, lab.nn.Embedding)]
+    parameters, channels = {}, 0
+    for name, p in model.named_parameters():
+        a = np.array(p.detach().numpy())
+        if a.ndim == 4:
+            a, channels = a.transpose(2, 3, 1, 0), len(a)
+        elif a.ndim == 2 and all(p is not table for table in tables):
+            if channels:
+                a = a.reshape(len(a), channels, -1).swapaxes(1, 2).reshape(len(a), -1)
+            a = a.T
+        parameters[name] = np.ascontiguousarray(a)
+    buffers = {name: narrow(b) for name, b in model.named_buffers()}
+    x, y = narrow(x), narrow(y)
+    x = np.ascontiguousarray(x.transpose(0, 2, 3, 1)) if x.ndim == 4 else x
+    return parameters, buffers, x, y
+
+
+def yardstick(library: str, name: str, work: tuple[Any, Any, Any, Any, Any]) -> Step:
+    """The same step in another library."""
+    model, _, _, x, y = work
+    if library == "jax":
+        return bench_jax.step(name, *as_arrays(model, x, y))
+    if library == "tensorflow":
+        return bench_tensorflow.step(name, *as_arrays(model, x, y))
+    torch = importlib.import_module(library)
+    theirs = WORK[name][1](torch)
+    state = {n: torch.tensor(v.detach().numpy()) for n, v in model.state_dict().items()}
+    theirs[0].load_state_dict(state)
+    step, _, _ = training_step(theirs)
+    tx, ty = (torch.tensor(t.numpy()) for t in (x, y))
+    return lambda: float(step(tx, ty).item())
+
+
+def as_eager(work: tuple[Any, Any, Any, Any, Any]) -> Step:
+    """A training step in eager mode."""
+    step, x, y = training_step(work)
+    return lambda: float(step(x, y).item())
+
+
+def steps(name: str, against: list[str]) -> dict[str, Step]:
+    """The candidates for one row: eager, graphs, and the yardsticks."""
     make = WORK[name][1]
     lab.manual_seed(0)
-    eager, x, y = training_step(make(lab))
-    out: dict[str, Step] = {"eager": lambda: float(eager(x, y).item())}
-    for executor in EXECUTORS:
-        out[executor] = as_graph(make(lab), executor)
-    if torch is not None:
-        torch.manual_seed(0)
-        reference, tx, ty = training_step(make(torch))
-        out["torch"] = lambda: float(reference(tx, ty).item())
-    return out
+    work = make(lab)
+    others = {library: yardstick(library, name, work) for library in against}
+    graphs = {executor: as_graph(make(lab), executor) for executor in EXECUTORS}
+    return {"eager": as_eager(work), **graphs, **others}
+
+
+def check(names: list[str], against: list[str]) -> list[str]:
+    """What differs: the first three losses, within 0.001 of ours; one line for each difference.
+
+    Dropout is left out, for each library draws its own numbers.
+    """
+    wrong = []
+    for name in names:
+        if name == "dropout":
+            continue
+        lab.manual_seed(0)
+        work = WORK[name][1](lab)
+        others = {library: yardstick(library, name, work) for library in against}
+        ours = three(as_eager(work))
+        for library, step in others.items():
+            theirs = three(step)
+            if not np.allclose(theirs, ours, rtol=1e-3, atol=0):
+                wrong.append(f"{name}: losses {theirs} in {YARDSTICKS[library]}, ours {ours}")
+    return wrong
+
+
+def three(step: Step) -> list[float]:
+    """The losses of three steps."""
+    return [step() for _ in range(3)]
 
 
 # Measuring ---------------------------------------------------------------------------------
@@ -301,27 +393,67 @@ def per_op(rounds: int) -> dict[str, float]:
     return {name: each[name] - (each["numpy"] if name != "numpy" else 0) for name in each}
 
 
-def table(names: list[str], rounds: int, seconds: float) -> list[str]:
-    """The rows of the report, in Markdown."""
-    torch = None
-    if importlib.util.find_spec("torch") is not None:
-        torch = importlib.import_module("torch")
-        torch.set_num_threads(1)
-    ours = ("eager", *EXECUTORS)
-    titles = ["one training step, 1 thread", "eager µs", "NumPy µs", "C µs", "PyTorch µs"]
-    titles += ["eager", "NumPy", "C"]
-    lines = ["| " + " | ".join(titles) + " |", "|---" + "|---:" * (len(titles) - 1) + "|"]
+def table(
+    names: list[str], against: list[str], rounds: int, seconds: float
+) -> dict[str, dict[str, float]]:
+    """Microseconds of a step: row, candidate."""
+    found = {}
     for name in names:
-        found = interleaved(steps(name, torch), rounds, seconds)
-        us = {k: v * 1e6 for k, v in found.items()}
-        cells = [WORK[name][0], *(f"{us[k]:.1f}" for k in ours)]
-        if torch is not None:
-            cells += [f"{us['torch']:.1f}", *(f"{us['torch'] / us[k]:.2f}×" for k in ours)]
-        else:
-            cells += ["not installed", *(f"{us['eager'] / us[k]:.2f}× eager" for k in ours)]
-        lines.append("| " + " | ".join(cells) + " |")
-        print(lines[-1], file=sys.stderr, flush=True)
+        times = interleaved(steps(name, against), rounds, seconds)
+        found[name] = {candidate: value * 1e6 for candidate, value in times.items()}
+        said = ", ".join(f"{candidate} {us:.1f}" for candidate, us in found[name].items())
+        print(f"{name}, µs: {said}", file=sys.stderr, flush=True)
+    return found
+
+
+TITLES = {"eager": "eager", "numpy": "NumPy", "c": "C", **YARDSTICKS}
+
+
+def markdown(titles: list[str], rows: list[list[str]]) -> list[str]:
+    """A table: its first column is text, the others are numbers."""
+    rule = "|---" + "|---:" * (len(titles) - 1) + "|"
+    return ["| " + " | ".join(titles) + " |", rule, *("| " + " | ".join(r) + " |" for r in rows)]
+
+
+def report(found: dict[str, dict[str, float]], against: list[str]) -> list[str]:
+    """The tables: times, with ratios to the first yardstick; and C against each of several.
+
+    Without a yardstick the ratios are to eager mode.
+    """
+    ours = ["eager", *EXECUTORS]
+    base = against[0] if against else "eager"
+    compared = [k for k in ours if k != base]
+    lines = markdown(
+        ["one training step, 1 thread"]
+        + [f"{TITLES[k]} µs" for k in ours + against]
+        + [f"{TITLES[k]} to {TITLES[base]}" for k in compared],
+        [
+            [WORK[name][0]]
+            + [f"{us[k]:.1f}" for k in ours + against]
+            + [f"{us[base] / us[k]:.2f}×" for k in compared]
+            for name, us in found.items()
+        ],
+    )
+    if len(against) > 1:
+        rows = [
+            [WORK[name][0], *(f"{us[k] / us['c']:.2f}×" for k in against)]
+            for name, us in found.items()
+        ]
+        lines += ["", *markdown(["C against", *(TITLES[k] for k in against)], rows)]
     return lines
+
+
+def available(asked: list[str] | None) -> list[str]:
+    """The yardsticks asked for that are installed, started; PyTorch if none was named."""
+    found = []
+    for name in dict.fromkeys(["torch"] if asked is None else asked):
+        if installed(name):
+            start(name)
+            found.append(name)
+        elif asked is not None:
+            line = f"{TITLES[name]} is not installed and is left out: pip install {name}"
+            print(line, file=sys.stderr)
+    return found
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -330,17 +462,29 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=7, help="turns of each candidate (7)")
     parser.add_argument("--seconds", type=float, default=0.2, help="time of each turn (0.2)")
     parser.add_argument("--only", nargs="*", choices=sorted(WORK), help="some rows only")
+    parser.add_argument(
+        "--against", nargs="*", choices=list(YARDSTICKS), help="yardsticks (torch, if installed)"
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="measure nothing; compare the first losses"
+    )
     options = parser.parse_args(arguments)
     lab.set_num_threads(1)
-    rows = table(options.only or list(WORK), options.rounds, options.seconds)
+    names, against = options.only or list(WORK), available(options.against)
+    if options.check:
+        wrong = check(names, against)
+        said = ", ".join(YARDSTICKS[k] for k in against) or "nothing to compare with"
+        print("\n".join(wrong) or f"the first three losses agree: {said}")
+        return 1 if wrong else 0
+    found = table(names, against, options.rounds, options.seconds)
     ops = per_op(options.rounds)
-    print("\n".join(rows))
+    print("\n".join(report(found, against)))
     print()
-    print("| one elementwise op on 10 x 10 entries | µs |")
-    print("|---|---:|")
-    for name, value in ops.items():
-        text = "NumPy alone" if name == "numpy" else f"added when {name}"
-        print(f"| {text} | {value:.2f} |")
+    rows = [
+        ["NumPy alone" if name == "numpy" else f"added when {name}", f"{value:.2f}"]
+        for name, value in ops.items()
+    ]
+    print("\n".join(markdown(["one elementwise op on 10 x 10 entries", "µs"], rows)))
     return 0
 
 
