@@ -270,6 +270,27 @@ def test_a_classifier_with_dropout_learns() -> None:
         assert again[0] == again[1]
 
 
+@pytest.mark.usefixtures("each_executor")
+def test_a_function_that_branches_is_one_operation() -> None:
+    graph = GraphBuilder()
+    with graph:
+        x = graph.placeholder("float32", (None, 2), "x")
+        y = graph.call(lab.cond, x.sum() > 0, lambda a: a * 2, lambda a: -a, x)
+        dx = graph.gradients(y, x)[0]
+        both = graph.call(lambda a: {"a": a, "sum": a.sum(0)}, x, name="both")
+    assert y.name == "cond:0"
+    assert tuple(map(repr, y.shape)) == ("None", "2")
+    assert both["sum"].name == "both:1"
+    run = Session(graph).run
+    for n, factor in ((2, 1.0), (3, -1.0)):
+        value = np.full((n, 2), factor, "float32")
+        found, slope, sums = run([y, dx, both["sum"]], {x: value})
+        scale = 2.0 if factor > 0 else -1.0
+        np.testing.assert_allclose(found, scale * value)
+        np.testing.assert_allclose(slope, np.full((n, 2), scale))
+        np.testing.assert_allclose(sums, value.sum(0))
+
+
 # What goes in and comes out ----------------------------------------------------------------
 
 
@@ -525,6 +546,9 @@ MISTAKES: dict[str, Callable[[Line], Any]] = {
     "shapes that do not fit": lambda m: inside(m, lambda: m.x @ m.x),
     "half of an unknown size": half,
     "counting to an unknown size": lambda m: inside(m, lambda: lab.arange(m.x.shape[0])),
+    "a branch inside": lambda m: inside(
+        m, lambda: lab.cond(m.loss > 0, lambda a: a, lambda a: -a, m.w)
+    ),
     "tensors of two graphs": lambda m: inside(m, lambda: m.x + line().x),
     "an eager parameter": lambda m: inside(m, lambda: m.x @ leaf),
     "in place": lambda m: inside(m, lambda: m.w.add_(1)),

@@ -37,7 +37,7 @@ from .sizes import (
     size_of,
     unknowns,
 )
-from .trace import Builder, Symbol, Trace
+from .trace import Builder, Symbol, Trace, flatten
 
 NONE = (
     "  None is a size that is not known before a run; it fits 1 and other unknown sizes only\n"
@@ -194,12 +194,15 @@ class GraphTrace(Trace):
         inputs = tuple(graph.visible(x, op.name) if isinstance(x, Tensor) else x for x in inputs)
         shapes = [x.shape for x in inputs if isinstance(x, Tensor)]
         attrs = recognise(attrs, [*shapes, *(v.spec.shape for v, _ in graph.inputs)])
+        graph._applying = True
         try:
             out = super().apply(op, tuple(map(first, inputs)), attrs)
         except ShapeError as error:
             if unknowns(shapes):
                 raise ShapeError(f"{error}\n{NONE}") from None
             raise
+        finally:
+            graph._applying = False
 
         def compute(now: list[Any], values: Values) -> list[Any]:
             return [current().apply(op, tuple(now), in_attrs(lambda x: known(x, values), attrs))]
@@ -294,6 +297,7 @@ class GraphBuilder(Builder):
         self._scopes: set[str] = set()
         self._control: list[tuple[Operation, ...]] = []
         self._quiet = False  # the equations belong to one operation, which is added after them
+        self._applying = False  # an op of the table writes its equations
         self._tokens: list[Token[Any]] = []
 
     def __enter__(self) -> GraphBuilder:
@@ -442,6 +446,13 @@ class GraphBuilder(Builder):
         tensors: tuple[Any, ...] = (),
     ) -> Var:
         """Append an equation, and find out which sizes of its result are unknown."""
+        if not self._quiet and not self._applying:
+            raise TraceError(
+                f"{op.name}: this function does more than call ops, and cannot be kept as such\n"
+                "  expected ops, or one operation for the whole\n"
+                "  graph.call(function, *inputs) makes an operation of it: "
+                "graph.call(lab.cond, p, f, g, x)"
+            )
         spec = shape_of_result(op, inputs, attrs, spec, self.count)
         return super().emit(op, inputs, attrs, spec, tensors)
 
@@ -634,6 +645,42 @@ class GraphBuilder(Builder):
         with self._inside():
             out = OPS["clone"](self.own(x, "identity(x)"))
         return self.rename(out, name) if name else out
+
+    def call(self, function: Callable[..., Any], *inputs: Any, name: str = "") -> Any:
+        """What ``function(*inputs)`` gives, as the results of one operation.
+
+        For functions that are more than ops: ``graph.call(lab.cond, x.sum() > 0, f, g, x)``. What
+        they take of the graph must be among ``inputs``; they run once for each new set of sizes.
+        """
+        inputs = tuple(self.visible(x, "call") if isinstance(x, Tensor) else x for x in inputs)
+        tensors = [x for x in inputs if isinstance(x, Tensor)]
+        results: list[Any] = []
+        with self._inside(), self._inside(quiet=True) as here:
+            rebuild = flatten(function(*inputs), results)
+            outs = [self._result(x, tensors) for x in results]
+            used = tuple(here.var_of(x) for x in tensors)
+
+        def compute(now: list[Any], values: Values) -> list[Any]:
+            rest = iter(now)
+            again: list[Any] = []
+            flatten(function(*(next(rest) if isinstance(x, Tensor) else x for x in inputs)), again)
+            return again
+
+        self.add(getattr(function, "__name__", "call"), used, outs, compute, name=name)
+        return rebuild(outs)
+
+    def _result(self, x: Any, inputs: Sequence[Tensor]) -> Any:
+        """A variable of its own for a result, with the sizes that its inputs leave open."""
+        out = OPS["clone"](x)
+        var = out.variable
+        (shape,) = recognise({"shape": tuple(var.spec.shape)}, [y.shape for y in inputs]).values()
+        dims = tuple(
+            size_of(var.id, i, n.first, n.second) if isinstance(n, Dim) else n
+            for i, n in enumerate(shape)
+        )
+        out.variable = replace(var, spec=replace(var.spec, shape=dims))
+        self.equations[-1] = replace(self.equations[-1], out=out.variable)
+        return out
 
     def gradients(
         self, ys: Any, xs: Any, grad_ys: Any = None, name: str = "gradients"
