@@ -12,6 +12,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
 from functools import partial, update_wrapper
 from time import perf_counter
 from types import TracebackType
@@ -22,12 +23,13 @@ import numpy as np
 from .. import random
 from ..autograd.functions import grad as autograd_grad
 from ..device import namespace_of
-from ..errors import ArgumentError
-from ..op import COMPUTE, INTERPRETER, Op, Spec, current
+from ..errors import ArgumentError, LabError
+from ..op import COMPUTE, INTERPRETER, Mismatch, Op, Spec, current
 from ..ops.rules import per_entry
 from ..tape import tick
 from ..tensor import NO_GRAD, Tensor, add_grad, explain, make, record
 from .codegen.numpy import Plan
+from .dynamic import PRIME, Fixed, OpenSize, check, graph_at
 from .executors import build
 from .ir import Graph, Var
 from .passes import Record, check_names, run_passes
@@ -62,6 +64,8 @@ class Entry:
         self.traced = traced
         self.signature = signature
         self.executor = executor
+        self.size: int | None = None  # that is open in the trace, and the trace with it open
+        self.open: Traced | None = None
         self.history = Retrace()
         self.seconds: dict[str, float] = {}  # of tracing, passes, build, first and cached call
         start = perf_counter()
@@ -109,10 +113,14 @@ class Compiled:
         function: Callable[..., Any],
         executor: str | None = None,
         without: Iterable[str] | str = (),
+        dynamic: bool = False,
     ) -> None:
         need_function(function)
         self.function = function
         self.executor = executor
+        self.dynamic = dynamic
+        self.templates: dict[Any, list[Template]] = {}  # traces with an open size
+        self.fixed: dict[Any, str] = {}  # why the size cannot be left open
         self.without = check_names(without)
         self.entries: dict[Any, list[Entry]] = {}
         self.reasons: list[str] = []
@@ -175,24 +183,83 @@ class Compiled:
 
     def _trace(self, key: Any, args: Any, kwargs: Any, recording: bool) -> Entry:
         with self._lock:
-            entry = self._new_entry(args, kwargs, recording, key)
+            entry = self._with_open_size(key, args, kwargs, recording) if self.dynamic else None
+            if entry is None:
+                try:
+                    entry = self._new_entry(args, kwargs, recording, key)
+                except BaseException:  # it fails with its own size too: that says nothing
+                    self.fixed.pop(_open_key(key, key_size(key)), None)
+                    raise
             known = self.entries.setdefault(key, [])
             known.insert(0, entry)
             del known[LIMIT:]
-            while len(self.entries) > LIMIT:
-                self.entries.pop(next(iter(self.entries)))
+            for kept in (self.entries, self.templates, self.fixed):
+                while len(kept) > LIMIT:
+                    kept.pop(next(iter(kept)))
             return entry
 
-    def _new_entry(self, args: Any, kwargs: Any, recording: bool, key: Any) -> Entry:
+    def _with_open_size(self, key: Any, args: Any, kwargs: Any, recording: bool) -> Entry | None:
+        """The plan of a trace with an open size; None where the size cannot stay open."""
+        leaves: list[Any] = []
+        flatten((args, kwargs), leaves)
+        now = next((x.spec.shape[0] for x in leaves if x.ndim), 0)
+        which = tuple(bool(x.ndim) and x.spec.shape[0] == now for x in leaves)
+        place = _open_key(key, now)
+        known = self.templates.setdefault(place, [])
+        for template in known:
+            if template.size.holds(now):
+                entry = template.at(now, key, self)
+                if entry is not None and entry.holds():
+                    return entry
+        # a size of 1 that no trace fits is one that is spread over other sizes
+        if not now or place in self.fixed or (now == 1 and known):
+            return None
+        size = OpenSize(now, which)
+        try:
+            entry = self._new_entry(args, kwargs, recording, key, size)
+            known.insert(0, Template(size, entry))
+            del known[LIMIT:]
+        except Exception as error:  # noqa: BLE001  the trace with the size itself has the words
+            if now == 1:  # it is spread over other sizes: it says nothing of those
+                return None
+            line = str(error).splitlines()[0][:160]
+            self.fixed[place] = (
+                line if isinstance(error, Fixed) else f"with {PRIME} in its place: {line}"
+            )
+            return None
+        return entry
+
+    def _why_not_open(self, key: Any, is_open: bool) -> str:
+        now = key_size(key)
+        place = _open_key(key, now)
+        if is_open or place not in self.fixed:
+            known = self.templates.get(place)
+            return f" (the function does something else for size {now})" if known else ""
+        return f" (dimension 0 cannot stay open: {self.fixed[place]})"
+
+    def _new_entry(
+        self, args: Any, kwargs: Any, recording: bool, key: Any, size: OpenSize | None = None
+    ) -> Entry:
         reason, guards = self._reason(key)
         effects: list[str] = []
         start = perf_counter()
         with side_effects(self.function, effects):
-            traced = trace(self.function, args, kwargs, recording)
+            traced = trace(self.function, args, kwargs, recording, size)
         seconds = perf_counter() - start
+        if size is not None:
+            check(traced.graph)
+        graph = (
+            traced
+            if size is None
+            else replace(traced, graph=graph_at(traced.graph, size, size.now))
+        )
+        entry = Entry(graph, _names_guard(self.function), key, self.executor, self.without)
+        if size is not None:
+            entry.size, entry.open = size.now, traced
+        if self.dynamic and key is not None:
+            reason += self._why_not_open(key, size is not None)
         self.traces += 1
         self.reasons.append(reason)
-        entry = Entry(traced, _names_guard(self.function), key, self.executor, self.without)
         entry.seconds["tracing"] = seconds
         before = self.history[-1].arguments if self.history else {}
         entry.history = Retrace(
@@ -212,7 +279,7 @@ class Compiled:
         for name in last[-1].causes():
             if all(name in retrace.causes() for retrace in last[1:]):
                 self._warned = True
-                text = retrace_warning(self.function, name, last)
+                text = retrace_warning(self.function, name, last, self.dynamic)
                 warnings.warn(text, RuntimeWarning, stacklevel=outside())
                 return
 
@@ -272,9 +339,49 @@ class Compiled:
         # on a method: each instance has its own graphs
         if instance is None:
             return self
-        bound = type(self)(self.function.__get__(instance, owner), self.executor, self.without)
+        bound = type(self)(
+            self.function.__get__(instance, owner), self.executor, self.without, self.dynamic
+        )
         instance.__dict__[self.function.__name__] = bound
         return bound
+
+
+class Template:
+    """A trace with an open size, of which each size that comes gets a plan."""
+
+    def __init__(self, size: OpenSize, first: Entry) -> None:
+        self.size, self.first = size, first
+
+    def at(self, now: int, key: Any, compiled: Compiled) -> Entry | None:
+        """The plan for one size, without the learner's Python; None where an op refuses it."""
+        traced = self.first.open
+        assert traced is not None
+        try:
+            graph = graph_at(traced.graph, self.size, now)
+        except (Mismatch, LabError, ArithmeticError):
+            return None
+        guards = self.first.guards[len(traced.guards) :]
+        made = Entry(replace(traced, graph=graph), guards, key, compiled.executor, compiled.without)
+        made.size, made.history, made.pullbacks = now, self.first.history, self.first.pullbacks
+        return made
+
+
+def key_size(key: Any) -> int:
+    """The size that is open in a signature: that of the first tensor with dimensions."""
+    shapes = [part[0] for part in key if _is_tensor(part)]
+    return next((shape[0] for shape in shapes if shape), 0)
+
+
+def _open_key(key: Any, now: int) -> Any:
+    """A signature without the open size."""
+    return tuple(
+        ((None, *part[0][1:]), *part[1:]) if _is_tensor(part) and part[0][:1] == (now,) else part
+        for part in key
+    )
+
+
+def _is_tensor(part: Any) -> bool:
+    return isinstance(part, tuple) and len(part) == 4 and isinstance(part[1], np.dtype)
 
 
 class Retrace:
@@ -344,7 +451,9 @@ def said(value: Any) -> str:
     return repr(value)
 
 
-def retrace_warning(function: Callable[..., Any], name: str, last: list[Retrace]) -> str:
+def retrace_warning(
+    function: Callable[..., Any], name: str, last: list[Retrace], dynamic: bool
+) -> str:
     """The warning for a function that is traced at each call because of ``name``."""
     head = (
         f"graph mode: {getattr(function, '__name__', 'a function')}() was traced again "
@@ -362,7 +471,7 @@ def retrace_warning(function: Callable[..., Any], name: str, last: list[Retrace]
     specs = [x[0] for x in seen if x]
     shapes = list(dict.fromkeys(str(spec.shape) for spec in specs))
     rest = {spec.shape[1:] for spec in specs}
-    open_size = "compile it with dynamic=True, or " if len(rest) == 1 else ""
+    open_size = "compile it with dynamic=True, or " if len(rest) == 1 and not dynamic else ""
     return (
         head + f"  shapes    {', '.join(shapes)}\n"
         "  expected  a shape that stays: each new one costs a trace and a plan\n"
@@ -629,7 +738,7 @@ def _pullback(
         return autograd_grad(outputs[index], wanted, g, create_graph=True, allow_unused=True)
     pull = entry.pullbacks.get(index)
     if pull is None:
-        pull = entry.pullbacks[index] = Compiled(gradients)
+        pull = entry.pullbacks[index] = Compiled(gradients, dynamic=compiled.dynamic)
         pull._warned = True  # the function itself has the words
     token = INTERPRETER.set(NO_GRAD.with_grad(True))
     try:
@@ -689,21 +798,32 @@ def mode(name: str | None = None) -> str:
 
 @overload
 def compile(
-    function: Callable[..., Any], *, executor: str | None = None, without: Iterable[str] | str = ()
+    function: Callable[..., Any],
+    *,
+    executor: str | None = None,
+    without: Iterable[str] | str = (),
+    dynamic: bool = False,
 ) -> Compiled: ...
 @overload
 def compile(
-    function: None = None, *, executor: str | None = None, without: Iterable[str] | str = ()
+    function: None = None,
+    *,
+    executor: str | None = None,
+    without: Iterable[str] | str = (),
+    dynamic: bool = False,
 ) -> Callable[[Callable[..., Any]], Compiled]: ...
 def compile(
     function: Callable[..., Any] | None = None,
     *,
     executor: str | None = None,
     without: Iterable[str] | str = (),
+    dynamic: bool = False,
 ) -> Any:
     """The function as a graph: traced at the first call with a signature, then run as a plan.
 
-    ``without`` names passes to leave out, such as ``("fold",)``.
+    ``without`` names passes to leave out, such as ``("fold",)``. With ``dynamic`` one trace serves
+    every size of the first tensor's dimension 0, a batch of any size; other arguments that have
+    the same size there change along.
 
     >>> from minitorch_lab.tensor import tensor
     >>> double = compile(lambda x: x * 2)
@@ -711,8 +831,9 @@ def compile(
     tensor([2., 4.])
     """
     if function is None:
-        return partial(Compiled, executor=executor, without=check_names(without))
-    return Compiled(function, executor, without)
+        without = check_names(without)
+        return partial(Compiled, executor=executor, without=without, dynamic=dynamic)
+    return Compiled(function, executor, without, dynamic)
 
 
 class Function(Compiled):

@@ -23,6 +23,7 @@ class Signature:
     def __init__(self, entry: Entry) -> None:
         self._entry = entry
         self.number = entry.history.number
+        self.size = entry.size
         self.reason = entry.history.reason
         self.changes = entry.history.changes()
         self.arguments = {k: said(v) for k, v in entry.history.arguments.items()}
@@ -59,7 +60,8 @@ class Signature:
         ]
 
     def __str__(self) -> str:
-        lines = [f"trace {self.number}"]
+        size = "" if self.size is None else f", written for size {self.size} of dimension 0"
+        lines = [f"trace {self.number}{size}"]
         for name, values in self._rows():
             for i, value in enumerate(values):
                 lines.append(f"  {'' if i else name:15}  {value}")

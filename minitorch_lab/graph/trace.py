@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -35,6 +35,7 @@ from ..tensor import (
     record,
     start_gradient,
 )
+from .dynamic import LONG, PRIME, Fixed, OpenSize, is_open, need_no_size, plain
 from .ir import Equation, Graph, Var
 
 _new = object.__new__
@@ -72,7 +73,9 @@ class Symbol(Tensor):
     @property
     def shape(self) -> Size:
         """Sizes of the dimensions."""
-        return Size(self.variable.spec.shape)
+        size = self.builder.size
+        shape = self.variable.spec.shape
+        return Size(shape if size is None or not self.builder.open else size.wrap(shape))
 
     @property
     def dtype(self) -> dtypes.DType:
@@ -93,6 +96,11 @@ class Symbol(Tensor):
     def data(self) -> Tensor:
         """The same value without history."""
         return self.detach()
+
+    def __iter__(self) -> Any:
+        if self.builder.size is not None and is_open(self.shape[0]):
+            raise Fixed("a loop goes over dimension 0")
+        return super().__iter__()
 
     def __repr__(self) -> str:
         return f"Symbol({self.variable.spec})"
@@ -250,6 +258,7 @@ class Builder:
     def __init__(self, name: str, outer: Builder | None = None) -> None:
         self.name = name
         self.outer = outer  # of the graph of a branch or a loop: the graph around it
+        self.size: OpenSize | None = None if outer is None else outer.size
         self.open = True
         self.count = 0
         self.inputs: list[tuple[Var, Any]] = []
@@ -310,6 +319,10 @@ class Builder:
         tensors: tuple[Any, ...] = (),
     ) -> Var:
         """Append an equation."""
+        if self.size is not None:
+            inputs, attrs = plain(inputs), plain(attrs)
+            if len(self.equations) > LONG:
+                raise Fixed("a loop goes over the size")
         out = self.var(spec)
         self.equations.append(Equation(out, op, inputs, attrs, SCOPE.get(), caller(3), tensors))
         return out
@@ -378,6 +391,8 @@ class Trace:
 
     def apply(self, op: Op, inputs: tuple[Any, ...], attrs: Attrs) -> Symbol:
         """Append ``op`` to the graph."""
+        if self.builder.size is not None:
+            inputs, attrs = plain(inputs), plain(attrs)
         inputs = only_numbers(op, inputs, attrs)
         need_one(op, inputs)
         args: list[Any] = [x if x.__class__ in NUMBERS else self.var_of(x) for x in inputs]
@@ -663,10 +678,18 @@ def tracing(builder: Builder, recording: bool) -> Any:
 
 
 def trace(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], recording: bool
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    recording: bool,
+    size: OpenSize | None = None,
 ) -> Traced:
-    """Run ``function`` on symbols in place of the tensors in ``args`` and ``kwargs``."""
+    """Run ``function`` on symbols in place of the tensors in ``args`` and ``kwargs``.
+
+    ``size`` leaves a size open: see dynamic.py.
+    """
     builder = Builder(getattr(function, "__name__", "graph"))
+    builder.size = size
     leaves: list[Any] = []
     rebuild_args = flatten((args, kwargs), leaves)
     names = argument_names(function, args, kwargs)
@@ -674,12 +697,17 @@ def trace(
         symbols: list[Any] = []
         for i, x in enumerate(leaves):
             name = names[i] if i < len(names) else f"input {i}"
-            symbol = interpreter.symbol(builder.input(x.spec, name, "input", Argument(i)))
+            spec = x.spec
+            if size is not None and size.which[i]:
+                spec = replace(spec, shape=(PRIME, *spec.shape[1:]))
+            symbol = interpreter.symbol(builder.input(spec, name, "input", Argument(i)))
             symbol.requires_grad, symbol.name = x.requires_grad, x.name
             symbol.outside = x.node is not None
             symbols.append(symbol)
         new_args, new_kwargs = rebuild_args(symbols)
         result = function(*new_args, **new_kwargs)
+        if size is not None:
+            need_no_size(result)
         outputs: list[Any] = []
         rebuild = flatten(result, outputs)
         return finish(interpreter, outputs, rebuild, symbols, names)

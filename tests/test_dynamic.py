@@ -1,0 +1,258 @@
+"""``compile(f, dynamic=True)``: one trace for batches of any size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minitorch_lab as lab
+from minitorch_lab import nn, optim
+from minitorch_lab.graph import compiler, executor
+from minitorch_lab.graph.codegen import native
+
+F = nn.functional
+
+
+@pytest.fixture(params=["numpy", "c"])
+def each_executor(request: pytest.FixtureRequest) -> Iterator[str]:
+    if request.param == "c":
+        try:
+            native.compiler()
+        except native.NoCompiler as why:
+            pytest.skip(str(why))
+    before = executor()
+    executor(request.param)
+    yield request.param
+    executor(before)
+
+
+def mlp() -> Any:
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 3))
+
+
+def cnn() -> Any:
+    conv = nn.Conv2d(1, 4, 3, padding=1)
+    rest = nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Dropout(0.2), nn.Linear(64, 3)
+    return nn.Sequential(conv, nn.BatchNorm2d(4), *rest)
+
+
+class Attention(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.block = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
+        self.out = nn.Linear(8, 3)
+
+    def forward(self, x: Any) -> Any:
+        return self.out(self.block(x.squeeze(1)).mean(1))
+
+
+class Recurrent(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell, self.out = nn.GRU(8, 5, batch_first=True), nn.Linear(5, 3)
+
+    def forward(self, x: Any) -> Any:
+        return self.out(self.cell(x.squeeze(1))[0][:, -1])
+
+
+@pytest.mark.parametrize("model", [mlp, cnn, Attention, Recurrent])
+def test_training_steps_are_those_of_eager_mode(model: Any, each_executor: str) -> None:
+    sizes = (7, 32, 1, 5, 32, 7, 2)
+    if each_executor == "c":  # a compiler is slow, and what is compiled is the same code
+        if model not in (mlp, cnn):
+            pytest.skip("NumPy has shown it")
+        sizes = (7, 32, 1)
+    results, count = [], []
+    for compiled in (False, True):
+        lab.manual_seed(3)
+        net = model()
+        # not Adam: it makes a step of the rounding error where a gradient is 0
+        optimizer = optim.SGD(net.parameters(), lr=0.05, momentum=0.9)
+        ran: list[int] = []
+
+        def step(x: Any, y: Any, net: Any = net, optimizer: Any = optimizer, ran: Any = ran) -> Any:
+            ran.append(1)
+            optimizer.zero_grad()
+            loss = F.cross_entropy(net(x), y)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        run = lab.compile(step, dynamic=True) if compiled else step
+        rng = np.random.default_rng(0)
+        losses = []
+        for n in sizes:
+            x = lab.tensor(rng.normal(size=(n, 1, 8, 8)).astype(np.float32))
+            losses.append(run(x, lab.tensor(rng.integers(0, 3, n))).item())
+        grads = [p.grad.numpy().copy() for p in net.parameters()]
+        results.append((losses, grads, [p.detach().numpy().copy() for p in net.parameters()]))
+        count.append(len(ran))
+    (eager, *plain), (graph, *found) = results
+    np.testing.assert_allclose(graph, eager, rtol=2e-4)
+    for a, b in zip([*plain[0], *plain[1]], [*found[0], *found[1]], strict=True):
+        np.testing.assert_allclose(b, a, rtol=5e-3, atol=5e-5)
+    # a size of 1 may need a trace of its own: what has one entry is spread over others
+    assert count[0] == len(sizes)
+    assert count[1] <= 2
+
+
+def test_one_trace_and_side_effects_once(capsys: pytest.CaptureFixture[str]) -> None:
+    w = lab.randn(3, requires_grad=True)
+
+    def f(x: Any) -> Any:
+        print("traced")
+        return ((x * w).tanh().sum(1) / x.shape[0]).sum() + x.var() + (x @ x.T).mean()
+
+    compiled = lab.compile(f, dynamic=True)
+    for n in (7, 32, 2, 5, 32):
+        x = lab.randn(n, 3, requires_grad=True)
+        found = compiled(x)
+        first = lab.autograd.grad(found, [x, w])
+        assert "traced" in capsys.readouterr().out or compiled.traces == 1
+        expected = f(x)
+        capsys.readouterr()
+        np.testing.assert_allclose(found.item(), expected.item(), rtol=1e-5)
+        for a, b in zip(first, lab.autograd.grad(expected, [x, w]), strict=True):
+            np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-4, atol=1e-6)
+    assert compiled.reasons == ["the first call"]
+    shown = lab.explain(compiled)
+    assert [s.size for s in shown.signatures] == [7, 32, 2, 5]
+    assert "trace 1, written for size 32 of dimension 0" in str(shown)
+
+
+SIZES = {
+    "mean": lambda x: x.mean() + x.mean(0).sum(),
+    "var": lambda x: x.var(0).sum() + x.std(),
+    "number": lambda x: x.sum() / x.shape[0] + x.size(0) * 2 + x.numel(),
+    "square root": lambda x: x * x.shape[0] ** -0.5,
+    "ratio": lambda x: x * (1.0 / x.shape[0]) * (x.shape[0] / (x.shape[0] + 1)),
+    "reshape": lambda x: x.reshape(x.shape[0] * 3).reshape(-1, 3).view(x.size(0), -1),
+    "expand": lambda x: x.sum(0).expand(x.shape[0], 3) * lab.ones(x.shape[0], 1),
+    "zeros": lambda x: lab.zeros(x.shape[0], 2).sum(1) + x.sum(1),
+    "slice": lambda x: x[1:] - x[:-1],
+    "slice by size": lambda x: x[: x.shape[0] - 1],
+    "cat": lambda x: lab.cat([x, x, x.flip(0)]).sum(1),
+    "softmax": lambda x: F.softmax(x, 0) + F.log_softmax(x, 1),
+    "sort": lambda x: x.sort(0).values.cumsum(0),
+    "square": lambda x: (x @ x.T).sum(),
+    "pad": lambda x: F.pad(x, (1, 2)).sum(0),
+    "mse": lambda x: F.mse_loss(x, x * 2) + F.smooth_l1_loss(x, -x),
+    "bce": lambda x: F.binary_cross_entropy_with_logits(x, (x > 0).float()),
+    "stack": lambda x: lab.stack([x, x], 0).transpose(0, 1).sum(2),
+    "kl": lambda x: F.kl_div(F.log_softmax(x, 1), F.softmax(x, 1), reduction="batchmean"),
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_values_and_gradients_for_every_size(name: str) -> None:
+    f = SIZES[name]
+    compiled = lab.compile(f, dynamic=True)
+    for n in (4, 7, 32, 100):
+        x = lab.randn(n, 3, requires_grad=True)
+        expected, found = f(x), compiled(x)
+        assert found.shape == expected.shape
+        np.testing.assert_allclose(
+            found.detach().numpy(), expected.detach().numpy(), rtol=1e-5, atol=1e-6
+        )
+        (a,), (b,) = (lab.autograd.grad((y * y).sum(), x) for y in (expected, found))
+        np.testing.assert_allclose(b.numpy(), a.numpy(), rtol=1e-4, atol=1e-5)
+    assert compiled.traces == 1
+
+
+def test_what_the_size_decides_is_traced_for_each_answer() -> None:
+    f = lab.compile(lambda x: x * 2 if x.shape[0] > 5 else -x, dynamic=True)
+    for n, factor in ((3, -1), (4, -1), (8, 2), (9, 2), (2, -1), (70, 2)):
+        assert f(lab.ones(n)).tolist() == [factor] * n
+    assert f.reasons == [
+        "the first call",
+        "new arguments: float32 (8,) (the function does something else for size 8)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("f", "why"),
+    [
+        (
+            lambda x: sum(x[i].sum() for i in range(x.shape[0])) + x.sum(),
+            "the size is used as a number in test_dynamic.py line",
+        ),
+        (lambda x: x * math.sqrt(x.shape[0]), "the size is used as a float"),
+        (lambda x: x / len(x), "the size is used as a number"),
+        (lambda x: sum(row.sum() for row in x) * x, "a loop goes over dimension 0"),
+        (lambda x: x.reshape(2, -1), "with 104729 in its place: reshape"),
+        (lambda x: (x * 2, x.shape[0])[0:2], "the function returns the size"),
+        (lambda x: x + lab.arange(x.shape[0]).unsqueeze(1), "in its place"),
+        (
+            lambda x: lab.cond(x.sum() > 0, lambda x: x, lambda x: -x, x),
+            "lab.cond, lab.while_loop or lab.scan is in the graph",
+        ),
+    ],
+    ids=["range", "sqrt", "len", "rows", "reshape", "result", "arange", "cond"],
+)
+def test_a_size_that_is_baked_in_is_traced_for_itself_with_a_reason(f: Any, why: str) -> None:
+    compiled = lab.compile(f, dynamic=True)
+    for n in (4, 6, 4):
+        x = lab.randn(n, 3)
+        expected, found = f(x), compiled(x)
+        if isinstance(expected, tuple):
+            assert found[1] == n
+            expected, found = expected[0], found[0]
+        np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-5)
+    assert compiled.traces == 2
+    assert all("dimension 0 cannot stay open: " in reason for reason in compiled.reasons)
+    assert why in compiled.reasons[0]
+
+
+def test_sizes_that_change_along_and_sizes_that_do_not() -> None:
+    f = lab.compile(lambda x, y, w: (x * y).sum() + (x @ w).sum(), dynamic=True)
+    for n in (2, 5, 9):
+        x = lab.ones(n, 3)
+        assert f(x, lab.ones(n, 1), lab.ones(3, 4)).item() == 3 * n + 12 * n
+    assert f.traces == 1
+    x = lab.ones(3, 3)  # now the size of w is the same: it cannot be told apart
+    assert f(x, lab.ones(3, 1), lab.ones(3, 4)).item() == 45
+    assert f(x, lab.ones(1, 1), lab.ones(3, 4)).item() == 45  # spread: another function
+    with pytest.raises(lab.ShapeError) as error:
+        f(x, lab.ones(2, 1), lab.ones(3, 4))
+    with pytest.raises(lab.ShapeError) as eager:
+        f.function(x, lab.ones(2, 1), lab.ones(3, 4))
+    assert str(error.value) == str(eager.value)
+    assert f(lab.ones(0, 3), lab.ones(0, 1), lab.ones(3, 4)).item() == 0
+    assert f(lab.ones(1, 3), lab.ones(1, 1), lab.ones(3, 4)).item() == 15
+
+
+def test_errors_of_a_run_are_those_of_eager_mode() -> None:
+    f = lab.compile(lambda x, y: F.cross_entropy(x, y), dynamic=True)
+    messages = []
+    for g in (f.function, f):
+        for n in (2, 4):
+            assert g(lab.zeros(n, 3), lab.zeros(n).long()).item() == pytest.approx(math.log(3))
+        with pytest.raises(lab.LabError) as error:
+            g(lab.zeros(5, 3), lab.tensor([0, 1, 9, 0, 0]))
+        messages.append(str(error.value).splitlines()[0])
+    assert messages[0] == messages[1]
+    assert f.traces == 1
+
+
+def test_guards_hold_for_every_size_and_plans_are_bounded() -> None:
+    model = nn.Sequential(nn.Linear(3, 2), nn.Dropout(0.5))
+    f = lab.compile(lambda x: model(x), dynamic=True)
+    for n in range(1, compiler.LIMIT + 20):
+        assert f(lab.ones(n, 3)).shape == (n, 2)
+    assert len(f.entries) == compiler.LIMIT
+    assert f.traces <= 2
+    before = f.traces
+    model.eval()
+    for n in (4, 40):
+        np.testing.assert_allclose(
+            f(lab.ones(n, 3)).detach().numpy(), model(lab.ones(n, 3)).detach().numpy(), rtol=1e-5
+        )
+    assert f.traces == before + 1
+    model.load_state_dict({k: v * 2 for k, v in model.state_dict().items()})
+    np.testing.assert_allclose(
+        f(lab.ones(9, 3)).detach().numpy(), model(lab.ones(9, 3)).detach().numpy(), rtol=1e-5
+    )
