@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -604,3 +606,13 @@ def test_the_explorer_draws_a_graph_and_a_tensor_of_it() -> None:
     part = lab.explore(m.prediction).transcript()
     assert "matmul" in part
     assert "mean" not in part
+
+
+# The page of the docs ----------------------------------------------------------------------
+
+
+def test_the_page_of_sessions_is_true() -> None:
+    page = Path(__file__).parent.parent / "docs" / "sessions.md"
+    result = doctest.testfile(str(page), module_relative=False, optionflags=doctest.ELLIPSIS)
+    assert result.failed == 0
+    assert result.attempted > 10
