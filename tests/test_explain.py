@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -129,6 +130,19 @@ def test_an_explanation_of_nothing_and_of_no_such_graph() -> None:
     f(lab.ones(1))
     with pytest.raises(lab.ArgumentError, match="expected a place from 0 to 0, got 3"):
         lab.explain(f).graph(3)
+
+
+def test_the_page_says_what_is_true(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "graph-mode.md").read_text(encoding="utf-8")
+    space: dict[str, Any] = {"__name__": "page"}
+    shown = []
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(compile(block, "graph-mode.md", "exec"), space)  # noqa: S102  our own page
+        shown += re.findall(r"print\([\w.\[\]]+\)  # (\S.*)", block)
+    printed = capsys.readouterr().out.splitlines()
+    for words in (w for w in shown if not w.startswith("how many")):
+        assert words in printed
+    assert shown[0] == "the first call"
 
 
 # A trace at each call -----------------------------------------------------------------------
