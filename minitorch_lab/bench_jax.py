@@ -49,9 +49,9 @@ def convolution(p: Arrays, name: str, x: Any, padding: str) -> Any:
 
 
 def max_pool(x: Any) -> Any:
-    """The largest of each 2 x 2."""
-    size = (1, 2, 2, 1)
-    return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, size, size, "VALID")
+    """The largest of each 2 x 2; on processors this is ahead of ``jax.lax.reduce_window``."""
+    n, h, w, c = x.shape
+    return x.reshape(n, h // 2, 2, w // 2, 2, c).max((2, 4))
 
 
 def normal(x: Any, axis: int) -> tuple[Any, Any, Any]:
