@@ -35,6 +35,8 @@ def writable(graph: Graph) -> bool:
 
 
 class _Writer:
+    """Writes the C functions, and the Python function that calls them."""
+
     def __init__(self, traced: Traced, graph: Graph) -> None:
         self.traced, self.graph = traced, graph
         self.steps, self.views = schedule(graph)
@@ -49,7 +51,6 @@ class _Writer:
         self.storage: list[Any] = []
         self.text = Text()
         self.functions: list[list[list[str]]] = []
-        self.origin = {e.out.id: e for e in graph.equations}
 
     # Lifetimes at the level of steps
 
@@ -59,7 +60,6 @@ class _Writer:
         self.last: dict[int, int] = {}
         self.outside: set[int] = set()  # values that must be in memory
         stage_of: dict[int, tuple[Any, int, str]] = {}
-        self.maker: dict[int, Any] = {}
         flat = [
             (i, step)
             for i, whole in enumerate(self.steps)
@@ -70,7 +70,6 @@ class _Writer:
                 stage_of[own.equation.out.id] = (step, own.stage, own.level)
             for v in outputs(step):
                 self.step_of[v.id] = i
-                self.maker[v.id] = step
         for e in self.views:
             x = e.inputs[0]
             self.root[e.out.id] = self.root.get(x.id, x.id)
@@ -386,16 +385,12 @@ class _Writer:
         if made is not None and made(self, step):
             return
         self.flush()
-        out = self.place[e.out.id]
-        for x in e.inputs:
-            assert not isinstance(x, Var) or x.spec.number or x.id in self.place
         self.scope[f"op{e.out.id}"] = e.op.forward
         self.scope[f"attrs{e.out.id}"] = e.attrs
         inputs = ", ".join(["np", *(self.as_array(x) for x in e.inputs)])
         self.python.append(
             f"np.copyto({self.as_array(e.out)}, op{e.out.id}({inputs}, **attrs{e.out.id}))"
         )
-        del out
 
     def as_array(self, x: Any) -> str:
         """A value in the Python code."""
