@@ -88,8 +88,8 @@ def _attr_text(value: Any) -> str:
         return repr(value)
     if value is None or isinstance(value, (int, float, np.dtype, Spec)):
         return str(value)
-    inner = getattr(value, "graph", None)  # a branch or the body of a loop
-    return f"<graph {inner.name}>" if isinstance(inner, Graph) else f"<{type(value).__name__}>"
+    part = getattr(value, "graph", None)  # a branch or the body of a loop
+    return f"<graph {part.name}>" if isinstance(part, Graph) else f"<{type(value).__name__}>"
 
 
 SMALL = 16  # entries: a larger constant has a name in the text, and a table has its value
