@@ -133,6 +133,8 @@ SIZES = {
     "reshape": lambda x: x.reshape(x.shape[0] * 3).reshape(-1, 3).view(x.size(0), -1),
     "expand": lambda x: x.sum(0).expand(x.shape[0], 3) * lab.ones(x.shape[0], 1),
     "zeros": lambda x: lab.zeros(x.shape[0], 2).sum(1) + x.sum(1),
+    "full": lambda x: x + lab.full((x.shape[0], 1), 2.5) + lab.full_like(x, 3.0),
+    "full of sizes": lambda x: x + lab.full((1,), x.shape[0]),
     "slice": lambda x: x[1:] - x[:-1],
     "slice by size": lambda x: x[: x.shape[0] - 1],
     "cat": lambda x: lab.cat([x, x, x.flip(0)]).sum(1),

@@ -73,6 +73,7 @@ def test_a_training_step_in_words(each_executor: str) -> None:
     assert set(only.seconds) == {"tracing", "passes", "build", "first call", "cached call"}
     assert only.equations[0] == len(found.traced().equations)
     assert only.equations[1] == len(found.graph().equations)
+    assert set(only.passes) >= {"lower", "fold", "dead"}
     assert found.code() == step.code(*batch(6))
     text = str(found)
     assert text.startswith(
@@ -114,6 +115,8 @@ def test_a_plain_function_is_traced_and_not_run() -> None:
     assert found.signatures[0].captured == ["state without a name: float32 (2,)"]
     assert found.traces == 1
     assert "first call" not in found.signatures[0].seconds
+    layer = nn.Linear(2, 1)
+    assert str(lab.explain(layer, lab.ones(3, 2))).startswith("Linear(): traced once, 1 graph kept")
     with pytest.raises(lab.ArgumentError, match=r"not compiled\n.*or arguments"):
         lab.explain(lambda x: x)
     with pytest.raises(lab.KindError, match="expected a function"):

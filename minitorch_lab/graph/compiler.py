@@ -247,7 +247,7 @@ class Compiled:
             traced = trace(self.function, args, kwargs, recording, size)
         seconds = perf_counter() - start
         if size is not None:
-            check(traced.graph)
+            traced = replace(traced, graph=check(traced.graph))
         graph = (
             traced
             if size is None

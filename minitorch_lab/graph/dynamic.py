@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from ..device import namespace_of
 from ..errors import TraceError
 from ..op import Spec, infer
 from ..tape import caller, locate
@@ -270,21 +271,29 @@ def need_no_size(value: Any) -> None:
     _each(look, value)
 
 
-def check(graph: Graph) -> None:
-    """Fixed where the graph has something that another size would not change as it should."""
+def check(graph: Graph) -> Graph:
+    """Fixed where the graph has something that another size would not change as it should.
+
+    Constants with the stand-in's size, which have one value everywhere, keep no memory for it.
+    """
     own = [v.spec.shape for v in graph.inputs if v.kind != "input"]
     if any(_parts(n) for shape in own for n in (*shape, int(np.prod(shape, dtype=object)))):
         raise Fixed("a captured tensor is too large to tell its sizes from the open one")
+    constants = []
     for v, array in graph.constants:
-        if any(map(_parts, v.spec.shape)) and not _same(array):
-            raise Fixed("a constant tensor has the size")
+        if any(map(_parts, v.spec.shape)):
+            if not _same(array):
+                raise Fixed("a constant tensor has the size")
+            one = array.reshape(-1)[:1].copy()
+            array = namespace_of(array).broadcast_to(one, array.shape)
+        constants.append((v, array))
     if any("parts" in e.attrs for e in graph.equations):
         raise Fixed("lab.cond, lab.while_loop or lab.scan is in the graph")
+    return replace(graph, constants=tuple(constants))
 
 
 def _same(array: Any) -> bool:
-    flat = array.reshape(-1)
-    return bool((flat == flat[:1]).all())
+    return bool((array == array[(slice(0, 1),) * array.ndim]).all())
 
 
 def graph_at(graph: Graph, open_size: OpenSize, size: int) -> Graph:
@@ -307,9 +316,10 @@ def graph_at(graph: Graph, open_size: OpenSize, size: int) -> Graph:
     constants = []
     for v, array in graph.constants:
         if any(map(_parts, array.shape)):
-            array = np.full(spec_at(v.spec).shape, array.reshape(-1)[0], array.dtype)
+            xp, first = namespace_of(array), array[(slice(0, 1),) * array.ndim]
+            array = xp.full(spec_at(v.spec).shape, change(first.item()), array.dtype)
         elif array.size == 1:
-            array = np.full(array.shape, change(array.item()), array.dtype)
+            array = namespace_of(array).full(array.shape, change(array.item()), array.dtype)
         constants.append((var(v), array))
     equations = []
     for e in graph.equations:

@@ -33,6 +33,7 @@ class Signature:
         self.side_effects = list(entry.history.effects)
         self.executor = entry.plan.executor
         self.seconds = dict(entry.seconds)
+        self.passes = {r.name: len(r.changes) for r in entry.records}
         self.equations = len(entry.traced.graph.equations), len(entry.graph.equations)
         self.buffer_bytes = entry.plan.buffer_bytes
 
@@ -55,6 +56,7 @@ class Signature:
             ("updates", self.updates or ["nothing"]),
             ("in tracing only", self.side_effects),
             ("equations", [f"{before} traced, {after} after the passes"]),
+            ("changes", [", ".join(f"{name} {n}" for name, n in self.passes.items()) or "no pass"]),
             ("runs on", [f"{self.executor}: {self.steps} {words}, {self.buffer_bytes} bytes"]),
             ("times", [", ".join(times)]),
         ]
@@ -78,7 +80,7 @@ class Explanation:
     """
 
     def __init__(self, compiled: Compiled) -> None:
-        self.name = getattr(compiled.function, "__name__", "graph")
+        self.name = getattr(compiled.function, "__name__", type(compiled.function).__name__)
         self.traces = compiled.traces
         self._entries = sorted(compiled._kept(), key=lambda e: e.history.number)
         self.signatures = [Signature(entry) for entry in self._entries]
