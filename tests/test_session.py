@@ -409,6 +409,22 @@ def test_plans_are_kept_for_fetches_and_shapes_and_bounded() -> None:
     assert session.plans <= 64
 
 
+def test_the_order_of_feeds_does_not_matter() -> None:
+    graph = GraphBuilder()
+    with graph:
+        x = graph.placeholder("float32", (), "x")
+        y = graph.placeholder("float32", (), "y")
+        z = x - y
+    session = Session(graph)
+    for _ in range(2):  # the second time, the call is known
+        assert session.run(z, {x: 5, y: 2}) == 3.0
+        assert session.run(z, {y: 2, x: 5}) == 3.0
+        assert session.run([z, [x]], {"y": 2, x: 5}) == [3.0, [5.0]]
+    assert session.plans == 2
+    with pytest.raises(lab.ShapeError):
+        session.run(z, {y: 2, x: [5]})
+
+
 def test_threads_share_a_session() -> None:
     graph = GraphBuilder()
     with graph:

@@ -29,6 +29,7 @@ from .compiler import Compiled
 from .ir import Graph, Var
 from .sizes import Dim, fits, known
 
+LEAVES = frozenset((GraphTensor, Variable, Operation))
 LIMIT = 64  # kept programs; each keeps a bounded number of plans, one for each set of shapes
 
 
@@ -209,6 +210,7 @@ class Session:
         self.known: set[int] = set()  # the variables that have a value
         self.closed = False
         self._programs: OrderedDict[Any, Program] = OrderedDict()
+        self._calls: dict[Any, Any] = {}
         self._lock = threading.RLock()
 
     def __enter__(self) -> Session:
@@ -225,6 +227,7 @@ class Session:
             self.kept.clear()
             self.known.clear()
             self._programs.clear()
+            self._calls.clear()
 
     def _need_open(self) -> None:
         if self.closed:
@@ -274,8 +277,31 @@ class Session:
                 INTERPRETER.reset(token)
 
     def _prepare(self, fetches: Any, feed_dict: Any) -> tuple[Program, list[Any], list[Any], Any]:
-        """The program for a run, what it is fed, what is wanted, and how to arrange that."""
+        """The program for a run, what it is fed, what is wanted, and how to arrange that.
+
+        A call that was seen before is known by its objects, when fetches and keys are simple.
+        """
         self._need_open()
+        leaves = fetches if fetches.__class__ is list else (fetches,)
+        keys = feed_dict if feed_dict.__class__ is dict else ()
+        call = (leaves is fetches, *map(id, leaves), None, *map(id, keys))
+        seen = self._calls.get(call)
+        if seen is not None:
+            program, slots, wanted, rebuild, _ = seen
+            self._need_values(program)
+            values = list(feed_dict.values()) if slots else ()
+            return program, [_feed(x, values[i]) for i, x in slots], wanted, rebuild
+        program, feeds, wanted, rebuild = self._look_up(fetches, feed_dict)
+        if all(x.__class__ in LEAVES for x in (*leaves, *keys)):
+            slots = sorted(enumerate(keys), key=lambda slot: slot[1].variable.id)
+            if len(self._calls) >= LIMIT:
+                self._calls.clear()
+            alive = (*leaves, *keys)  # so that no other object gets one of their ids
+            self._calls[call] = (program, slots, wanted, rebuild, alive)
+        return program, feeds, wanted, rebuild
+
+    def _look_up(self, fetches: Any, feed_dict: Any) -> tuple[Program, list[Any], list[Any], Any]:
+        """The same for a call that is new, or made of names and nested lists."""
         wanted: list[Any] = []
         rebuild = self._fetches(fetches, wanted, "fetches")
         fed = self._feeds({} if feed_dict is None else feed_dict)
@@ -393,8 +419,7 @@ class Session:
             if not isinstance(key, GraphTensor) or key.builder is not self.graph:
                 x = self._fed(key)
             v = x.variable
-            fed = make(_converted("run(fetches, feed_dict)", x, v.spec, value))
-            fed.name = x.name
+            fed = _feed(x, value)
             if v.id in found:
                 raise ArgumentError(
                     f"run(fetches, feed_dict): {x.name} is fed twice, as a tensor and by name\n"
@@ -421,6 +446,13 @@ class Session:
             f"  expected a tensor of graph {graph.name}, most often a placeholder, or its name\n"
             "  {placeholder: value}"
         )
+
+
+def _feed(x: Any, value: Any) -> Tensor:
+    """What is fed for ``x``, as an eager tensor with its name."""
+    fed = make(_converted("run(fetches, feed_dict)", x, x.variable.spec, value))
+    fed.name = x.name
+    return fed
 
 
 def _converted(what: str, x: Any, spec: Spec, value: Any) -> Any:
