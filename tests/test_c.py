@@ -101,6 +101,22 @@ def test_a_convolution_needs_less_than_half_the_memory() -> None:
     assert plan.buffer_bytes < 0.5 * sum(spec.nbytes for spec in results)
 
 
+def test_a_window_that_is_too_wide_for_c_runs_between() -> None:
+    def wide(x: Any, w: Any) -> Any:
+        y = lab.nn.functional.conv2d(x, w, padding=1).relu()
+        return lab.nn.functional.max_pool2d(y, 9, 3).mean()
+
+    x, w = lab.randn(8, 2, 40, 40), lab.randn(8, 2, 3, 3, requires_grad=True)
+
+    def both(x: Any, w: Any) -> Any:
+        loss = wide(x, w)
+        return loss, *lab.autograd.grad(loss, w)
+
+    compiled = lab.compile(both, executor="c")
+    for a, b in zip(both(x, w), compiled(x, w), strict=True):
+        np.testing.assert_allclose(b.detach().numpy(), a.detach().numpy(), rtol=1e-5, atol=1e-6)
+
+
 # Compiling and keeping ----------------------------------------------------------------------
 
 

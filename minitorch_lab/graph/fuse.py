@@ -205,6 +205,7 @@ class _Scheduler:
 # Tiles -------------------------------------------------------------------------------------
 
 BATCHED = ("matmul", "unfold", "fold", "max_pool2d", "max_pool2d_grad")  # they treat samples alike
+WIDEST = 64  # entries of a window that is written out entry by entry
 SMALL = 1 << 18  # bytes: what is smaller than this stays in the cache anyway
 
 
@@ -258,7 +259,9 @@ class _Tiler:
             count = step.shape[0] if len(step.shape) > 1 and apart and not whole else 0
         else:
             e = step.equation
-            known = e.op.name in BATCHED and e.out.spec.ndim >= 3
+            # only what is sure to be written in C: a step in Python cannot stand in a tile
+            known = e.op.name in BATCHED and e.out.spec.ndim >= 3 and e.out.spec.dtype.kind == "f"
+            known = known and prod(e.attrs.get("kernel_size", ())) <= WIDEST
             count = e.out.spec.shape[0] if known else 0
         return count if count > 1 else 0
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...ops.indexing import PLACE
-from ..fuse import Single
+from ..fuse import WIDEST, Single
 from ..ir import Equation
 from .text import C_TYPES, Place, index_of
 
@@ -383,7 +383,7 @@ def _stack(w: Any, step: Single) -> bool:
 def _pool(w: Any, step: Single) -> bool:
     x, out = w.seen(step, step.equation.inputs[0]), w.seen(step, step.equation.out)
     v = _windows(step.equation, x, out)
-    if v["kh"] * v["kw"] > 64:
+    if v["kh"] * v["kw"] > WIDEST:
         return False
     kind = C_TYPES[str(out.array.dtype)]
     lines = []
@@ -426,7 +426,7 @@ def _pool_grad(w: Any, step: Single) -> bool:
     g, y, x = (w.seen(step, v) for v in step.equation.inputs)
     out = w.seen(step, step.equation.out)
     v = _windows(step.equation, x, out)
-    if v["kh"] * v["kw"] > 64:
+    if v["kh"] * v["kw"] > WIDEST:
         return False
     kind = C_TYPES[str(out.array.dtype)]
     place = ["n", "c", "y", "x"]
