@@ -89,7 +89,7 @@ class Certificate:
 
     def __str__(self) -> str:
         if self.bitwise:
-            return f"all {self.results} results equal, bit for bit"
+            return f"{self.results} result{'' if self.results == 1 else 's'} equal, bit for bit"
         own = "; this pass itself changed no bit" if self.alone else ""
         return f"largest difference {self.absolute:.2g}, relative {self.relative:.2g}{own}"
 
