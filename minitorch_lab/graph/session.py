@@ -41,6 +41,13 @@ class UninitializedError(SessionError):
     """A variable is read before it has got a value in this session."""
 
 
+class Plans(Compiled):
+    """The plans of one program, for each set of sizes."""
+
+    def _warn(self) -> None:
+        """Say nothing of new sizes: a placeholder with None is made for them."""
+
+
 class Program:
     """What one set of fetches and feeds needs of a graph, as a function of the fed values."""
 
@@ -55,7 +62,7 @@ class Program:
         # a value that comes in is copied on the way out, so that nothing else can change it
         outside = {v.id for v in (*fed, *self.reads)}
         self.copied = [v.id in outside for v in self.wanted]
-        self.compiled = Compiled(partial(replay, self), session.executor)
+        self.compiled = Plans(partial(replay, self), session.executor)
 
 
 def replay(program: Program, *feeds: Any) -> tuple[Any, ...]:
