@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ import minitorch_lab as lab
 from minitorch_lab import nn, optim
 from minitorch_lab.graph import compiler, executor
 from minitorch_lab.graph.codegen import native
+from minitorch_lab.op import OPS, current
+from minitorch_lab.tensor import make
 
 F = nn.functional
 
@@ -258,3 +261,45 @@ def test_guards_hold_for_every_size_and_plans_are_bounded() -> None:
     np.testing.assert_allclose(
         f(lab.ones(9, 3)).detach().numpy(), model(lab.ones(9, 3)).detach().numpy(), rtol=1e-5
     )
+
+
+ROWS = [r for r in OPS.values() if not r.random and r.name not in ("to_device", "cholesky")]
+GROUPS = [ROWS[i : i + 30] for i in range(0, len(ROWS), 30)]
+
+
+@pytest.mark.parametrize("rows", GROUPS, ids=lambda rows: f"{rows[0].name} to {rows[-1].name}")
+def test_every_row_of_the_table_at_sizes_that_it_was_not_traced_for(rows: list[Any]) -> None:
+    rng = np.random.default_rng(5)
+    for op in rows:
+        for sample in op.samples:
+            shape = sample.inputs[0].shape if sample.inputs else ()
+            if not shape or shape[0] < 2:
+                continue
+
+            def run(*xs: Any, op: Any = op, attrs: Any = sample.attrs) -> list[Any]:
+                y = current().apply(op, xs, attrs)
+                out = [y]
+                if op.differentiable and y.dtype.is_floating_point and y.numel():
+                    wanted = [x for x in xs if x.requires_grad]
+                    out += lab.autograd.grad((y * y).sum(), wanted, allow_unused=True)
+                return [x for x in out if x is not None]
+
+            compiled = lab.compile(run, dynamic=True)
+            for n in (shape[0], shape[0] + 3, 1):
+                xs = []
+                for draw in sample.inputs:
+                    if draw.shape[:1] == shape[:1]:
+                        draw = replace(draw, shape=(n, *draw.shape[1:]))
+                    xs.append(make(draw(rng, np.float64)))
+                    xs[-1].requires_grad = xs[-1].dtype.is_floating_point
+                try:
+                    expected = run(*xs)
+                except Exception:  # noqa: BLE001  shapes that the op does not take
+                    with pytest.raises(Exception):  # noqa: B017, PT011
+                        compiled(*xs)
+                    continue
+                for a, b in zip(expected, compiled(*xs), strict=True):
+                    assert (a.shape, a.dtype) == (b.shape, b.dtype), op
+                    np.testing.assert_allclose(
+                        b.detach().numpy(), a.detach().numpy(), rtol=1e-7, atol=1e-9
+                    )
