@@ -201,6 +201,32 @@ def test_unknown_sizes_are_known_in_a_run(name: str) -> None:
 
 
 @pytest.mark.usefixtures("each_executor")
+def test_a_convnet_for_any_number_of_pictures() -> None:
+    rng = np.random.default_rng(2)
+    kernel, matrix = lab.tensor(rng.normal(size=(4, 3, 3, 3))), lab.tensor(rng.normal(size=(5, 64)))
+
+    def model(x: Any, labels: Any) -> Any:
+        hidden = F.max_pool2d(F.relu(F.conv2d(x, kernel, padding=1)), 2)
+        return F.cross_entropy(F.linear(hidden.flatten(1), matrix), labels)
+
+    graph = GraphBuilder()
+    with graph:
+        x = graph.placeholder("float64", (None, 3, 8, 8), "x")
+        labels = graph.placeholder("int64", (None,), "labels")
+        loss = model(x, labels)
+        (slope,) = graph.gradients(loss, x)
+    session = Session(graph)
+    for n in (3, 1):
+        pictures, wanted = rng.normal(size=(n, 3, 8, 8)), rng.integers(0, 5, n)
+        real = lab.tensor(pictures, requires_grad=True)
+        expected = model(real, lab.tensor(wanted))
+        expected.backward()
+        found = session.run([loss, slope], {x: pictures, labels: wanted})
+        np.testing.assert_allclose(found[0], expected.item(), rtol=1e-9)
+        np.testing.assert_allclose(found[1], real.grad.numpy(), rtol=1e-7, atol=1e-12)
+
+
+@pytest.mark.usefixtures("each_executor")
 def test_sizes_that_broadcast_only_in_the_run() -> None:
     graph = GraphBuilder()
     with graph:
