@@ -16,6 +16,8 @@ import numpy as np
 
 from .ir import Equation, Graph, Var
 
+LONG = 100  # equations in a loop: compilers take far longer over a longer one
+NEAR = 16  # steps that are looked back for a loop to join
 REDUCTIONS = ("sum", "mean", "amax", "amin")
 
 
@@ -154,10 +156,12 @@ class _Scheduler:
 
     def join(self, e: Equation) -> None:
         first = self.after(e)
-        for index in range(len(self.steps) - 1, max(first, 0) - 1, -1):
+        for index in range(len(self.steps) - 1, max(first, 0, len(self.steps) - NEAR) - 1, -1):
             loop = self.steps[index]
             if not isinstance(loop, Loop):
                 break  # an earlier loop would have to keep the result until it is needed
+            if len(loop.parts) >= LONG:
+                continue
             level = "entry" if loop.shape == e.out.spec.shape else None
             if level is None and loop.rows == e.out.spec.shape:
                 level = "row"

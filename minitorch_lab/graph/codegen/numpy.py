@@ -71,6 +71,7 @@ class _Writer:
         self.xp = namespace_for(Device(devices[0] if devices else "cpu"))
         self.lines: list[str] = []
         self.scope: dict[str, Any] = {"__name__": "minitorch_lab.graph.generated", "xp": self.xp}
+        self.helpers: dict[tuple[str, int], str] = {}
         self.name: dict[int, str] = {}  # variable -> its name in the code
         self.static: dict[int, Any] = {}  # variable -> an array that is the same in each run
         self.buffer: dict[int, int] = {}  # root variable -> its buffer
@@ -95,12 +96,11 @@ class _Writer:
 
     def helper(self, prefix: str, value: Any) -> str:
         """A name for a function or a constant that the code uses."""
-        for name, known in self.scope.items():
-            if known is value and name.startswith(prefix):
-                return name
-        name = f"{prefix}_{len(self.scope)}"
-        self.scope[name] = value
-        return name
+        known = self.helpers.get((prefix, id(value)))
+        if known is None:
+            known = self.helpers[prefix, id(value)] = f"{prefix}_{len(self.scope)}"
+            self.scope[known] = value  # which keeps it alive, so that its id stays its own
+        return known
 
     def use(self, x: Any, dtype: Any = None) -> str:
         """An input in the code; a number next to arrays becomes a 0-d array once, now."""
