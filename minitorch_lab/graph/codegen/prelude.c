@@ -67,17 +67,23 @@ static inline float lab_logf(float x)
     return x > 0 ? (x == INFINITY ? x : y) : x == 0 ? -INFINITY : NAN;
 }
 
+/* tanh: one quotient of polynomials in x * x, times x; from 9 on it is 1; relative error 4e-7 */
 static inline float lab_tanhf(float x)
 {
-    float a = fabsf(x), s = x * x;
-    float p = -5.70498872745e-3f;
-    p = p * s + 2.06390887954e-2f;
-    p = p * s - 5.37397155531e-2f;
-    p = p * s + 1.33314422036e-1f;
-    p = p * s - 3.33332819422e-1f;
-    float small = p * s * x + x;
-    float large = copysignf(1.0f - 2.0f / (lab_expf(2.0f * a) + 1.0f), x);
-    return a < 0.625f ? small : x != x ? x : large;
+    float z = x < -9.0f ? -9.0f : x > 9.0f ? 9.0f : x, s = z * z;
+    float p = 1.3354697750032546e-08f;
+    p = p * s + 2.060910986122164e-05f;
+    p = p * s + 0.003495589842439958f;
+    p = p * s + 0.13381027088089711f;
+    p = p * s + 1.0f;
+    float q = 7.776573573755301e-07f;
+    q = q * s + 0.00032856375988694984f;
+    q = q * s + 0.025876988744562707f;
+    q = q * s + 0.4671434268014377f;
+    q = q * s + 1.0f;
+    /* without a branch: compilers would take the loop around it apart */
+    float end = (float)(x > 9.0f) - (float)(x < -9.0f);
+    return copysignf(end + (1.0f - end * end) * (z * p / q), x);
 }
 
 static inline float lab_erff(float x)
