@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 import minitorch_lab as lab
-from minitorch_lab import creation, linalg, nn, words
+from minitorch_lab import LabError, creation, linalg, nn, words
 from minitorch_lab.nn import functional as F
-from minitorch_lab.op import INTERPRETER, OPS, Cost, Op, Spec
+from minitorch_lab.op import INTERPRETER, OPS, Cost, Mismatch, Op, Spec, infer
 from minitorch_lab.ops import FUNCTIONS, IN_PLACE
 from minitorch_lab.tensor import Tensor
 from minitorch_lab.tensor.record import RECORD
@@ -341,7 +341,8 @@ def _facts(entry: Entry, pages: dict[Op, str], lessons: dict[str, str]) -> list[
         facts.append(("Memory", "a view where it can be" if row.view else "its own"))
         facts.append(("Dtypes", _dtypes(row)))
         facts.append(("ONNX", f"`{row.onnx}`" if row.onnx else "no op of its own"))
-        facts.append(("Can be fused", "yes" if row.kernel else "no"))
+        parts = "its parts can" if row.composition else "no"
+        facts.append(("Can be fused", "yes" if row.kernel else parts))
     elif rows and all(op.view for op in rows):
         facts.append(("Memory", "a view where it can be"))
     if SEED in EXAMPLES.get(entry.name, "") or any(op.random for op in rows):
@@ -360,9 +361,30 @@ def _facts(entry: Entry, pages: dict[Op, str], lessons: dict[str, str]) -> list[
 
 
 def _dtypes(row: Op) -> str:
-    refused = [words.KINDS[kind] for kind in row.refuses]
-    said = f"all but {' and '.join(refused)}" if refused else "all"
+    refused = [words.KINDS[kind] for kind, dtype in TRIED.items() if not _takes(row, kind, dtype)]
+    refused += [words.KINDS[kind] for kind in row.refuses if kind not in TRIED]
+    said = f"all but {' and '.join(dict.fromkeys(refused))}" if refused else "all"
     return said + ("; whole numbers become floats" if row.floats else "")
+
+
+TRIED = {"b": np.dtype(bool), "i": np.dtype("int64"), "f": np.dtype("float32")}
+GIVEN = ("integers", "mask")  # inputs whose kind is part of what the op is
+
+
+def _takes(row: Op, kind: str, dtype: np.dtype) -> bool:
+    """Whether the op takes its first sample with entries of another kind."""
+    if kind in row.refuses or not row.samples:
+        return kind not in row.refuses
+    sample, rng = row.samples[0], np.random.default_rng(0)
+    specs = []
+    for draw in sample.inputs:
+        array = draw(rng)
+        specs.append(Spec(array.shape, array.dtype if draw.kind in GIVEN else dtype))
+    try:
+        infer(row, specs, sample.attrs)
+    except (Mismatch, LabError):
+        return False
+    return True
 
 
 def _body(entry: Entry) -> str:
