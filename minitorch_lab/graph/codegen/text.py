@@ -59,6 +59,28 @@ def index_of(names: list[str], strides: Any) -> str:
     return " + ".join(parts) or "0"
 
 
+def pointer(name: str, place: Place, const: str = "const ") -> str:
+    """The line that declares a pointer to a value."""
+    kind = C_TYPES[str(place.array.dtype)]
+    return f"{const}{kind} *{name} = ({const}{kind} *)p[{place.slot}] + {place.offset}{place.more};"
+
+
+def block(w: Any, text: str) -> bool:
+    """C text with a pair of braces around it."""
+    w.text.add("{")
+    w.text.depth += 1
+    for line in text.strip("\n").splitlines():
+        w.text.add(line)
+    w.text.depth -= 1
+    w.text.add("}")
+    return True
+
+
+def indented(text: str) -> str:
+    """C text one step further in."""
+    return "\n".join(f"    {line}" for line in text.strip("\n").splitlines())
+
+
 # Functions ---------------------------------------------------------------------------------
 
 SLOT = re.compile(r"\b([pn])\[(\d+)\]")

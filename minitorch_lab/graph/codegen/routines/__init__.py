@@ -1,0 +1,27 @@
+"""Ops that are no loop over entries, each with a function that writes its C text.
+
+A function adds its text to the writer's and says True, or False where it is not made for the case:
+then the op runs in Python, between two C functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ...fuse import Single
+from .joins import cat, stack, unslice
+from .matrix import matmul
+from .rows import class_error, gather, nll_mean, rows_added, rows_taken
+from .windows import fold, max_pool, max_pool_grad, unfold
+
+ROUTINES: dict[str, Callable[[Any, Single], bool]] = {
+    "matmul": matmul,
+    # rows
+    "gather": gather, "nll_mean": nll_mean, "class_error": class_error,
+    "embedding": rows_taken, "index": rows_taken, "unindex": rows_added,
+    # joins
+    "cat": cat, "stack": stack, "unslice": unslice,
+    # windows
+    "fold": fold, "unfold": unfold, "max_pool2d": max_pool, "max_pool2d_grad": max_pool_grad,
+}  # fmt: skip
