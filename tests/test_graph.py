@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -427,6 +428,26 @@ def test_mode_as_statement_and_block() -> None:
     with pytest.raises(lab.ArgumentError, match="'eager' or 'graph'"):
         lab.mode("fast")
     assert lab.mode() == "eager"
+
+
+def test_function_takes_the_options_of_compile() -> None:
+    assert inspect.signature(lab.function) == inspect.signature(lab.compile)
+    for decorate in (lab.function, lab.compile):
+        assert inspect.getdoc(decorate).count("With ``dynamic`` one trace serves") == 1
+
+        @decorate(dynamic=True, executor="numpy", without="fold")
+        def f(x: Any) -> Any:
+            return (x * x).sum()
+
+        with lab.mode("graph"):
+            assert [f(lab.ones(n)).item() for n in (2, 5, 7)] == [2, 5, 7]
+        assert (f.traces, f.executor_used, f.without) == (1, "numpy", ("fold",))
+        with pytest.raises(lab.ArgumentError, match="executor: expected one of auto, c, numpy"):
+            decorate(executor="gpu")
+        with pytest.raises(lab.ArgumentError, match="no pass is called 'folds'"):
+            decorate(without="folds")
+        with pytest.raises(lab.KindError, match="expected a function, got int 3"):
+            decorate(3)
 
 
 def test_method_can_be_a_function() -> None:

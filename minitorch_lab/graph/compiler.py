@@ -30,7 +30,7 @@ from ..tape import tick
 from ..tensor import NO_GRAD, Tensor, add_grad, explain, make, record
 from .codegen.numpy import Plan
 from .dynamic import PRIME, Fixed, OpenSize, check, graph_at
-from .executors import build
+from .executors import build, check_executor
 from .ir import Graph, Var
 from .passes import Record, check_names, run_passes
 from .trace import (
@@ -45,6 +45,7 @@ from .trace import (
 )
 
 F = TypeVar("F", bound=Callable[..., Any])
+C = TypeVar("C", bound="Compiled")
 PLAIN = (int, float, bool, str, bytes, type(None), tuple)
 LIMIT = 64  # signatures kept for one function
 RETRACES = 3  # in a row for one and the same reason: then a warning says so
@@ -796,6 +797,31 @@ def mode(name: str | None = None) -> str:
     return switch
 
 
+OPTIONS = """
+    ``executor`` says what runs it, as ``lab.executor`` does for all. ``without`` names passes to
+    leave out, such as ``("fold",)``. With ``dynamic`` one trace serves every size of the first
+    tensor's dimension 0, a batch of any size; other arguments that have the same size there
+    change along. Written as ``@name`` or as ``@name(dynamic=True)``.
+"""
+
+
+def _with_options(made: F) -> F:
+    """Add what the options mean to the text of a function that takes them."""
+    head, _, rest = (made.__doc__ or "").partition("\n\n")
+    made.__doc__ = f"{head}\n{OPTIONS}\n{rest}"
+    return made
+
+
+def _compiler(
+    kind: type[C], function: Any, executor: Any, without: Any, dynamic: bool
+) -> C | Callable[[Callable[..., Any]], C]:
+    """The compiled function, or what makes it of the function that stands below the decorator."""
+    options = {"executor": executor, "without": check_names(without), "dynamic": dynamic}
+    if executor is not None:
+        check_executor(executor)
+    return partial(kind, **options) if function is None else kind(function, **options)
+
+
 @overload
 def compile(
     function: Callable[..., Any],
@@ -812,6 +838,7 @@ def compile(
     without: Iterable[str] | str = (),
     dynamic: bool = False,
 ) -> Callable[[Callable[..., Any]], Compiled]: ...
+@_with_options
 def compile(
     function: Callable[..., Any] | None = None,
     *,
@@ -821,19 +848,12 @@ def compile(
 ) -> Any:
     """The function as a graph: traced at the first call with a signature, then run as a plan.
 
-    ``without`` names passes to leave out, such as ``("fold",)``. With ``dynamic`` one trace serves
-    every size of the first tensor's dimension 0, a batch of any size; other arguments that have
-    the same size there change along.
-
     >>> from minitorch_lab.tensor import tensor
     >>> double = compile(lambda x: x * 2)
     >>> double(tensor([1.0, 2.0]))
     tensor([2., 4.])
     """
-    if function is None:
-        without = check_names(without)
-        return partial(Compiled, executor=executor, without=without, dynamic=dynamic)
-    return Compiled(function, executor, without, dynamic)
+    return _compiler(Compiled, function, executor, without, dynamic)
 
 
 class Function(Compiled):
@@ -846,12 +866,40 @@ class Function(Compiled):
         return self.function(*args, **kwargs)
 
 
-def function(f: Callable[..., Any]) -> Function:
-    """Let a function follow the mode: op by op in eager mode, as one graph in graph mode.
+@overload
+def function(
+    function: Callable[..., Any],
+    *,
+    executor: str | None = None,
+    without: Iterable[str] | str = (),
+    dynamic: bool = False,
+) -> Function: ...
+@overload
+def function(
+    function: None = None,
+    *,
+    executor: str | None = None,
+    without: Iterable[str] | str = (),
+    dynamic: bool = False,
+) -> Callable[[Callable[..., Any]], Function]: ...
+@_with_options
+def function(
+    function: Callable[..., Any] | None = None,
+    *,
+    executor: str | None = None,
+    without: Iterable[str] | str = (),
+    dynamic: bool = False,
+) -> Any:
+    """The function as ``lab.mode()`` says: op by op in eager mode, as a graph in graph mode.
 
     A whole training step may stand in it: forward, backward and the optimiser's step.
+
+    >>> from minitorch_lab.tensor import tensor
+    >>> double = function(lambda x: x * 2)
+    >>> double(tensor([1.0, 2.0])), double.traces
+    (tensor([2., 4.]), 0)
     """
-    return Function(f)
+    return _compiler(Function, function, executor, without, dynamic)
 
 
 __all__ = ["Compiled", "Function", "compile", "function", "mode"]

@@ -34,12 +34,13 @@ def executor(name: str | None = None) -> str:
     True
     """
     if name is not None:
-        _check(name)
+        check_executor(name)
         _Wanted.name = name
     return _Wanted.name
 
 
-def _check(name: str) -> None:
+def check_executor(name: str) -> None:
+    """ArgumentError for a name that no executor has."""
     if name not in NAMES:
         raise ArgumentError(f"executor: expected one of {', '.join(NAMES)}, got {name!r}")
 
@@ -47,7 +48,7 @@ def _check(name: str) -> None:
 def build(traced: Traced, graph: Graph, wanted: str | None = None) -> Plan:
     """The plan of a graph, by the executor that was chosen or the next one that works here."""
     name = _Wanted.name if wanted is None else wanted
-    _check(name)
+    check_executor(name)
     make: Callable[[Traced, Graph], Plan] = straight.build
     if name != "numpy" and c.writable(graph):
         try:
