@@ -14,10 +14,11 @@ from test_ir import SMALL_MODELS, step_of, traced
 from test_ops import CASES, arrays_of, call
 
 import minitorch_lab as lab
+from minitorch_lab import nn, optim
 from minitorch_lab.errors import ArgumentError, LabError
 from minitorch_lab.graph.codegen import native
 from minitorch_lab.graph.ir import Equation, Graph
-from minitorch_lab.graph.passes import PASSES, Record, run_passes, simplify
+from minitorch_lab.graph.passes import PASSES, STAGES, Record, run_passes, simplify
 from minitorch_lab.graph.passes.simplify import RULES
 from minitorch_lab.op import Op, Sample
 from minitorch_lab.tensor import make
@@ -272,13 +273,58 @@ def test_passes_are_switched_off_one_by_one() -> None:
     assert f.graph(x) is f.graph(x, optimised=False)
 
 
+def small_net() -> Any:
+    """A training step with something to do for each stage."""
+    lab.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(1, 8, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8 * 13 * 13, 6),
+        nn.LayerNorm(6),
+    )  # fmt: skip
+    optimizer = optim.Adam(model.parameters(), lr=0.01)
+
+    def step(x: Any, y: Any) -> Any:
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
+@pytest.fixture(scope="module")
+def pictures() -> tuple[Any, Any, list[float]]:
+    """Pictures, their classes, and the losses of eager mode."""
+    lab.manual_seed(1)
+    x, y = lab.randn(32, 1, 28, 28), lab.randint(0, 6, (32,))
+    step = small_net()
+    return x, y, [step(x, y).item() for _ in range(3)]
+
+
+@pytest.mark.parametrize("executor", ["c", "numpy"])
+@pytest.mark.parametrize(
+    "without", [*((name,) for name in STAGES), tuple(STAGES), (*PASSES, *STAGES)], ids=" ".join
+)
+def test_stages_are_switched_off_and_results_stay(
+    without: Any, executor: str, pictures: Any
+) -> None:
+    if executor == "c":
+        need_compiler()
+    x, y, expected = pictures
+    step = lab.compile(small_net(), executor=executor, without=without)
+    found = [step(x, y).item() for _ in range(3)]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert step.executor_used == executor
+
+
 def test_an_unknown_pass_is_named() -> None:
     for wrong in (("fold", "folding"), "folding"):
         with pytest.raises(ArgumentError) as error:
             lab.compile(shared, without=wrong)
         assert str(error.value) == (
             "without: no pass is called 'folding'\n"
-            "  expected names of lower, fold, simplify, common, dead"
+            "  expected names of lower, fold, simplify, common, dead, "
+            "transposes, fuse, tile, buffers"
         )
 
 

@@ -74,7 +74,8 @@ class Entry:
         self.graph = self.records[-1].after if self.records else traced.graph
         self.seconds["passes"] = perf_counter() - start
         start = perf_counter()
-        self.plan: Plan = build(traced, self.graph, executor)
+        self.without = without
+        self.plan: Plan = build(traced, self.graph, executor, without)
         self.seconds["build"] = perf_counter() - start
         self.warm = False  # two calls were timed
         self.guards = (*traced.guards, *guards)
@@ -98,7 +99,7 @@ class Entry:
 
     def rebind(self) -> None:
         """Build the plan anew: a captured tensor has got another array."""
-        self.plan = build(self.traced, self.graph, self.executor)
+        self.plan = build(self.traced, self.graph, self.executor, self.without)
 
 
 class Compiled:

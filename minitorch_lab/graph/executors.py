@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Collection
 
 from ..errors import ArgumentError
 from .codegen import c, native
 from .codegen import numpy as straight
 from .codegen.numpy import Plan
 from .ir import Graph
+from .passes.transposes import copied
 from .trace import Traced
 
 NAMES = ("auto", "c", "numpy")
@@ -45,16 +46,22 @@ def check_executor(name: str) -> None:
         raise ArgumentError(f"executor: expected one of {', '.join(NAMES)}, got {name!r}")
 
 
-def build(traced: Traced, graph: Graph, wanted: str | None = None) -> Plan:
-    """The plan of a graph, by the executor that was chosen or the next one that works here."""
+def build(
+    traced: Traced, graph: Graph, wanted: str | None = None, without: Collection[str] = ()
+) -> Plan:
+    """The plan of a graph, by the executor that was chosen or the next one that works here.
+
+    ``without`` names stages to leave out.
+    """
     name = _Wanted.name if wanted is None else wanted
     check_executor(name)
-    make: Callable[[Traced, Graph], Plan] = straight.build
+    if "transposes" in without:
+        graph = copied(graph)
     if name != "numpy" and c.writable(graph):
         try:
-            return c.build(traced, graph)
+            return c.build(traced, graph, without)
         except native.NoCompiler as why:
             if _Wanted.told != str(why):
                 _Wanted.told = str(why)
                 warnings.warn(f"graph mode runs on NumPy: {why}", RuntimeWarning, stacklevel=2)
-    return make(traced, graph)
+    return straight.build(traced, graph, without)

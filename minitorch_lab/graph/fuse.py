@@ -8,6 +8,7 @@ become one loop with three stages, and each row is still in the cache when it is
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -90,8 +91,8 @@ def trailing(dims: tuple[int, ...], ndim: int) -> int:
 class _Scheduler:
     """Puts each equation into the latest loop that can take it."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, fuse: bool = True) -> None:
+        self.graph, self.fuse = graph, fuse
         self.steps: list[Loop | Single] = []
         self.made: dict[int, int] = {}  # variable -> the step that makes it
         self.views: list[Equation] = []  # those that copy nothing
@@ -155,7 +156,7 @@ class _Scheduler:
         return stage
 
     def join(self, e: Equation) -> None:
-        first = self.after(e)
+        first = self.after(e) if self.fuse else len(self.steps)
         for index in range(len(self.steps) - 1, max(first, 0, len(self.steps) - NEAR) - 1, -1):
             loop = self.steps[index]
             if not isinstance(loop, Loop):
@@ -195,7 +196,8 @@ class _Scheduler:
         wanted = None if split == ndim else split
         index = self.made.get(x.id, -1)
         loop = self.steps[index] if index >= 0 else None
-        if isinstance(loop, Loop) and loop.shape == x.spec.shape and x.id in self.part:
+        known = self.fuse and x.id in self.part
+        if isinstance(loop, Loop) and loop.shape == x.spec.shape and known:
             fits = wanted is None or loop.split in (None, wanted)
             if fits and prod(loop.shape[wanted:]) > 0:
                 if wanted is not None:
@@ -311,13 +313,24 @@ def outputs(step: Loop | Single) -> list[Var]:
     return [step.equation.out]
 
 
+def equations(step: Step) -> list[Equation]:
+    """What a step computes, in order."""
+    if isinstance(step, Tile):
+        return [e for inner in step.steps for e in equations(inner)]
+    return [p.equation for p in step.parts] if isinstance(step, Loop) else [step.equation]
+
+
+def first(step: Step) -> int:
+    """The first value that a step makes, by which it is known."""
+    return equations(step)[0].out.id
+
+
 def direct(step: Loop | Single) -> list[Var]:
     """What a step reads, as its equations name it."""
-    equations = [p.equation for p in step.parts] if isinstance(step, Loop) else [step.equation]
     own = {v.id for v in outputs(step)}
     return [
         x
-        for e in equations
+        for e in equations(step)
         for x in e.inputs
         if isinstance(x, Var) and not x.spec.number and x.id not in own
     ]
@@ -332,8 +345,13 @@ def operands(step: Loop | Single, views: list[Equation]) -> list[Var]:
     return found
 
 
-def schedule(graph: Graph) -> tuple[list[Step], list[Equation]]:
-    """The steps that compute a graph, and the equations that only look at a value otherwise."""
-    scheduler = _Scheduler(graph)
-    steps = scheduler.run()
-    return _Tiler(steps, scheduler.views).run(), scheduler.views
+def schedule(graph: Graph, without: Collection[str] = ()) -> tuple[list[Step], list[Equation]]:
+    """The steps that compute a graph, and the equations that only look at a value otherwise.
+
+    Without "fuse" each equation is a step of its own, without "tile" no step waits for a sample.
+    """
+    scheduler = _Scheduler(graph, "fuse" not in without)
+    steps: list[Step] = list(scheduler.run())
+    if "tile" not in without:
+        steps = _Tiler(scheduler.steps, scheduler.views).run()
+    return steps, scheduler.views

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
-from ..fuse import Loop, Part, Single, Tile, batched, outputs, schedule
+from ..fuse import Loop, Part, Single, Step, Tile, batched, first, outputs, schedule
 from ..ir import Equation, Graph, Var
 from ..plan import Pool
 from ..trace import Argument, ArgumentGrad, Captured, Grad, Number, Traced
@@ -23,9 +24,9 @@ from .routines import ROUTINES
 from .text import C_TYPES, Place, Text, index_of, joined
 
 
-def build(traced: Traced, graph: Graph) -> Plan:
+def build(traced: Traced, graph: Graph, without: Collection[str] = ()) -> Plan:
     """The plan of a graph; ``traced`` says what its inputs and targets are."""
-    return _Writer(traced, graph).plan()
+    return _Writer(traced, graph, without).plan()
 
 
 def writable(graph: Graph) -> bool:
@@ -37,9 +38,10 @@ def writable(graph: Graph) -> bool:
 class _Writer:
     """Writes the C functions, and the Python function that calls them."""
 
-    def __init__(self, traced: Traced, graph: Graph) -> None:
+    def __init__(self, traced: Traced, graph: Graph, without: Collection[str] = ()) -> None:
         self.traced, self.graph = traced, graph
-        self.steps, self.views = schedule(graph)
+        self.share = "buffers" not in without  # values may use memory one after the other
+        self.steps, self.views = schedule(graph, without)
         self.step_of: dict[int, int] = {}
         self.place: dict[int, Place] = {}
         self.slots: list[str] = []  # how the Python code gets each pointer: "" for a fixed one
@@ -51,6 +53,8 @@ class _Writer:
         self.storage: list[Any] = []
         self.text = Text()
         self.functions: list[list[list[str]]] = []
+        self.pieces: dict[int, list[str]] = {}  # first variable of a step -> its code
+        self.memory: dict[int, int] = {}  # variable -> its buffer
 
     # Lifetimes at the level of steps
 
@@ -121,11 +125,11 @@ class _Writer:
         number = self.pool.take(v.spec.nbytes)
         if number == len(self.storage):
             self.storage.append(np.empty(v.spec.nbytes, np.uint8))
-        self.buffer[v.id] = number
+        self.buffer[v.id] = self.memory[v.id] = number
         self.fix(v, self.storage[number].view(v.spec.dtype).reshape(v.spec.shape))
 
     def release(self, index: int) -> None:
-        for root, number in list(self.buffer.items()):
+        for root, number in list(self.buffer.items()) if self.share else ():
             if self.last.get(root, -1) <= index:
                 self.pool.give(number)
                 del self.buffer[root]
@@ -173,16 +177,10 @@ class _Writer:
             self.make_view(e)
         needed: list[str] = []
         for i, step in enumerate(self.steps):
-            if isinstance(step, Tile):
-                self.tile(step, i, views.get(i, []), needed)
-                self.release(i)
-                continue
-            for v in outputs(step):
-                if v.id in self.outside:
-                    self.locate(v, needed)
-            self.emit(step)
-            for e in views.get(i, ()):
-                self.make_view(e)
+            written, calls = len(self.text.lines), len(self.python)
+            self.step(step, i, views.get(i, []), needed)
+            called = len(self.python) > calls  # in Python, between two C functions
+            self.pieces[first(step)] = self.python[-1:] if called else self.text.lines[written:]
             self.release(i)
         self.flush()
         for e in graph.equations:
@@ -191,6 +189,17 @@ class _Writer:
                 reads.append(f"v{e.out.id} = {code}")
         copies = self.copies()
         return self.assemble(arguments, captured, reads, needed, copies)
+
+    def step(self, step: Step, index: int, views: list[Equation], needed: list[str]) -> None:
+        if isinstance(step, Tile):
+            self.tile(step, index, views, needed)
+            return
+        for v in outputs(step):
+            if v.id in self.outside:
+                self.locate(v, needed)
+        self.emit(step)
+        for e in views:
+            self.make_view(e)
 
     def kept(self) -> set[int]:
         """Values that the learner keeps: memory of their own in each run."""
@@ -205,9 +214,9 @@ class _Writer:
         count: dict[int, int] = {}
         for v in self.graph.results:
             count[v.id] = count.get(v.id, 0) + 1
-        found = {}
+        found: dict[int, Any] = {}
         for (entry, value), target in zip(self.graph.updates, self.traced.targets, strict=True):
-            at = self.step_of.get(value.id)
+            at = self.step_of.get(value.id) if self.share else None
             if not isinstance(target, Captured) or at is None or count[value.id] > 1:
                 continue
             step, array = self.steps[at], target.tensor.array
@@ -308,7 +317,7 @@ class _Writer:
             n = self.pool.take(v.spec.nbytes // tile.count)
             if n == len(self.storage):
                 self.storage.append(np.empty(v.spec.nbytes // tile.count, np.uint8))
-            self.buffer[v.id] = n
+            self.buffer[v.id] = self.memory[v.id] = n
             slot = self.slot("")
             self.fixed.append((slot, self.storage[n]))
             like = np.empty(v.spec.shape, v.spec.dtype)  # never touched: its layout is asked for
@@ -490,4 +499,7 @@ class _Writer:
             sum(self.pool.sizes),
             threading.Lock(),
             "c",
+            self.pieces,
+            self.memory,
+            frozenset(self.direct),
         )

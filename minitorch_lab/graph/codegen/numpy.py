@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -51,22 +51,26 @@ class Plan:
     buffer_bytes: int
     lock: threading.Lock
     executor: str = "numpy"
+    pieces: dict[int, list[str]] = field(default_factory=dict)  # first variable of a step -> code
+    memory: dict[int, int] = field(default_factory=dict)  # variable -> its buffer
+    direct: frozenset[int] = frozenset()  # variables that are written over old state at once
 
     def current(self) -> bool:
         """Whether the captured tensors still have the arrays that the plan holds."""
         return all(tensor.array is array for tensor, array in self.captured)
 
 
-def build(traced: Traced, graph: Graph) -> Plan:
+def build(traced: Traced, graph: Graph, without: Collection[str] = ()) -> Plan:
     """The plan of a graph; ``traced`` says what its inputs and targets are."""
-    return _Writer(traced, graph).plan()
+    return _Writer(traced, graph, without).plan()
 
 
 class _Writer:
     """Writes the function line by line."""
 
-    def __init__(self, traced: Traced, graph: Graph) -> None:
+    def __init__(self, traced: Traced, graph: Graph, without: Collection[str] = ()) -> None:
         self.traced, self.graph = traced, graph
+        self.share = "buffers" not in without  # values may use memory one after the other
         devices = [v.spec.device for v in graph.inputs if not v.spec.number]
         self.xp = namespace_for(Device(devices[0] if devices else "cpu"))
         self.lines: list[str] = []
@@ -78,6 +82,8 @@ class _Writer:
         self.pool = Pool()
         self.storage: list[Any] = []
         self.life: Lifetimes = lifetimes(graph)
+        self.memory: dict[int, int] = {}  # variable -> its buffer
+        self.pieces: dict[int, list[str]] = {}  # variable -> the lines that make it
         self.written: dict[int, Any] = {}  # variable -> array that it is written into at once
 
     # Names and arrays
@@ -116,7 +122,7 @@ class _Writer:
         spec = e.out.spec
         if e.out.id in self.written:
             return self.written[e.out.id]
-        if elementwise(e):
+        if elementwise(e) and self.share:
             for x in e.inputs:
                 if (
                     isinstance(x, Var)
@@ -124,17 +130,17 @@ class _Writer:
                     and self.life.last_use.get(x.id) == index
                     and same_layout(x, e)
                 ):
-                    self.buffer[e.out.id] = self.buffer.pop(x.id)
+                    self.buffer[e.out.id] = self.memory[e.out.id] = self.buffer.pop(x.id)
                     return self.static[x.id]
         number = self.pool.take(spec.nbytes)
         if number == len(self.storage):
             self.storage.append(self.xp.empty(spec.nbytes, np.uint8))
-        self.buffer[e.out.id] = number
+        self.buffer[e.out.id] = self.memory[e.out.id] = number
         return self.storage[number].view(spec.dtype).reshape(spec.shape)
 
     def release(self, index: int) -> None:
         """Give back the buffers whose last reader was equation ``index``."""
-        for root, number in list(self.buffer.items()):
+        for root, number in list(self.buffer.items()) if self.share else ():
             if self.life.last_use.get(root, -1) <= index:
                 self.pool.give(number)
                 del self.buffer[root]
@@ -164,7 +170,9 @@ class _Writer:
             if isinstance(target, (Grad, ArgumentGrad))
         }
         for i, e in enumerate(graph.equations):
+            before = len(self.lines)
             self.equation(i, e, fresh)
+            self.pieces[e.out.id] = self.lines[before:]
             self.release(i)
         self.finish_updates()
         outputs = ", ".join(self.output(v) for v in (*graph.outputs, *self.grads()))
@@ -179,6 +187,9 @@ class _Writer:
             len(self.pool.sizes),
             sum(self.pool.sizes),
             threading.Lock(),
+            pieces=self.pieces,
+            memory=self.memory,
+            direct=frozenset(self.written),
         )
 
     def grads(self) -> list[Var]:
@@ -200,7 +211,7 @@ class _Writer:
         for v in self.graph.results:
             count[v.id] = count.get(v.id, 0) + 1
         for (entry, value), target in zip(self.graph.updates, self.traced.targets, strict=True):
-            index = made.get(value.id)
+            index = made.get(value.id) if self.share else None
             if not isinstance(target, Captured) or index is None or count[value.id] > 1:
                 continue
             e = self.graph.equations[index]

@@ -31,6 +31,16 @@ class Pass:
     bitwise: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A pass after the graph is done: its name, what it does, and which executors do it."""
+
+    name: str
+    words: str
+    verb: str  # what its changes are called
+    executors: tuple[str, ...] = ("c", "numpy")
+
+
 # In the order in which they run.
 PASSES: dict[str, Pass] = {
     p.name: p
@@ -44,13 +54,26 @@ PASSES: dict[str, Pass] = {
 }
 
 
+# After them, in the order in which they run: what executors make of the graph that is left.
+STAGES: dict[str, Stage] = {
+    s.name: s
+    for s in (
+        Stage("transposes", "Lets matrix products read turned matrices as they lie.", "looked at"),
+        Stage("fuse", "Computes entries and sums of one shape in one loop.", "fused", ("c",)),
+        Stage("tile", "Runs neighbouring steps sample by sample.", "tiled", ("c",)),
+        Stage("buffers", "Lets values use the same memory one after the other.", "shared"),
+    )
+}
+
+
 def check_names(without: Iterable[str] | str) -> tuple[str, ...]:
     """The names of passes to leave out; ArgumentError for one that does not exist."""
     names = (without,) if isinstance(without, str) else tuple(without)
     for name in names:
-        if name not in PASSES:
+        if name not in PASSES and name not in STAGES:
             raise ArgumentError(
-                f"without: no pass is called {name!r}\n  expected names of {', '.join(PASSES)}"
+                f"without: no pass is called {name!r}\n"
+                f"  expected names of {', '.join([*PASSES, *STAGES])}"
             )
     return names
 
@@ -98,10 +121,12 @@ def optimise(graph: Graph, without: Iterable[str] | str = ()) -> Graph:
 
 __all__ = [
     "PASSES",
+    "STAGES",
     "Certificate",
     "Change",
     "Pass",
     "Record",
+    "Stage",
     "check_names",
     "drop_dead",
     "fold_constants",
