@@ -28,7 +28,7 @@ def _bitwise(
         shape=broadcast,
         formula=(rf"z = x \mathbin{{{symbol}}} y", r"\text{none}"),
         cost=per_entry(),
-        kernel=f"x {c} y",
+        kernel=c if "x" in c else f"x {c} y",
         samples=[sample(integers(100, 3, 4), integers(high, 4))],
     )
 
@@ -70,7 +70,7 @@ bitwise_left_shift: Op = _bitwise(
     "bitwise_left_shift",
     "left_shift",
     r"\ll",
-    "<<",
+    "lab_shift_left(x, y)",
     "The bits moved up by other places: times a power of 2.",
     8,
     True,
@@ -83,7 +83,7 @@ bitwise_right_shift: Op = _bitwise(
     "bitwise_right_shift",
     "right_shift",
     r"\gg",
-    ">>",
+    "lab_shift_right(x, y)",
     "The bits moved down by other places: divided by a power of 2.",
     8,
     True,

@@ -164,7 +164,7 @@ pow: Op = op(
     refuses="b",
     formula=(r"z = x^p", r"\bar x = \bar z\,p\,x^{p-1},\quad \bar p = \bar z\,z \ln x"),
     cost=per_entry(8),
-    kernel="pow(x, y)",
+    kernel="lab_pow(x, y)",
     onnx="Pow",
     samples=[sample(uniform(0.5, 2, 3, 4), normal(3, 4)), sample(uniform(0.5, 2, 3), normal())],
 )
@@ -199,7 +199,7 @@ abs: Op = op(
     refuses="b",
     formula=(r"y = |x|", r"\bar x = \bar y\,\operatorname{sign} x"),
     cost=per_entry(),
-    kernel="fabs(x)",
+    kernel="lab_by_kind(x, fabs(x), x < 0 ? -x : x)",
     onnx="Abs",
     samples=[apart(3, 4)],
 )
@@ -287,7 +287,7 @@ remainder: Op = op(
         r"\bar x = \bar z,\quad \bar y = -\bar z \lfloor x / y \rfloor",
     ),
     cost=per_entry(4),
-    kernel="x - y * floor(x / y)",
+    kernel="lab_remainder(x, y)",
     onnx="Mod",
     samples=[
         sample(apart(3, 4), uniform(0.331, 0.332, 3, 4)),
@@ -308,7 +308,7 @@ floor_divide: Op = op(
     refuses="b",
     formula=(r"z = \lfloor x / y \rfloor", r"\text{none}"),
     cost=per_entry(2),
-    kernel="floor(x / y)",
+    kernel="lab_floor_divide(x, y)",
     samples=[sample(normal(3, 4), uniform(0.5, 2, 4))],
 )
 
@@ -738,7 +738,7 @@ def _rounding(
         refuses="b",
         formula=(formula, r"\bar x = 0"),
         cost=per_entry(),
-        kernel=f"{ufunc}(x)",
+        kernel=f"lab_by_kind(x, {ufunc}(x), x)",
         onnx=onnx,
         samples=[apart(3, 4), apart()],
     )
@@ -792,6 +792,14 @@ def _round_forward(xp: Any, input: Any, decimals: int = 0) -> Any:
     return xp.rint(input * step) / step if decimals > 0 else xp.rint(input / step) * step
 
 
+def _round_kernel(decimals: int) -> str:
+    step = number(10.0 ** builtins.abs(decimals))
+    scaled = "rint(x)"
+    if decimals:
+        scaled = f"rint(x * {step}) / {step}" if decimals > 0 else f"rint(x / {step}) * {step}"
+    return f"lab_by_kind(x, {scaled}, x)"
+
+
 round: Op = op(
     "round",
     "Each entry rounded to a whole number, or to some decimals; a half goes to the even one.",
@@ -808,7 +816,7 @@ round: Op = op(
     refuses="b",
     formula=(r"y = \operatorname{round} x", r"\bar x = 0"),
     cost=per_entry(),
-    kernel=lambda decimals: None if decimals else "rint(x)",
+    kernel=_round_kernel,
     onnx="Round",
     samples=[sample(apart(3, 4), decimals=0), sample(apart(3, 4), decimals=1)],
 )

@@ -1020,5 +1020,6 @@ binary_cross_entropy: Op = op(
         r"\bar t = \bar y\,(\ln(1 - x) - \ln x)",
     ),
     cost=per_entry(20),
+    kernel="lab_bce(x, y)",
     samples=[sample(uniform(0.1, 0.9, 3, 4), uniform(0, 1, 3, 4))],
 )

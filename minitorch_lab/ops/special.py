@@ -203,6 +203,7 @@ erfinv: Op = op(
         r"\bar x = \bar y\,\frac{\sqrt\pi}{2} e^{y^2}",
     ),
     cost=per_entry(200),
+    kernel="lab_erfinv(x)",
     samples=[uniform(-0.9, 0.9, 3, 4), uniform(-0.9, 0.9)],
 )
 
@@ -220,6 +221,7 @@ def _pair(
     forward: Any = None,
     floats: bool = True,
     refuses: str = "",
+    kernel: str = "",
     *,
     example: str,
 ) -> Op:
@@ -238,6 +240,7 @@ def _pair(
         shape=broadcast,
         formula=formula,
         cost=per_entry(8),
+        kernel=kernel or f"{name}(x, y)",
         samples=[
             sample(apart(3, 4), uniform(0.331, 0.332, 3, 4)),
             sample(apart(4), uniform(0.331, 0.332, 3, 1)),
@@ -304,6 +307,9 @@ logaddexp: Op = _pair(
     ),
     floats=False,
     refuses="bui",
+    # of two equal infinities the difference is NaN
+    kernel=f"x == y ? x + {ln(2)} : x > y ? x + log1p(exp(y - x)) : x < y ? y + log1p(exp(x - y))"
+    " : x + y",
     example="""
         >>> lab.logaddexp(lab.tensor([0.0, 100.0]), lab.tensor([0.0, 100.0]))
         tensor([  0.6931, 100.6931])
@@ -333,6 +339,7 @@ fmod: Op = _pair(
     forward=_fmod_forward,
     floats=False,
     refuses="b",
+    kernel="lab_fmod(x, y)",
     example="""
         >>> lab.fmod(lab.tensor([-5, 5]), 3)
         tensor([-2,  2])

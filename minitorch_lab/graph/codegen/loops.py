@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -52,19 +53,37 @@ class LoopWriter:
         for part in totals if not self.w.tiled else ():
             self.w.clear(part)
         outer, inner = self._axes(split)
-        for name, n, _ in outer:
-            t.add(f"for (long {name} = 0; {name} < {n}; {name}++) {{")
-            t.depth += 1
+        opened = self._open(outer)
         stages = max(p.stage for p in loop.parts)
         for stage in range(stages + 1):
             self._stage(stage, outer, inner)
-        for _ in outer:
-            t.depth -= 1
-            t.add("}")
+        self._close(opened)
         for part in totals if not self.w.tiled else ():
             self.w.divide(part)
         t.depth -= 1
         t.add("}")
+
+    def _open(self, axes: list[Any]) -> int:
+        """Open the loops over the rows; how many blocks that are."""
+        for name, n, _ in axes:
+            self.t.add(f"for (long {name} = 0; {name} < {n}; {name}++) {{")
+            self.t.depth += 1
+        return len(axes)
+
+    def _enter(self, axes: list[Any], gathered: list[Part]) -> int:
+        """Open the loops over the entries of a row; how many blocks that are."""
+        self._open(axes[:-1])
+        if axes:
+            self.t.add(f"#pragma omp simd{self._clause(gathered)}")
+            return len(axes[:-1]) + self._open(axes[-1:])
+        self.t.add("{")
+        self.t.depth += 1
+        return 1
+
+    def _close(self, blocks: int) -> None:
+        for _ in range(blocks):
+            self.t.depth -= 1
+            self.t.add("}")
 
     def _from_memory(self, x: Var, part: Part) -> bool:
         made = self.local.get(x.id)
@@ -84,12 +103,13 @@ class LoopWriter:
         kind = C_TYPES[str(v.spec.dtype)]
         name = f"m{v.id}"
         const = "" if made is not None else const
-        self.t.add(
-            f"{const}{kind} *{name} = ({const}{kind} *)p[{place.slot}] "
-            f"+ {place.offset}{place.more};"
-        )
+        self._declare(f"{const}{kind} *", name, place)
         self.pointers[v.id] = name
         self.strides[name] = strides
+
+    def _declare(self, kind: str, name: str, place: Place) -> None:
+        """Name the memory of a value."""
+        self.t.add(f"{kind}{name} = ({kind})p[{place.slot}] + {place.offset}{place.more};")
 
     def _spread(self, part: Part, place: Place) -> tuple[int, ...]:
         """Strides of a reduced value over the whole shape: 0 along what was reduced."""
@@ -107,7 +127,7 @@ class LoopWriter:
         shape = self.shape
         every = list(self.strides.values())
 
-        def joined(dims: range) -> list[list[int]]:
+        def joined(dims: Iterable[int]) -> list[list[int]]:
             groups: list[list[int]] = []
             for d in dims:
                 if shape[d] == 1:
@@ -119,7 +139,7 @@ class LoopWriter:
             return groups
 
         named = []
-        for k, dims in enumerate((range(split), range(split, len(shape)))):
+        for k, dims in enumerate(self._sides(split)):
             named.append(
                 [
                     (f"{'oi'[k]}{g}", math.prod(shape[d] for d in group), group)
@@ -127,6 +147,10 @@ class LoopWriter:
                 ]
             )
         return named[0], named[1]
+
+    def _sides(self, split: int) -> tuple[Iterable[int], Iterable[int]]:
+        """Which dimensions lie outside a row, and which inside."""
+        return range(split), range(split, len(self.shape))
 
     def _at(self, name: str, axes: list[Any]) -> str:
         strides = self.strides[name]
@@ -146,14 +170,7 @@ class LoopWriter:
             self._start(p, math.prod(n for _, n, _ in inner))
         if not entries and not folds:
             return
-        for k, (name, n, _) in enumerate(inner):
-            if k == len(inner) - 1:
-                t.add(f"#pragma omp simd{self._clause(gathered)}")
-            t.add(f"for (long {name} = 0; {name} < {n}; {name}++) {{")
-            t.depth += 1
-        if not inner:
-            t.add("{")
-            t.depth += 1
+        opened = self._enter(inner, gathered)
         axes = outer + inner
         for p in entries:
             e = p.equation
@@ -162,17 +179,15 @@ class LoopWriter:
             self._accumulate(p, axes, p in gathered)
         for p in entries:
             self._keep(p.equation.out, axes)
-        for _ in range(max(len(inner), 1)):
-            t.depth -= 1
-            t.add("}")
+        self._close(opened)
         for p in gathered:
             self._finish(p, outer)
 
-    def _keep(self, out: Var, axes: list[Any]) -> None:
+    def _keep(self, out: Var, axes: list[Any], who: str = "") -> None:
         """Write a value to memory, where something outside the loop reads it."""
         if out.id in self.w.outside:
             name = self.pointers[out.id]
-            self.t.add(f"{name}[{self._at(name, axes)}] = v{out.id};")
+            self.t.add(f"{who}{name}[{self._at(name, axes)}] = v{out.id};")
 
     def _start(self, p: Part, entries: int) -> None:
         """The variable that a row is gathered in; in double where many floats are added."""
@@ -200,13 +215,17 @@ class LoopWriter:
             name = self.pointers[out.id]
             self.t.add(f"{name}[{self._at(name, outer)}] += s{out.id};")
             return
-        value = f"s{out.id}"
+        value = self._whole(f"nan{out.id} ? NAN : s{out.id}" if op in START else f"s{out.id}", p)
         if op == "mean":
-            value = f"s{out.id} / {p.equation.inputs[0].spec.size // out.spec.size}"
-        elif op in START:
-            value = f"nan{out.id} ? NAN : s{out.id}"
+            value = f"{value} / {p.equation.inputs[0].spec.size // out.spec.size}"
         self.t.add(f"const {C_TYPES[str(out.spec.dtype)]} v{out.id} = {value};")
-        self._keep(out, outer)
+        self._keep(out, outer, self.ONE)
+
+    ONE = ""  # before what is done once for a row
+
+    def _whole(self, value: str, p: Part) -> str:
+        """What a row gives, from what was gathered here: there may be others at work."""
+        return value
 
     def _summed(self, p: Part, inner: list[Any]) -> bool:
         """Whether a total sums over all inner axes."""
@@ -216,7 +235,7 @@ class LoopWriter:
     def _row(self, p: Part, outer: list[Any]) -> None:
         out = p.equation.out
         self.t.add(f"const {_local(out)} v{out.id} = {self._expression(p.equation, outer, p)};")
-        self._keep(out, outer)
+        self._keep(out, outer, self.ONE)
 
     def _accumulate(self, p: Part, axes: list[Any], gathered: bool) -> None:
         e = p.equation
@@ -252,14 +271,20 @@ class LoopWriter:
         inputs = [self._input(x, axes, part, common, i, e) for i, x in enumerate(e.inputs)]
         if e.op.name == "pow" and not isinstance(e.inputs[1], Var):
             quick = _power(inputs[0], e.inputs[1])
-            if quick is not None:
+            if quick is not None and (common.kind == "f" or e.inputs[1] >= 0):
                 return quick
         text = expression(e) or ""
         if common == np.float32:
             text = FUNCTIONS.sub(lambda m: f"lab_{m[1]}f(" if m[1] in OWN else f"{m[1]}f(", text)
             text = FLOATS.sub(r"\1f", text)
+        if common.kind == "b":  # as whole numbers 1 + 1 is 2 and ~1 is -2
+            text = f"({text.replace('~', '!')}) != 0"
         names = dict(zip("xyz", inputs, strict=False))
         return re.sub(r"\b([xyz])\b", lambda m: names[m[1]], text)
+
+    def _number(self, k: int) -> str:
+        """A Python number."""
+        return f"n[{k}]"
 
     def _input(
         self, x: Any, axes: list[Any], part: Part, common: Any, index: int, e: Equation
@@ -267,7 +292,7 @@ class LoopWriter:
         kind = C_TYPES[str(common)]
         if isinstance(x, Var) and x.spec.number:
             k = self.w.numbers.setdefault(x.id, len(self.w.numbers))
-            return f"({kind})n[{k}]"
+            return f"({kind}){self._number(k)}"
         if isinstance(x, Var):
             text = self._value(x, axes, part)
             if e.op.name == "where" and index == 0:
@@ -279,7 +304,7 @@ class LoopWriter:
         if common.kind == "f":
             text = repr(float(x)) + ("f" if common == np.float32 else "")
             return f"({text})" if x < 0 else text
-        return f"({int(x)})"
+        return f"(({kind}){int(x)})"
 
 
 def _local(v: Var) -> str:

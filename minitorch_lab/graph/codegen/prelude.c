@@ -104,3 +104,99 @@ static inline float lab_erff(float x)
     float y = z * p / q;
     return x != x ? x : y > 1.0f ? 1.0f : y < -1.0f ? -1.0f : y;
 }
+
+/* Where NumPy says otherwise than C ---------------------------------------------------------
+
+   A kernel text names these without a type: the dtype of x chooses, and all whole numbers are
+   computed as int64_t. A whole number divided by 0, say, has no value: then the step returns 1, and
+   the plan asks eager mode for the words of the error. */
+static _Thread_local int lab_wrong;
+
+#define lab_by_kind(x, real, whole) _Generic((x), float: (real), double: (real), default: (whole))
+#define lab_typed(name, x) \
+    _Generic((x), float: name##_float, double: name##_double, default: name##_whole)
+#define lab_fmod(x, y) lab_typed(lab_fmod, x)(x, y)
+#define lab_remainder(x, y) lab_typed(lab_remainder, x)(x, y)
+#define lab_floor_divide(x, y) lab_typed(lab_floor_divide, x)(x, y)
+#define lab_pow(x, y) lab_typed(lab_pow, x)(x, y)
+#define lab_bce(x, y) _Generic((x), float: lab_bce_float, default: lab_bce_double)(x, y)
+
+/* a shift by all places of the type or more leaves only the sign */
+#define lab_shift_left(x, y) ((uint64_t)(y) < 8 * sizeof(x) ? (x) << (y) : 0)
+#define lab_shift_right(x, y) ((uint64_t)(y) < 8 * sizeof(x) ? (x) >> (y) : -((x) < 0))
+
+static __attribute__((noinline, cold)) void lab_refuse(void) { lab_wrong = 1; }
+
+static inline int64_t lab_fmod_whole(int64_t x, int64_t y)
+{
+    if (y == 0) lab_refuse();
+    return y == 0 || y == -1 ? 0 : x % y; /* the processor cannot divide the lowest number by -1 */
+}
+
+static inline int64_t lab_remainder_whole(int64_t x, int64_t y)
+{
+    int64_t rest = lab_fmod_whole(x, y);
+    return rest && (rest < 0) != (y < 0) ? rest + y : rest;
+}
+
+static inline int64_t lab_floor_divide_whole(int64_t x, int64_t y)
+{
+    int64_t rest = lab_fmod_whole(x, y);
+    if (y == 0 || y == -1) return y ? (int64_t)-(uint64_t)x : 0;
+    return x / y - (rest && (rest < 0) != (y < 0));
+}
+
+static inline int64_t lab_pow_whole(int64_t x, int64_t y)
+{
+    if (y < 0) lab_refuse();
+    uint64_t out = 1, square = (uint64_t)x;
+    for (; y > 0; y >>= 1, square *= square)
+        if (y & 1) out *= square;
+    return (int64_t)out;
+}
+
+/* the same text for float and for double */
+#define LAB_REALS(T, KIND, F)                                                                \
+    static inline T lab_pow_##KIND(T x, T y) { return pow##F(x, y); }                        \
+    static inline T lab_fmod_##KIND(T x, T y) { return fmod##F(x, y); }                      \
+    static inline T lab_remainder_##KIND(T x, T y)                                           \
+    {                                                                                        \
+        T rest = fmod##F(x, y);                                                              \
+        if (y == 0 || rest != rest) return rest;                                             \
+        if (rest == 0) return copysign##F(0, y);                                             \
+        return (rest < 0) != (y < 0) ? rest + y : rest;                                      \
+    }                                                                                        \
+    static inline T lab_floor_divide_##KIND(T x, T y)                                        \
+    {                                                                                        \
+        if (y == 0) return x / y;                                                            \
+        T rest = fmod##F(x, y), steps = (x - rest) / y;                                      \
+        if (rest != 0 && (rest < 0) != (y < 0)) steps -= 1;                                  \
+        if (steps == 0) return copysign##F(0, x / y);                                        \
+        T down = floor##F(steps);                                                            \
+        return steps - down > (T)0.5 ? down + 1 : down;                                      \
+    }                                                                                        \
+    static inline T lab_bce_##KIND(T x, T t)                                                 \
+    {                                                                                        \
+        if (x < 0 || x > 1 || t < 0 || t > 1) lab_refuse();                                  \
+        T right = log##F(x), wrong = log1p##F(-x); /* each is at least -100 */               \
+        right = right < -100 ? -100 : right;                                                 \
+        wrong = wrong < -100 ? -100 : wrong;                                                 \
+        return (t - 1) * wrong - t * right;                                                  \
+    }
+LAB_REALS(float, float, f)
+LAB_REALS(double, double, )
+
+/* the inverse of erf: Winitzki (2008) to three digits, then three of Halley's steps */
+static inline double lab_erfinv(double input)
+{
+    double x = fabs(input), part = log((1 - x) * (1 + x));
+    double half = 2 / (M_PI * 0.147) + part / 2;
+    double y = sqrt(sqrt(half * half - part / 0.147) - half);
+    for (int i = 0; i < 3; i++) {
+        /* near 1 the digits are in what is left to 1 */
+        double off = x < 0.5 ? erf(y) - x : (1 - x) - erfc(y);
+        double step = off * (sqrt(M_PI) / 2) * exp(y * y);
+        y -= step / (1 + y * step);
+    }
+    return x == 1 ? copysign(INFINITY, input) : input == 0 ? 0 : copysign(y, input);
+}

@@ -110,8 +110,8 @@ def joined(functions: list[list[list[str]]]) -> str:
                 out.append(_function(made[shape], text, bool(slots)))
             given = f", (const short[]){{{', '.join(slots)}}}" if slots else ""
             calls.append(f"{made[shape]}(p, n{given})")
-        chain = "\n        || ".join(calls)
-        out.append(f"int step{number}{HEAD}\n{{\n    return {chain};\n}}\n")
+        chain = "\n        || ".join([*calls, "lab_wrong"])
+        out.append(f"int step{number}{HEAD}\n{{\n    lab_wrong = 0;\n    return {chain};\n}}\n")
     return "\n".join(out)
 
 
