@@ -140,6 +140,8 @@ SIZES = {
     "full of sizes": lambda x: x + lab.full((1,), x.shape[0]),
     "slice": lambda x: x[1:] - x[:-1],
     "slice by size": lambda x: x[: x.shape[0] - 1],
+    "half": lambda x: x[: x.shape[0] // 2] * 2,
+    "far away": lambda x: lab.cat([x, lab.zeros(x.shape[0] + 100, 3)])[: x.shape[0] + 50],
     "cat": lambda x: lab.cat([x, x, x.flip(0)]).sum(1),
     "softmax": lambda x: F.softmax(x, 0) + F.log_softmax(x, 1),
     "sort": lambda x: x.sort(0).values.cumsum(0),
@@ -178,6 +180,13 @@ def test_what_the_size_decides_is_traced_for_each_answer() -> None:
     ]
 
 
+def test_odd_and_even_sizes_are_two_traces() -> None:
+    f = lab.compile(lambda x: x * 2 if x.shape[0] % 2 == 0 else -x, dynamic=True)
+    for n, factor in ((3, -1), (4, 2), (5, -1), (8, 2), (7, -1)):
+        assert f(lab.ones(n)).tolist() == [factor] * n
+    assert f.traces == 2
+
+
 @pytest.mark.parametrize(
     ("f", "why"),
     [
@@ -186,8 +195,10 @@ def test_what_the_size_decides_is_traced_for_each_answer() -> None:
             "the size is used as a number in test_dynamic.py line",
         ),
         (lambda x: x * math.sqrt(x.shape[0]), "the size is used as a float"),
+        (lambda x: x[: x.shape[0] // 2 * 2], "two numbers look alike"),
+        (lambda x: x[: x.shape[0] // 2000 + 1], "is divided so often"),
         (lambda x: x / len(x), "the size is used as a number"),
-        (lambda x: sum(row.sum() for row in x) * x, "a loop goes over dimension 0"),
+        (lambda x: sum(row.sum() for row in x) * x, "the size is looped over"),
         (lambda x: x.reshape(2, -1), "with 104729 in its place: reshape"),
         (lambda x: (x * 2, x.shape[0])[0:2], "the function returns the size"),
         (lambda x: x + lab.arange(x.shape[0]).unsqueeze(1), "in its place"),
@@ -196,7 +207,7 @@ def test_what_the_size_decides_is_traced_for_each_answer() -> None:
             "lab.cond, lab.while_loop or lab.scan is in the graph",
         ),
     ],
-    ids=["range", "sqrt", "len", "rows", "reshape", "result", "arange", "cond"],
+    ids=["range", "sqrt", "round", "divide", "len", "rows", "reshape", "result", "arange", "cond"],
 )
 def test_a_size_that_is_baked_in_is_traced_for_itself_with_a_reason(f: Any, why: str) -> None:
     compiled = lab.compile(f, dynamic=True)

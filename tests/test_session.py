@@ -507,6 +507,19 @@ def test_the_text_of_a_graph() -> None:
     assert "clone" not in str(graph.ir(y))
 
 
+def test_a_size_may_be_compared_where_every_run_gives_the_same_answer() -> None:
+    graph = GraphBuilder()
+    with graph:
+        x = graph.placeholder("float32", (None, None, 3), "x")
+        n, m, three = x.shape
+        assert n == n
+        assert n + 1 > n
+        assert (n - n, three == 3, n is None) == (0, True, False)
+        assert repr(n - m) == "None"  # not 0, though one number stands for both
+        y = x.sum() * (n - m)
+    assert Session(graph).run(y, {x: np.ones((5, 2, 3))}) == 90
+
+
 # What is said when something is wrong ------------------------------------------------------
 
 
@@ -587,6 +600,11 @@ MISTAKES: dict[str, Callable[[Line], Any]] = {
     "an op outside": lambda m: m.x + 1,
     "if of a tensor": lambda m: inside(m, lambda: 1 if m.loss > 0 else 2),
     "item of a tensor": lambda m: inside(m, lambda: m.loss.item()),
+    "if of a size": lambda m: inside(m, lambda: 1 if (m.x * 2).shape[0] > 8 else 2),
+    "odd or even": lambda m: inside(m, lambda: m.x.shape[0] % 2 == 0),
+    "sizes of two placeholders": lambda m: inside(m, lambda: m.x.shape[0] == m.y.shape[0]),
+    "range of a size": lambda m: inside(m, lambda: range(m.x.shape[0])),
+    "a loop over rows": lambda m: inside(m, lambda: list(m.x)),
     "float of a size": lambda m: inside(m, lambda: float(m.x.shape[0])),
     "shapes that do not fit": lambda m: inside(m, lambda: m.x @ m.x),
     "half of an unknown size": half,

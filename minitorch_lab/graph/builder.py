@@ -27,6 +27,7 @@ from .ir import Graph, Var
 from .passes import drop_dead
 from .sizes import (
     Dim,
+    Unknown,
     Values,
     first,
     fits,
@@ -153,6 +154,51 @@ class Operation:
     def parents(self) -> list[Operation]:
         """The operations that must run before it."""
         return [*(self.graph.maker[i] for i in sorted(self.needs)), *self.control]
+
+
+class OpenSizes:
+    """What a graph says of the sizes that only a run will know."""
+
+    watched = False
+
+    def __init__(self, graph: GraphBuilder) -> None:
+        self.graph = graph
+
+    def shown(self, size: Unknown) -> str:
+        """A size as text."""
+        return "None"
+
+    def use(self, size: Unknown) -> Any:
+        """The value that the graph is built with: ``recognise`` finds it again."""
+        return size.first
+
+    def decide(self, size: Unknown, ask: Callable[[Any], bool]) -> NoReturn:
+        """Refused: what Python decides now would hold for all runs."""
+        raise self.refuse(size, "is compared")
+
+    def refuse(self, size: Unknown, what: str) -> TraceError:
+        """The error that names the placeholder that the size comes from."""
+        found = caller(2)
+        where = locate(*found) if found else None
+        line = f"  line         {where}: {where.text}\n" if where else ""
+        fed = [
+            f"  placeholder  {o.name}: {_first(o).spec}{o.where()}\n"
+            for o in self.graph.origins(size.needs)
+        ]
+        root = "; write n ** 0.5 for a square root" if what.endswith("float") else ""
+        return TraceError(
+            f"a size that is not known while the graph is built {what}\n{line}{''.join(fed)}"
+            "  expected such sizes in shapes and next to tensors only, x.reshape(n, -1) or x / n"
+            f"{root}\n"
+            "  where the size is always the same, give it in placeholder(dtype, shape); a choice "
+            "in a run is\n  graph.call(lab.cond, pred, f, g, x)"
+        )
+
+
+def _first(o: Operation) -> Var:
+    v = o.outputs[0]
+    assert v is not None
+    return v
 
 
 class GraphTrace(Trace):
@@ -296,6 +342,7 @@ class GraphBuilder(Builder):
         self._prefix: list[str] = []
         self._scopes: set[str] = set()
         self._control: list[tuple[Operation, ...]] = []
+        self.sizes = OpenSizes(self)
         self._quiet = False  # the equations belong to one operation, which is added after them
         self._applying = False  # an op of the table writes its equations
         self._tokens: list[Token[Any]] = []
@@ -377,6 +424,16 @@ class GraphBuilder(Builder):
             )
         return found
 
+    def origins(self, numbers: frozenset[int]) -> list[Operation]:
+        """The placeholders that these variables are computed from."""
+        stack, seen = [self.maker[i] for i in numbers if i in self.maker], set()
+        while stack:
+            o = stack.pop()
+            if o not in seen:
+                seen.add(o)
+                stack += o.parents()
+        return sorted((o for o in seen if o.kind == "placeholder"), key=lambda o: o.index)
+
     def tensor(self, name: str) -> Any:
         """The tensor of this name: ``"x:0"``, or ``"x"`` for the first result of ``x``."""
         base, _, place = name.partition(":")
@@ -453,7 +510,7 @@ class GraphBuilder(Builder):
                 "  graph.call(function, *inputs) makes an operation of it: "
                 "graph.call(lab.cond, p, f, g, x)"
             )
-        spec = shape_of_result(op, inputs, attrs, spec, self.count)
+        spec = shape_of_result(op, inputs, attrs, spec, self.count, self.sizes)
         return super().emit(op, inputs, attrs, spec, tensors)
 
     def capture(self, x: Tensor) -> Var:
@@ -526,7 +583,9 @@ class GraphBuilder(Builder):
                 "  None stands for a size that is not known: (None, 784); a number has shape ()"
             )
         number = self.count
-        dims = tuple(size_of(number, i) if n is None else n for i, n in enumerate(sizes))
+        dims = tuple(
+            size_of(number, i, self.sizes) if n is None else n for i, n in enumerate(sizes)
+        )
         with self._inside() as here:
             var = self.input(Spec(dims, kind.np), name, "input", None)
             out = leaf(here.symbol(var))
@@ -675,7 +734,7 @@ class GraphBuilder(Builder):
         var = out.variable
         (shape,) = recognise({"shape": tuple(var.spec.shape)}, [y.shape for y in inputs]).values()
         dims = tuple(
-            size_of(var.id, i, n.first, n.second) if isinstance(n, Dim) else n
+            size_of(var.id, i, self.sizes, n.first, n.second) if isinstance(n, Dim) else n
             for i, n in enumerate(shape)
         )
         out.variable = replace(var, spec=replace(var.spec, shape=dims))

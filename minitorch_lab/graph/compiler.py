@@ -249,7 +249,7 @@ class Compiled:
             traced = trace(self.function, args, kwargs, recording, size)
         seconds = perf_counter() - start
         if size is not None:
-            traced = replace(traced, graph=check(traced.graph))
+            traced = replace(traced, graph=check(traced.graph, size))
         graph = (
             traced
             if size is None

@@ -11,10 +11,9 @@ holds, and a size that is used as a plain number (``range(n)``, ``math.sqrt(n)``
 
 from __future__ import annotations
 
-import operator
-import sys
 from collections.abc import Callable
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -24,12 +23,14 @@ from ..errors import TraceError
 from ..op import Spec, infer
 from ..tape import caller, locate
 from .ir import Graph, Var
+from .sizes import Dim, Unknown, each, in_attrs, is_open
 
 PRIME = 104729  # stands for the size
+OTHER = PRIME + 4  # a second answer: what does not change with it does not hang on the size
 NEAR = 8  # so far from a multiple of it may a number be that was computed from it: 2 n - 1
 LONG = 20_000  # equations: more come from a loop over the stand-in
-COMPARE = {name: getattr(operator, name) for name in ("eq", "ne", "lt", "le", "gt", "ge")}
-COMPUTE = {name: getattr(operator, name) for name in ("add", "sub", "mul", "truediv", "pow")}
+ROOT = frozenset([(-1, 0)])
+SAMPLES = (7, 8, OTHER)  # sizes for which two ways to compute a number are compared
 
 
 class Fixed(TraceError):
@@ -39,176 +40,72 @@ class Fixed(TraceError):
 class OpenSize:
     """A size that is left open while a function is traced; ``now`` is what it is in this call."""
 
+    watched = True
+
     def __init__(self, now: int, which: tuple[bool, ...]) -> None:
         self.now, self.which = now, which
         self.conditions: list[tuple[Callable[[int], bool], bool]] = []
-        self.ratios: dict[float, Callable[[int], float]] = {}  # the value for PRIME -> for any size
+        self.finds: dict[Any, Callable[[int], Any]] = {}  # a number of the trace -> for any size
 
     def holds(self, size: int) -> bool:
         """Whether all comparisons that the function made come out the same for this size."""
         return all(ask(size) is found for ask, found in self.conditions)
 
-    def decide(self, ask: Callable[[int], bool]) -> bool:
+    def decide(self, size: Unknown, ask: Callable[[int], bool]) -> bool:
         """The answer for the size of this call, which becomes a condition."""
-        found = ask(self.now)
-        self.conditions.append((ask, found))
+        found = bool(ask(self.now))
+        self.conditions.append((lambda n: bool(ask(n)), found))
         return found
 
-    def ratio(self, find: Callable[[int], float]) -> Any:
-        """A float that is computed from the size; a plain one where it does not change."""
-        value = float(find(PRIME))
-        if value == find(PRIME + 4) == find(3 * PRIME):
-            return value
-        self.ratios[value] = find
-        return Ratio(value, find, self)
+    def use(self, size: Unknown) -> Any:
+        """The number that stands in the graph, by which it is known again."""
+        value = size.first
+        if type(size) is Dim and abs(value) < PRIME // 4:
+            raise self.refuse(size, "is divided so often that it is no longer known")
+        self.finds.setdefault(value, size.find)
+        if any(self.at(value, n) != size.find(n) for n in SAMPLES):
+            raise self.refuse(size, "is computed with so that two numbers look alike")
+        return value
+
+    def refuse(self, size: Unknown, what: str) -> Fixed:
+        """The end of the attempt, with the learner's line."""
+        found = caller(2)
+        where = locate(*found) if found else None
+        return Fixed(f"the size {what}" + (f" in {where}: {where.text}" if where else ""))
+
+    def shown(self, size: Unknown) -> str:
+        """A size as text."""
+        return str(size.find(self.now))
 
     def wrap(self, shape: tuple[int, ...]) -> tuple[Any, ...]:
         """A shape with what hangs on the open size marked."""
-        return tuple(Open(n, self) if _parts(n) else n for n in shape)
+        return tuple(self._marked(n) if self.opens(n) else n for n in shape)
 
+    def _marked(self, value: int) -> Any:
+        other = self.at(value, OTHER)
+        return Dim(value, other, ROOT, lambda n: self.at(value, n), self)
 
-class Open:
-    """A number computed from the open size. For code that asks it is an int."""
+    def opens(self, value: int) -> bool:
+        """Whether a number of the trace hangs on the size."""
+        return value in self.finds or _parts(value) is not None
 
-    __slots__ = ("size", "value")
-    __class__ = property(lambda self: int)
-
-    def __init__(self, value: int, size: OpenSize) -> None:
-        self.value, self.size = value, size
-
-    def __hash__(self) -> int:
-        return hash(self.value)
-
-    def __repr__(self) -> str:
-        return str(at(self.value, self.size.now))
-
-    def __format__(self, spec: str) -> str:
-        return format(at(self.value, self.size.now), spec)
-
-    def __index__(self) -> int:
-        if _ours():
-            return self.value
-        raise _fixed("is used as a number")
-
-    __int__ = __index__
-
-    def __float__(self) -> float:
-        raise _fixed("is used as a float")
-
-    def find(self, size: int) -> int:
-        """What it is for a size."""
-        return at(self.value, size)
-
-    def __bool__(self) -> bool:
-        return bool(_compare("ne", self, 0))
-
-    def __neg__(self) -> Any:
-        return Open(-self.value, self.size)
-
-    def __floordiv__(self, other: Any) -> Any:
-        return _divide(self, other)
-
-    def __rfloordiv__(self, other: Any) -> Any:
-        return _divide(other, self)
-
-    def __mod__(self, other: Any) -> Any:
-        return self - self // other * other
-
-
-class Ratio:
-    """A float computed from the open size. For code that asks it is a float."""
-
-    __slots__ = ("find", "size", "value")
-    __class__ = property(lambda self: float)
-
-    def __init__(self, value: float, find: Callable[[int], float], size: OpenSize) -> None:
-        self.value, self.find, self.size = value, find, size
-
-    def __hash__(self) -> int:
-        return hash(self.value)
-
-    def __repr__(self) -> str:
-        return str(self.find(self.size.now))
-
-    def __format__(self, spec: str) -> str:
-        return format(self.find(self.size.now), spec)
-
-    def __float__(self) -> float:
-        raise _fixed("is used as a float")
-
-    def __neg__(self) -> Any:
-        return self.size.ratio(lambda n: -self.find(n))
-
-
-OPEN = (Open, Ratio)
-
-
-def is_open(x: Any) -> bool:
-    """Whether a number hangs on the open size."""
-    return type(x) in OPEN
-
-
-def _find(x: Any) -> Callable[[int], Any] | None:
-    """What a number is for any size; None where it is no number."""
-    if type(x) in OPEN:
-        found: Callable[[int], Any] = x.find
-        return found
-    return (lambda n: at(x, n)) if type(x) is int else (lambda n: x) if type(x) is float else None
-
-
-def _compare(name: str, a: Any, b: Any) -> Any:
-    one, other = _find(a), _find(b)
-    if one is None or other is None:
-        return NotImplemented
-    compare = COMPARE[name]
-    if type(a) is Open and type(plain(b)) is int and not _parts(a.value - plain(b)):
-        return compare(a.value, plain(b))  # the same for every size
-    return a.size.decide(lambda n: bool(compare(one(n), other(n))))
-
-
-def _compute(name: str, turned: bool, a: Any, b: Any) -> Any:
-    f, size = COMPUTE[name], a.size
-    one, other = _find(a), _find(b)
-    if one is None or other is None:
-        return NotImplemented  # x / n: the tensor knows
-    if turned:
-        one, other = other, one
-    whole = type(a) is Open and type(plain(b)) is int
-    if whole and name in ("add", "sub", "mul"):
-        value = f(plain(b), a.value) if turned else f(a.value, plain(b))
-        return Open(value, size) if _parts(value) else value
-    return size.ratio(lambda n: f(one(n), other(n)))
-
-
-def _divide(a: Any, b: Any) -> Any:
-    size = a.size if type(a) is Open else b.size
-    a, b = plain(a), plain(b)
-    if type(a) is not int or type(b) is not int or not b or a % b:
-        raise _fixed("is divided without a rest")
-    return Open(a // b, size) if _parts(a // b) else a // b
-
-
-for _kind in OPEN:
-    for _name in COMPARE:
-        setattr(_kind, f"__{_name}__", lambda a, b, name=_name: _compare(name, a, b))
-    for _name in COMPUTE:
-        setattr(_kind, f"__{_name}__", lambda a, b, name=_name: _compute(name, False, a, b))
-        setattr(_kind, f"__r{_name}__", lambda a, b, name=_name: _compute(name, True, a, b))
-
-
-def _ours() -> bool:
-    """Whether the workbench asks, which makes shapes of it, and not the learner."""
-    frame: Any = sys._getframe(2)
-    while frame is not None and frame.f_globals.get("__name__", "").startswith("numpy"):
-        frame = frame.f_back
-    package = __name__.partition(".")[0]
-    return frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == package
-
-
-def _fixed(what: str) -> Fixed:
-    found = caller(2)
-    where = locate(*found) if found else None
-    return Fixed(f"the size {what}" + (f" in {where}: {where.text}" if where else ""))
+    def at(self, value: Any, size: int) -> Any:
+        """A number of the trace as it is for a size."""
+        parts = _parts(value) if type(value) is int else None
+        if parts is not None:
+            return parts[0] * size**2 + parts[1] * size + parts[2]
+        find = self.finds.get(value) if type(value) in (int, float) else None
+        if find is not None:
+            return type(value)(find(size))
+        if type(value) is float and value and np.isfinite(value):
+            if value.is_integer():
+                return float(self.at(int(value), size))
+            for below in (PRIME, PRIME - 1):  # 1 / n, n / (n - 1)
+                above = round(value * below)
+                if above / below == value and (abs(above) <= NEAR or self.opens(above)):
+                    down = self.at(below, size)
+                    return self.at(above, size) / down if down else float("inf")
+        return value
 
 
 # Numbers and graphs -------------------------------------------------------------------------
@@ -223,65 +120,27 @@ def _parts(value: int) -> tuple[int, int, int] | None:
     return (a, b, c) if (a or b) and abs(c) <= NEAR else None
 
 
-def at(value: int, size: int) -> int:
-    """A number of the trace as it is for a size."""
-    parts = _parts(value)
-    if parts is None:
-        return value
-    return parts[0] * size**2 + parts[1] * size + parts[2]
-
-
-def _number_at(value: Any, size: int, ratios: dict[float, Callable[[int], float]]) -> Any:
-    if type(value) is int:
-        return at(value, size)
-    if type(value) is float and value in ratios:
-        return float(ratios[value](size))
-    if type(value) is float and value and np.isfinite(value):
-        if value.is_integer():
-            return float(at(int(value), size))
-        for below in (PRIME, PRIME - 1):  # 1 / n, n / (n - 1)
-            above = round(value * below)
-            if above / below == value and (abs(above) <= NEAR or _parts(above)):
-                return at(above, size) / at(below, size) if at(below, size) else float("inf")
-    return value
-
-
-def _each(change: Callable[[Any], Any], value: Any) -> Any:
-    if type(value) in (tuple, list):
-        return type(value)(_each(change, v) for v in value)
-    if type(value) is dict:
-        return {k: _each(change, v) for k, v in value.items()}
-    if type(value) is slice:
-        return slice(*(_each(change, v) for v in (value.start, value.stop, value.step)))
-    return change(value)
-
-
-def plain(value: Any) -> Any:
-    """A value with the stand-in in the place of the open size."""
-    return _each(lambda v: v.value if type(v) in OPEN else v, value)
-
-
 def need_no_size(value: Any) -> None:
     """Fixed where a function returns the size itself."""
 
     def look(v: Any) -> None:
-        if type(v) in OPEN:
+        if is_open(v):
             raise Fixed("the function returns the size")
 
-    _each(look, value)
+    each(look, value)
 
 
-def check(graph: Graph) -> Graph:
+def check(graph: Graph, open_size: OpenSize) -> Graph:
     """Fixed where the graph has something that another size would not change as it should.
 
     Constants with the stand-in's size, which have one value everywhere, keep no memory for it.
     """
     own = [v.spec.shape for v in graph.inputs if v.kind != "input"]
-    if any(_parts(n) for shape in own for n in (*shape, int(np.prod(shape, dtype=object)))):
+    if any(map(open_size.opens, (n for shape in own for n in (*shape, prod(shape))))):
         raise Fixed("a captured tensor is too large to tell its sizes from the open one")
     constants = []
     for v, array in graph.constants:
-        if any(map(_parts, v.spec.shape)):
+        if any(map(open_size.opens, v.spec.shape)):
             if not _same(array):
                 raise Fixed("a constant tensor has the size")
             one = array.reshape(-1)[:1].copy()
@@ -300,10 +159,10 @@ def graph_at(graph: Graph, open_size: OpenSize, size: int) -> Graph:
     """The graph for one size; Mismatch where an op cannot be done for it."""
 
     def change(v: Any) -> Any:
-        return _number_at(v, size, open_size.ratios)
+        return open_size.at(v, size)
 
     def spec_at(spec: Spec) -> Spec:
-        return replace(spec, shape=tuple(at(n, size) for n in spec.shape))
+        return replace(spec, shape=tuple(map(change, spec.shape)))
 
     now: dict[int, Var] = {}
 
@@ -315,7 +174,7 @@ def graph_at(graph: Graph, open_size: OpenSize, size: int) -> Graph:
     inputs = tuple(map(var, graph.inputs))
     constants = []
     for v, array in graph.constants:
-        if any(map(_parts, array.shape)):
+        if any(map(open_size.opens, array.shape)):
             xp, first = namespace_of(array), array[(slice(0, 1),) * array.ndim]
             array = xp.full(spec_at(v.spec).shape, change(first.item()), array.dtype)
         elif array.size == 1:
@@ -324,7 +183,7 @@ def graph_at(graph: Graph, open_size: OpenSize, size: int) -> Graph:
     equations = []
     for e in graph.equations:
         values = tuple(now[x.id] if isinstance(x, Var) else change(x) for x in e.inputs)
-        attrs = {k: _each(change, v) for k, v in e.attrs.items()}
+        attrs = in_attrs(change, e.attrs)
         spec = e.out.spec
         if not spec.number:
             spec = infer(e.op, [x.spec if isinstance(x, Var) else x for x in values], attrs)

@@ -35,8 +35,9 @@ from ..tensor import (
     record,
     start_gradient,
 )
-from .dynamic import LONG, PRIME, Fixed, OpenSize, is_open, need_no_size, plain
+from .dynamic import LONG, PRIME, Fixed, OpenSize, need_no_size
 from .ir import Equation, Graph, Var
+from .sizes import is_open, plain
 
 _new = object.__new__
 
@@ -98,8 +99,9 @@ class Symbol(Tensor):
         return self.detach()
 
     def __iter__(self) -> Any:
-        if self.builder.size is not None and is_open(self.shape[0]):
-            raise Fixed("a loop goes over dimension 0")
+        if self.ndim and is_open(self.shape[0]):
+            n: Any = self.shape[0]
+            raise n.owner.refuse(n, "is looped over")
         return super().__iter__()
 
     def __repr__(self) -> str:
