@@ -6,6 +6,11 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
+from ...ops import rules
+from ..ir import Var
+
 C_TYPES = {
     "float32": "float", "float64": "double", "int64": "int64_t", "int32": "int32_t",
     "int16": "int16_t", "int8": "int8_t", "uint8": "uint8_t", "bool": "uint8_t",
@@ -65,12 +70,45 @@ def pointer(name: str, place: Place, const: str = "const ") -> str:
     return f"{const}{kind} *{name} = ({const}{kind} *)p[{place.slot}] + {place.offset}{place.more};"
 
 
+def kept(w: Any, array: Any) -> Place:
+    """The place of an array of the plan's own: places that are known now, or room to work in."""
+    w.fixed.append((w.slot(""), array))
+    return Place(w.fixed[-1][0], 0, array)
+
+
+def axes(ndim: int) -> list[str]:
+    """The variables of nested loops: i0, i1, ..."""
+    return [f"i{d}" for d in range(ndim)]
+
+
+def loops(shape: tuple[int, ...]) -> str:
+    """The heads of nested loops over a shape."""
+    return "\n".join(f"for (long i{d} = 0; i{d} < {n}; i{d}++)" for d, n in enumerate(shape))
+
+
+def source(w: Any, step: Any, x: Any, dtype: Any, shape: tuple[int, ...]) -> tuple[str, str]:
+    """An operand spread over a shape, or a number: what declares it, and its entry."""
+    kind = np.dtype(np.float64)
+    if isinstance(x, Var) and not x.spec.number:
+        place, strides = w.operand(w.seen(step, x), shape)
+        declared, text = pointer("s", place), f"s[{index_of(axes(len(shape)), strides)}]"
+        kind = place.array.dtype
+    elif isinstance(x, Var):
+        declared, text = "", f"n[{w.numbers.setdefault(x.id, len(w.numbers))}]"
+    else:
+        declared, text = "", rules.number(x)
+    if kind == dtype:
+        return declared, text
+    return declared, f"{text} != 0" if dtype.kind == "b" else f"({C_TYPES[str(dtype)]}){text}"
+
+
 def block(w: Any, text: str) -> bool:
     """C text with a pair of braces around it."""
     w.text.add("{")
     w.text.depth += 1
-    for line in text.strip("\n").splitlines():
-        w.text.add(line)
+    for line in text.splitlines():
+        if line:
+            w.text.add(line)
     w.text.depth -= 1
     w.text.add("}")
     return True
@@ -84,7 +122,7 @@ def indented(text: str) -> str:
 # Functions ---------------------------------------------------------------------------------
 
 SLOT = re.compile(r"\b([pn])\[(\d+)\]")
-NAME = re.compile(r"\b(m|v|s|nan)(\d+)\b")
+NAME = re.compile(r"\b(m|n|v|s|nan)(\d+)\b")
 HEAD = "(void *const *p, const double *n)"
 
 
@@ -131,6 +169,10 @@ def _function(name: str, text: str, shared: bool) -> str:
 
 def _shape(block: list[str]) -> str:
     """A block without its slots, and with its values numbered in the order in which they come."""
-    text = SLOT.sub(r"\1[]", re.sub(r"  // .*", "", "\n".join(block)))
+    return canonical(SLOT.sub(r"\1[]", re.sub(r"  // .*", "", "\n".join(block))))
+
+
+def canonical(text: str) -> str:
+    """A text with its values numbered in the order in which they come."""
     numbers: dict[str, int] = {}
     return NAME.sub(lambda m: f"{m[1]}{numbers.setdefault(m[2], len(numbers))}", text)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...fuse import Single
-from .joins import cat, stack, unslice
+from .joins import cat, flip, repeat, stack, triangle, unslice, write_view
 from .matrix import matmul
 from .rows import class_error, gather, nll_mean, rows_added, rows_taken
 from .windows import fold, max_pool, max_pool_grad, unfold
@@ -21,7 +21,8 @@ ROUTINES: dict[str, Callable[[Any, Single], bool]] = {
     "gather": gather, "nll_mean": nll_mean, "class_error": class_error,
     "embedding": rows_taken, "index": rows_taken, "unindex": rows_added,
     # joins
-    "cat": cat, "stack": stack, "unslice": unslice,
+    "cat": cat, "stack": stack, "unslice": unslice, "flip": flip, "repeat": repeat,
+    "tril": triangle, "triu": triangle, "write_view": write_view,
     # windows
     "fold": fold, "unfold": unfold, "max_pool2d": max_pool, "max_pool2d_grad": max_pool_grad,
 }  # fmt: skip

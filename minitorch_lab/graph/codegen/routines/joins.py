@@ -6,42 +6,31 @@ from typing import Any
 
 import numpy as np
 
+from ....op import OPS
 from ...fuse import Single
-from ..text import C_TYPES, Place
+from ..text import Place, axes, block, index_of, kept, loops, pointer, source
 
 
-def unslice(w: Any, step: Single) -> bool:
-    """A value put into zeros where a slice took it: the gradient of the slice."""
-    e = step.equation
-    x, out = w.seen(step, e.inputs[0]), w.seen(step, e.out)
-    part = out.array[e.attrs["index"]]
-    if part.size != x.array.size:
-        return False
-    kind = C_TYPES[str(out.array.dtype)]
-    w.text.add(f"memset(({kind} *)p[{out.slot}] + {out.offset}{out.more}, 0, {out.array.nbytes});")
-    if part.size:
-        start = part.__array_interface__["data"][0] - out.array.__array_interface__["data"][0]
-        inside = Place(out.slot, out.offset + start // part.itemsize, part, out.sample, out.more)
-        w.copy_into(inside, x, part.reshape(x.array.shape) if part.ndim == 0 else part)
-    return True
+def part(place: Place, view: Any) -> Place:
+    """The place of a view of what lies at ``place``."""
+    start = 0
+    if view.size:
+        address, base = (a.__array_interface__["data"][0] for a in (view, place.array))
+        start = (address - base) // view.itemsize
+    return Place(place.slot, place.offset + start, view, place.sample, place.more)
 
 
 def cat(w: Any, step: Single) -> bool:
     """Parts along a dimension, one after another."""
     e = step.equation
     out, dim = w.seen(step, e.out), e.attrs["dim"]
+    parts = [w.seen(step, v) for v in e.inputs]
+    if any(x.array.ndim != out.array.ndim or x.array.dtype != out.array.dtype for x in parts):
+        return False
     at = 0
-    for v in e.inputs:
-        x = w.seen(step, v)
-        if x.array.ndim != out.array.ndim or x.array.dtype != out.array.dtype:
-            return False
-    for v in e.inputs:
-        x = w.seen(step, v)
+    for x in parts:
         n = x.array.shape[dim]
-        part = out.array[(*(slice(None),) * dim, slice(at, at + n))]
-        if part.size:
-            start = at * out.strides[dim]
-            w.copy_into(Place(out.slot, out.offset + start, part, out.sample, out.more), x, part)
+        _copied(w, part(out, out.array[(*(slice(None),) * dim, slice(at, at + n))]), x)
         at += n
     return True
 
@@ -51,8 +40,92 @@ def stack(w: Any, step: Single) -> bool:
     e = step.equation
     out, dim = w.seen(step, e.out), e.attrs["dim"]
     for i, v in enumerate(e.inputs):
-        x, part = w.seen(step, v), out.array[(*(slice(None),) * dim, i)]
-        if part.size:
-            start = out.offset + i * out.strides[dim]
-            w.copy_into(Place(out.slot, start, np.asarray(part), out.sample, out.more), x, part)
+        _copied(w, part(out, out.array[(*(slice(None),) * dim, i, ...)]), w.seen(step, v))
     return True
+
+
+def _copied(w: Any, to: Place, x: Place) -> None:
+    if to.array.size:
+        w.copy_into(to, x, to.array)
+
+
+def unslice(w: Any, step: Single) -> bool:
+    """A value put into zeros where a slice took it: the gradient of the slice."""
+    e = step.equation
+    x, out = w.seen(step, e.inputs[0]), w.seen(step, e.out)
+    view = OPS["slice"].forward(np, out.array, index=e.attrs["index"])
+    if view.size != x.array.size:
+        return False
+    block(w, f"{pointer('q', out, '')}\nmemset(q, 0, {out.array.nbytes});")
+    _copied(w, part(out, view), x)
+    return True
+
+
+def flip(w: Any, step: Single) -> bool:
+    """Entries in reverse order: the input is read from its end."""
+    e = step.equation
+    x, out = w.seen(step, e.inputs[0]), w.seen(step, e.out)
+    back = [slice(None, None, -1 if d in e.attrs["dims"] else 1) for d in range(x.array.ndim)]
+    _copied(w, out, part(x, x.array[(*back, ...)]))
+    return True
+
+
+def repeat(w: Any, step: Single) -> bool:
+    """Copies side by side: along dimensions of their own, where the input has no step."""
+    e = step.equation
+    x, out = w.seen(step, e.inputs[0]), w.seen(step, e.out)
+    counts = e.attrs["repeats"]
+    shape = (*(1,) * (len(counts) - x.array.ndim), *x.array.shape)
+    pairs = [n for pair in zip(counts, shape, strict=True) for n in pair]
+    apart = np.expand_dims(x.array, tuple(range(len(counts) - x.array.ndim)))
+    apart = np.expand_dims(apart, tuple(range(0, 2 * len(counts), 2)))
+    _copied(w, part(out, out.array.reshape(pairs)), part(x, np.broadcast_to(apart, pairs)))
+    return True
+
+
+def triangle(w: Any, step: Single) -> bool:
+    """``tril`` and ``triu``: zeros on one side of a diagonal."""
+    e = step.equation
+    x, out = w.seen(step, e.inputs[0]), w.seen(step, e.out)
+    names = axes(out.array.ndim)
+    row, column = names[-2:]
+    sign = "<=" if e.op.name == "tril" else ">="
+    return block(
+        w,
+        f"""
+{pointer("x", x)}
+{pointer("q", out, "")}
+{loops(out.array.shape)}
+    q[{index_of(names, out.strides)}] =
+        {column} - {row} {sign} {e.attrs["diagonal"]} ? x[{index_of(names, x.strides)}] : 0;
+""",
+    )
+
+
+def write_view(w: Any, step: Single) -> bool:
+    """The input with new values in a view of it."""
+    e = step.equation
+    x, out = w.seen(step, e.inputs[0]), w.seen(step, e.out)
+    view, numbers = out.array, np.arange(out.array.size).reshape(out.array.shape)
+    for name, attrs in e.attrs["through"]:
+        view, numbers = (OPS[name].forward(np, a, **attrs) for a in (view, numbers))
+    _copied(w, out, x)
+    if not view.size:
+        return True
+    to, at, names = part(out, view), "", axes(view.ndim)
+    here = index_of(names, to.strides)
+    if not np.may_share_memory(view, out.array):  # in another order: the places are written down
+        known = kept(w, np.ascontiguousarray(numbers))
+        to, at = out, pointer("k", known)
+        here = f"k[{index_of(names, known.strides)}]"
+    lines, value = source(w, step, e.inputs[1], out.array.dtype, view.shape)
+    return block(
+        w,
+        f"""
+{pointer("q", to, "")}
+{at}
+{lines}
+{loops(view.shape)}
+    q[{here}] = {value};
+""",
+    )
