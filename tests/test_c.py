@@ -101,6 +101,25 @@ def test_a_convolution_needs_less_than_half_the_memory() -> None:
     assert plan.buffer_bytes < 0.5 * sum(spec.nbytes for spec in results)
 
 
+@pytest.mark.parametrize("shape", [(8, 3, 80, 80), (6, 5, 90, 43)], ids=str)
+def test_planes_of_a_picture_run_one_after_another(shape: tuple[int, ...]) -> None:
+    """A tile in a tile: values, sums over planes, and what each plane adds to."""
+    lab.manual_seed(1)
+    x, bias = lab.randn(*shape), lab.randn(shape[1]).requires_grad_()
+    scale = lab.randn(shape[1], 1, 1).requires_grad_()
+
+    def f(x: Any, bias: Any, scale: Any) -> Any:
+        y = (x * scale + bias.view(1, -1, 1, 1)).relu()
+        loss = (lab.nn.functional.max_pool2d(y, 2) ** 2).mean()
+        return loss, *lab.autograd.grad(loss, [bias, scale])
+
+    compiled = lab.compile(f, executor="c")
+    for a, b in zip(compiled(x, bias, scale), f(x, bias, scale), strict=True):
+        np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=2e-5, atol=1e-6)
+    code = lab.explain(compiled).code()
+    assert f"for (long u = 0; u < {shape[1]}; u++)" in code
+
+
 def test_a_window_that_is_too_wide_for_c_runs_between() -> None:
     def wide(x: Any, w: Any) -> Any:
         y = lab.nn.functional.conv2d(x, w, padding=1).relu()

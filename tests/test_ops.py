@@ -408,6 +408,9 @@ NOT_THEIRS = {
     "class_index": "a part of nll_loss: test_ignored_classes in test_layer_mistakes.py",
     "max_pool2d_grad": "the gradient of max_pool2d, which is compared",
     "max_pool2d_take": "the gradient of max_pool2d_grad",
+    "max_pool2d_where": "made by a pass: test_a_pool_remembers_places in test_passes.py",
+    "max_pool2d_put": "made by a pass, as max_pool2d_where",
+    "max_pool2d_pick": "the gradient of max_pool2d_put",
     "max_pool2d_places": "a part of max_pool2d(return_indices=True); it goes by a pool given to it",
     **dict.fromkeys(
         ("rnn", "lstm", "gru"),

@@ -204,7 +204,9 @@ def shared(x: Any) -> Any:
 def test_a_record_says_what_was_done_and_where_it_came_from() -> None:
     graph = traced(shared, lab.ones(4))
     records = {r.name: r for r in run_passes(graph)}
-    assert list(records) == list(PASSES) == ["lower", "fold", "simplify", "common", "dead"]
+    assert list(records) == list(PASSES) == [
+        "lower", "fold", "simplify", "common", "pools", "dead",
+    ]  # fmt: skip
 
     (change,) = records["lower"].changes
     assert change.what == "taken apart"
@@ -323,7 +325,7 @@ def test_an_unknown_pass_is_named() -> None:
             lab.compile(shared, without=wrong)
         assert str(error.value) == (
             "without: no pass is called 'folding'\n"
-            "  expected names of lower, fold, simplify, common, dead, "
+            "  expected names of lower, fold, simplify, common, pools, dead, "
             "transposes, fuse, tile, buffers"
         )
 
@@ -461,3 +463,46 @@ def test_errors_are_told_as_before_the_passes() -> None:
     f = lab.compile(lambda x: (x.long() ** -1).sum() * 1)
     with pytest.raises(LabError, match="an integer has no negative powers"):
         f(lab.ones(2))
+
+
+# Pools -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("executor", ["numpy", "c"])
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("window", [(2,), (3, 4, 1), ((1, 2),)], ids=str)
+def test_a_pool_remembers_places(executor: str, relu: bool, window: tuple[Any, ...]) -> None:
+    """Ties, NaN, windows that the relu emptied: every bit as without the pass."""
+    lab.manual_seed(0)
+    x = lab.randn(3, 2, 8, 8)
+    x[0, 0, :2, :2] = float("nan")
+    x[0, 1, 2:4, 2:4] = 0.5  # four largest
+    x[1, 0, :4, :4] = -1.0
+    weight = lab.randn(3, 2, 8, 8)
+
+    def f(x: Any, weight: Any) -> Any:
+        y = x * weight  # what the pool looks at is made here
+        pooled = lab.nn.functional.max_pool2d(y.relu() if relu else y, *window)
+        return lab.autograd.grad((pooled * pooled.exp()).nansum(), weight)[0]
+
+    weight.requires_grad_()
+    after = lab.compile(f, executor=executor)
+    before = lab.compile(f, executor=executor, without="pools")
+    assert bits(after(x, weight).detach().numpy()) == bits(before(x, weight).detach().numpy())
+    graph = lab.explain(after).graph()
+    assert "max_pool2d_grad" in names(lab.explain(before).graph())
+    assert "max_pool2d_grad" not in names(graph)
+    pool = next(i for i, e in enumerate(graph.equations) if e.op.name == "max_pool2d_where")
+    picture = graph.equations[pool].inputs[1]
+    later = graph.equations[pool + 1 :]
+    if relu:  # nothing of the picture's size is kept for the gradient but the multiplied input
+        assert not any(picture in e.inputs for e in later)
+
+
+def test_overlapping_windows_are_left_alone() -> None:
+    def f(x: Any) -> Any:
+        pooled = lab.nn.functional.max_pool2d(x.exp(), 3, 2)
+        return lab.autograd.grad(pooled.sum(), x)[0]
+
+    graph = traced(f, lab.randn(1, 1, 9, 9).requires_grad_())
+    assert "max_pool2d_grad" in names(run_passes(graph)[-1].after)

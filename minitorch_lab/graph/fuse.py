@@ -56,10 +56,14 @@ class Single:
 
 @dataclass(eq=False)
 class Tile:
-    """Steps that run for one sample after another: what passes between them stays in the cache."""
+    """Steps that run for one sample after another: what passes between them stays in the cache.
+
+    ``axis`` 0 takes samples apart; in a tile of these, one of ``axis`` 1 takes planes apart.
+    """
 
     count: int
-    steps: list[Loop | Single]
+    steps: list[Step]
+    axis: int = 0
 
 
 Step = Loop | Single | Tile
@@ -210,26 +214,38 @@ class _Scheduler:
 
 # Tiles -------------------------------------------------------------------------------------
 
-BATCHED = ("matmul", "unfold", "fold", "max_pool2d", "max_pool2d_grad")  # they treat samples alike
+PLANES = ("max_pool2d", "max_pool2d_grad", "max_pool2d_where", "max_pool2d_put")
+BATCHED = ("matmul", "unfold", "fold", *PLANES)  # they treat samples alike, planes even planes
 WIDEST = 64  # entries of a window that is written out entry by entry
-SMALL = 1 << 18  # bytes: what is smaller than this stays in the cache anyway
+SMALL = 1 << 18, 1 << 14  # bytes: what is smaller than this stays in the cache anyway
 
 
-def batched(step: Loop | Single, x: Var) -> bool:
-    """Whether the first dimension of an operand is the step's own first dimension."""
+def dimension(step: Loop | Single, v: Var, axis: int) -> int | None:
+    """The dimension of an operand that is the step's own ``axis``; None: every place has all."""
     if isinstance(step, Loop):
-        return x.spec.ndim == len(step.shape) and x.spec.shape[0] == step.shape[0]
+        for p in step.parts:
+            if p.equation.out is v and p.level in ("fold", "total"):
+                dims = p.equation.attrs["dim"]
+                if axis in dims:
+                    return None
+                return axis if p.equation.attrs["keepdim"] else axis - sum(d < axis for d in dims)
+        d = axis - (len(step.shape) - v.spec.ndim)
+        return d if d >= 0 and v.spec.shape[d] == step.shape[axis] else None
     out = step.equation.out.spec
     if step.equation.op.name == "matmul":  # an input of fewer dimensions serves every sample
-        return out.ndim > 2 and x.spec.ndim == out.ndim and x.spec.shape[0] == out.shape[0]
-    return x.spec.ndim > 2 and x.spec.shape[0] == out.shape[0]
+        fits = out.ndim > 2 and v.spec.ndim == out.ndim and v.spec.shape[0] == out.shape[0]
+    else:
+        fits = v.spec.ndim > 2 and v.spec.shape[axis] == out.shape[axis]
+    return axis if fits else None
 
 
 class _Tiler:
-    """Finds runs of steps that can go sample by sample."""
+    """Finds runs of steps that can go sample by sample, and in these plane by plane."""
 
-    def __init__(self, steps: list[Loop | Single], views: list[Equation]) -> None:
+    def __init__(self, steps: list[Loop | Single], views: list[Equation], within: int = 0) -> None:
         self.steps, self.views = steps, views
+        self.within = within  # the samples, where planes of one are looked for
+        self.axis = 1 if within else 0
 
     def run(self) -> list[Step]:
         """The steps, some of them put into tiles."""
@@ -247,9 +263,11 @@ class _Tiler:
         return out + self.closed(run)
 
     def closed(self, run: list[Loop | Single]) -> list[Step]:
-        if len(run) < 2 or self.between(run) < SMALL:
+        if len(run) < 2 or self.between(run) < SMALL[self.axis] * max(self.within, 1):
             return list(run)
-        return [Tile(self.count(run[0]), run)]
+        count = self.count(run[0])
+        inner: list[Step] = [*run] if self.axis else _Tiler(run, self.views, count).run()
+        return [Tile(count, inner, self.axis)]
 
     def between(self, run: list[Loop | Single]) -> int:
         """The bytes of what the steps of a run hand on."""
@@ -259,16 +277,19 @@ class _Tiler:
 
     def count(self, step: Loop | Single) -> int:
         """How many samples a step can be taken apart into; 0 where it cannot."""
+        axis = self.axis
         if isinstance(step, Loop):
-            whole = any(p.level == "fold" for p in step.parts) and step.split == 0
+            whole = any(p.level == "fold" for p in step.parts) and (step.split or 0) <= axis
             apart = all(p.level != "total" or 0 in p.equation.attrs["dim"] for p in step.parts)
-            count = step.shape[0] if len(step.shape) > 1 and apart and not whole else 0
+            long = len(step.shape) > axis + 1
+            count = step.shape[axis] if long and apart and not whole else 0
         else:
             e = step.equation
             # only what is sure to be written in C: a step in Python cannot stand in a tile
-            known = e.op.name in BATCHED and e.out.spec.ndim >= 3 and e.out.spec.dtype.kind == "f"
+            known = e.op.name in (PLANES if axis else BATCHED) and e.out.spec.ndim >= 3
+            known = known and (e.out.spec.dtype.kind == "f" or e.op.name == "max_pool2d_where")
             known = known and prod(e.attrs.get("kernel_size", ())) <= WIDEST
-            count = e.out.spec.shape[0] if known else 0
+            count = e.out.spec.shape[axis] if known else 0
         return count if count > 1 else 0
 
     def follows(self, run: list[Loop | Single], step: Loop | Single) -> bool:
@@ -289,21 +310,31 @@ class _Tiler:
                     root = e.inputs[0]
             if root.id not in made:
                 continue
-            if root.id in totals or not batched(step, x) or not _alike(root, arrays):
+            if root.id in totals or dimension(step, x, self.axis) != self.axis:
+                return False
+            if not _alike(root, arrays, self.axis):
                 return False
         return True
 
 
-def _alike(root: Var, views: list[Equation]) -> bool:
-    """Whether views leave the first dimension where it is, and copy nothing."""
+def _alike(root: Var, views: list[Equation], axis: int) -> bool:
+    """Whether views leave the first dimensions where they are, and copy nothing."""
     base = array = np.empty(root.spec.shape, root.spec.dtype)
     for e in reversed(views):
         array = e.op.forward(np, array, **e.attrs)
+    head = axis + 1
     return bool(
         np.shares_memory(array, base)
-        and array.shape[0] == base.shape[0]
-        and array.strides[0] == base.strides[0]
+        and array.shape[:head] == base.shape[:head]
+        and array.strides[:head] == base.strides[:head]
     )
+
+
+def leaves(step: Step) -> list[Loop | Single]:
+    """The steps of a tile, those of tiles in it included."""
+    if isinstance(step, Tile):
+        return [leaf for inner in step.steps for leaf in leaves(inner)]
+    return [step]
 
 
 def outputs(step: Loop | Single) -> list[Var]:

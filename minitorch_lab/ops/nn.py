@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -601,6 +602,84 @@ max_pool2d_places: Op = op(
     formula=(r"y = \operatorname{argmax}_{\text{window}} x", r"\text{none}"),
     cost=per_input(3),
     samples=[sample(normal(1, 2, 2, 2), apart(1, 2, 4, 4), width=4, **POOL)],
+)
+
+
+# What the pass ``pools`` makes of a gradient: the entry of each window is kept as a small number,
+# and the picture itself need not be kept until the gradient comes.
+
+
+def _pool_where_forward(xp: Any, output: Any, input: Any, **window: Pair) -> Any:
+    out = xp.full(output.shape, -1, np.int8)  # a window with a NaN has no largest entry
+    for k, (_, _, hit) in enumerate(_first_match(xp, input, output, **window)):
+        out += hit.view(np.int8) * np.int8(k + 1)
+    return out
+
+
+def _pool_where_shape(output: Spec, input: Spec, **window: Pair) -> Spec:
+    if math.prod(window["kernel_size"]) > 127:
+        raise Mismatch("the window is too large", "expected at most 127 entries")
+    return replace(output, dtype=np.dtype("int8"))
+
+
+def _pool_put_forward(
+    xp: Any, grad: Any, where: Any, height: int, width: int, padding: Pair, **rest: Pair
+) -> Any:
+    n, c = grad.shape[:2]
+    out = xp.zeros((n, c, height + 2 * padding[0], width + 2 * padding[1]), grad.dtype)
+    _, entries = _windows((height, width), padding=padding, **rest)
+    apart = all(d == 1 and s >= k for k, s, d in _sides(**rest))
+    for k, (_, _, rows, columns) in enumerate(entries):
+        if apart:
+            xp.multiply(grad, where == k, out=out[:, :, rows, columns])
+        else:
+            out[:, :, rows, columns] += grad * (where == k)
+    return out[:, :, padding[0] : padding[0] + height, padding[1] : padding[1] + width]
+
+
+def _pool_pick_forward(
+    xp: Any, value: Any, where: Any, height: int, width: int, padding: Pair, **rest: Pair
+) -> Any:
+    padded = _padded(xp, value, padding, 0)
+    out = xp.zeros(where.shape, value.dtype)
+    _, entries = _windows((height, width), padding=padding, **rest)
+    for k, (_, _, rows, columns) in enumerate(entries):
+        out += padded[:, :, rows, columns] * (where == k)
+    return out
+
+
+max_pool2d_where: Op = op(
+    "max_pool2d_where",
+    "The number of the first largest entry in each window, counted row by row; -1 for NaN.",
+    forward=_pool_where_forward,
+    shape=_pool_where_shape,
+    formula=(r"w = \operatorname{argmax}_{\text{window}} x", r"\text{none}"),
+    cost=per_input(3),
+    samples=[sample(normal(1, 2, 2, 2), apart(1, 2, 4, 4), **POOL)],
+)
+max_pool2d_put: Op = op(
+    "max_pool2d_put",
+    "A picture of zeros with each entry of grad at the place of its window that where names.",
+    forward=_pool_put_forward,
+    vjp=(lambda g, z, grad, where, **attrs: max_pool2d_pick(g, where, **attrs), None),
+    saved="where",
+    shape=lambda grad, where, height, width, **window: replace(
+        grad, shape=(*grad.shape[:2], height, width)
+    ),
+    formula=(r"\bar x_i = \sum \bar y\,[i = w]", r"\text{its entry at } w"),
+    cost=per_entry(),
+    samples=[sample(normal(1, 2, 2, 2), integers(4, 1, 2, 2, 2), height=4, width=4, **POOL)],
+)
+max_pool2d_pick: Op = op(
+    "max_pool2d_pick",
+    "The entry of value at the place of each window that where names.",
+    forward=_pool_pick_forward,
+    vjp=(lambda g, z, value, where, **attrs: max_pool2d_put(g, where, **attrs), None),
+    saved="where",
+    shape=lambda value, where, height, width, **window: replace(where, dtype=value.dtype),
+    formula=(r"y = v_{w}", r"\bar v_w = \bar y"),
+    cost=per_input(),
+    samples=[sample(normal(1, 2, 4, 4), integers(4, 1, 2, 2, 2), height=4, width=4, **POOL)],
 )
 
 

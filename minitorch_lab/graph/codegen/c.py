@@ -13,7 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from ..fuse import Loop, Part, Single, Step, Tile, batched, first, outputs, schedule
+from ..fuse import (
+    Loop,
+    Part,
+    Single,
+    Step,
+    Tile,
+    dimension,
+    first,
+    leaves,
+    operands,
+    outputs,
+    schedule,
+)
 from ..ir import Equation, Graph, Var
 from ..plan import Pool
 from ..trace import Argument, ArgumentGrad, Captured, Grad, Number, Traced
@@ -64,11 +76,7 @@ class _Writer:
         self.last: dict[int, int] = {}
         self.outside: set[int] = set()  # values that must be in memory
         stage_of: dict[int, tuple[Any, int, str]] = {}
-        flat = [
-            (i, step)
-            for i, whole in enumerate(self.steps)
-            for step in (whole.steps if isinstance(whole, Tile) else [whole])
-        ]
+        flat = [(i, step) for i, whole in enumerate(self.steps) for step in leaves(whole)]
         for i, step in flat:
             for own in step.parts if isinstance(step, Loop) else ():
                 stage_of[own.equation.out.id] = (step, own.stage, own.level)
@@ -145,7 +153,7 @@ class _Writer:
         if made.size:
             delta = made.__array_interface__["data"][0] - base.array.__array_interface__["data"][0]
         self.place[e.out.id] = Place(
-            base.slot, base.offset + delta // made.itemsize, made, base.sample
+            base.slot, base.offset + delta // made.itemsize, made, base.alone
         )
         return True
 
@@ -291,37 +299,42 @@ class _Writer:
             return f"f{len(self.scope) - 1}"
         return repr(x)
 
-    def emit(self, step: Loop | Single) -> None:
-        if isinstance(step, Loop):
+    def emit(self, step: Step) -> None:
+        if isinstance(step, Tile):
+            self.one_by_one(step)
+        elif isinstance(step, Loop):
             LoopWriter(self, step).write()
         else:
             self.single(step)
 
     # Tiles
 
+    counters: tuple[str, ...] = ()  # of the tiles around the present step
+
     def tile(self, tile: Tile, index: int, views: list[Equation], needed: list[str]) -> None:
-        """One sample after another: what only the tile uses has memory for one sample."""
-        made = [v for step in tile.steps for v in outputs(step) if v.id in self.outside]
+        """Samples one after another: what only the tile uses has memory for one sample."""
         totals = [
             p
-            for step in tile.steps
+            for step in leaves(tile)
             if isinstance(step, Loop)
             for p in step.parts
             if p.level == "total"
         ]
         whole = {p.equation.out.id for p in totals}
-        for v in made:
+        planes = self.of_planes(tile)
+        for v in [v for step in leaves(tile) for v in outputs(step) if v.id in self.outside]:
             if v.id in whole or self.last.get(v.id, -1) > index or v.id in self.direct:
                 self.locate(v, needed)
                 continue
-            n = self.pool.take(v.spec.nbytes // tile.count)
+            nbytes = v.spec.nbytes // (tile.count * planes.get(v.id, 1))
+            n = self.pool.take(nbytes)
             if n == len(self.storage):
-                self.storage.append(np.empty(v.spec.nbytes // tile.count, np.uint8))
+                self.storage.append(np.empty(nbytes, np.uint8))
             self.buffer[v.id] = self.memory[v.id] = n
             slot = self.slot("")
             self.fixed.append((slot, self.storage[n]))
             like = np.empty(v.spec.shape, v.spec.dtype)  # never touched: its layout is asked for
-            self.place[v.id] = Place(slot, 0, like, None)
+            self.place[v.id] = Place(slot, 0, like, 2 if v.id in planes else 1)
         for e in views:
             self.make_view(e)
         t = self.text
@@ -329,20 +342,33 @@ class _Writer:
         t.depth += 1
         for p in totals:
             self.clear(p)
-        t.add(f"for (long t = 0; t < {tile.count}; t++) {{")
-        t.depth += 1
-        self.tiled = True
-        for step in tile.steps:
-            self.emit(step)
-        self.tiled = False
-        t.depth -= 1
-        t.add("}")
+        self.one_by_one(tile)
         for p in totals:
             self.divide(p)
         t.depth -= 1
         t.add("}")
 
-    tiled = False
+    def one_by_one(self, tile: Tile) -> None:
+        name, t = "tu"[tile.axis], self.text
+        t.add(f"for (long {name} = 0; {name} < {tile.count}; {name}++) {{")
+        t.depth += 1
+        self.counters += (name,)
+        for step in tile.steps:
+            self.emit(step)
+        self.counters = self.counters[:-1]
+        t.depth -= 1
+        t.add("}")
+
+    def of_planes(self, tile: Tile) -> dict[int, int]:
+        """Values that only one tile of planes in this tile uses, with the number of its planes."""
+        found: dict[int, int] = {}
+        for inner in tile.steps:
+            if isinstance(inner, Tile):
+                others = [leaf for s in tile.steps if s is not inner for leaf in leaves(s)]
+                read = {x.id for step in others for x in operands(step, self.views)}
+                made = [v for step in leaves(inner) for v in outputs(step)]
+                found |= {v.id: inner.count for v in made if v.id not in read}
+        return found
 
     def clear(self, p: Part) -> None:
         out, place = p.equation.out, self.place[p.equation.out.id]
@@ -361,19 +387,17 @@ class _Writer:
         )
 
     def seen(self, step: Loop | Single, v: Var) -> Place:
-        """The place of an operand; in a tile, that of one sample."""
+        """The place of an operand; in a tile, that of one sample or one plane."""
         place = self.place[v.id]
-        if not self.tiled or not (batched(step, v) or self.own(step, v)):
-            return place
-        steps = place.array.strides[0] // place.array.itemsize
-        more = "" if place.sample is None else f" + t * {steps}"
-        return Place(place.slot, place.offset, place.array[:1], place.sample, more)
-
-    def own(self, step: Loop | Single, v: Var) -> bool:
-        """Whether a loop makes ``v`` row by row: its first dimension is the loop's."""
-        if not isinstance(step, Loop):
-            return False
-        return any(p.equation.out is v and p.level in ("fold", "row") for p in step.parts)
+        array, more = place.array, place.more
+        for axis, counter in enumerate(self.counters):
+            d = dimension(step, v, axis)
+            if d is None:
+                continue
+            array = array[(*(slice(None),) * d, slice(1))]
+            if axis >= place.alone:
+                more += f" + {counter} * {place.strides[d]}"
+        return Place(place.slot, place.offset, array, place.alone, more)
 
     # Loops
 

@@ -28,7 +28,8 @@ class LoopWriter:
 
     def __init__(self, writer: Any, loop: Loop) -> None:
         self.w, self.loop = writer, loop
-        self.shape = (1, *loop.shape[1:]) if writer.tiled else loop.shape
+        within = len(writer.counters)  # in a tile: one sample, one plane
+        self.shape = (1,) * within + loop.shape[within:]
         self.t = writer.text
         self.local: dict[int, Part] = {p.equation.out.id: p for p in loop.parts}
 
@@ -50,7 +51,7 @@ class LoopWriter:
                     self._pointer(x, "const ")
             if part.equation.out.id in self.w.outside:
                 self._pointer(part.equation.out, "")
-        for part in totals if not self.w.tiled else ():
+        for part in totals if not self.w.counters else ():
             self.w.clear(part)
         outer, inner = self._axes(split)
         opened = self._open(outer)
@@ -58,7 +59,7 @@ class LoopWriter:
         for stage in range(stages + 1):
             self._stage(stage, outer, inner)
         self._close(opened)
-        for part in totals if not self.w.tiled else ():
+        for part in totals if not self.w.counters else ():
             self.w.divide(part)
         t.depth -= 1
         t.add("}")

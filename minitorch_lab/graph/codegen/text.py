@@ -24,7 +24,7 @@ class Place:
     slot: int
     offset: int
     array: Any  # the array itself, or one like it for memory that each run brings
-    sample: int | None = 0  # entries from one sample to the next in a tile; None: one at a time
+    alone: int = 0  # along how many of the first dimensions memory holds one entry at a time
     more: str = ""  # what is added to the pointer: the sample of a tile
 
     @property
@@ -64,10 +64,11 @@ def index_of(names: list[str], strides: Any) -> str:
     return " + ".join(parts) or "0"
 
 
-def pointer(name: str, place: Place, const: str = "const ") -> str:
-    """The line that declares a pointer to a value."""
+def pointer(name: str, place: Place, const: str = "const ", alone: str = "") -> str:
+    """A pointer to a value; ``alone`` is "restrict" where its memory has no other pointer."""
     kind = C_TYPES[str(place.array.dtype)]
-    return f"{const}{kind} *{name} = ({const}{kind} *)p[{place.slot}] + {place.offset}{place.more};"
+    at = f"({const}{kind} *)p[{place.slot}] + {place.offset}{place.more}"
+    return f"{const}{kind} *{alone}{name} = {at};"
 
 
 def kept(w: Any, array: Any) -> Place:

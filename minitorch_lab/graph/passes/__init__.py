@@ -17,6 +17,7 @@ from .common import join_common
 from .dead import drop_dead
 from .fold import fold_constants
 from .lower import lower
+from .pools import remember_places
 from .record import Certificate, Change, Note, Record
 from .simplify import simplify
 
@@ -49,6 +50,12 @@ PASSES: dict[str, Pass] = {
         Pass("fold", "Computes now what depends on constants only.", fold_constants, bitwise=True),
         Pass("simplify", "Applies rules of algebra that are exact.", simplify, bitwise=True),
         Pass("common", "Computes once what is computed twice.", join_common, bitwise=True),
+        Pass(
+            "pools",
+            "Keeps where the largest entry of a window was, not the picture.",
+            remember_places,
+            bitwise=True,
+        ),
         Pass("dead", "Leaves out what nothing needs.", drop_dead, bitwise=True),
     )
 }
@@ -133,6 +140,7 @@ __all__ = [
     "join_common",
     "lower",
     "optimise",
+    "remember_places",
     "run_passes",
     "simplify",
 ]

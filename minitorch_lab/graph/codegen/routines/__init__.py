@@ -13,7 +13,7 @@ from ...fuse import Single
 from .joins import cat, flip, repeat, stack, triangle, unslice, write_view
 from .matrix import matmul
 from .rows import class_error, gather, nll_mean, rows_added, rows_taken
-from .windows import fold, max_pool, max_pool_grad, unfold
+from .windows import fold, max_pool, max_pool_grad, pool_put, pool_where, unfold
 
 ROUTINES: dict[str, Callable[[Any, Single], bool]] = {
     "matmul": matmul,
@@ -25,4 +25,5 @@ ROUTINES: dict[str, Callable[[Any, Single], bool]] = {
     "tril": triangle, "triu": triangle, "write_view": write_view,
     # windows
     "fold": fold, "unfold": unfold, "max_pool2d": max_pool, "max_pool2d_grad": max_pool_grad,
+    "max_pool2d_where": pool_where, "max_pool2d_put": pool_put,
 }  # fmt: skip

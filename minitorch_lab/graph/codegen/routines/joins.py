@@ -17,7 +17,7 @@ def part(place: Place, view: Any) -> Place:
     if view.size:
         address, base = (a.__array_interface__["data"][0] for a in (view, place.array))
         start = (address - base) // view.itemsize
-    return Place(place.slot, place.offset + start, view, place.sample, place.more)
+    return Place(place.slot, place.offset + start, view, place.alone, place.more)
 
 
 def cat(w: Any, step: Single) -> bool:

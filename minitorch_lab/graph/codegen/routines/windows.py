@@ -130,7 +130,7 @@ def max_pool(w: Any, step: Single) -> bool:
         w,
         f"""
 {pointer("a", x)}
-{pointer("o", out, "")}
+{pointer("o", out, "", "restrict ")}
 for (long n = 0; n < {v["n"]}; n++) for (long c = 0; c < {v["c"]}; c++)
 for (long y = 0; y < {v["out_h"]}; y++, o += {v["out_w"]})
 for (long x = 0; x < {v["out_w"]}; x++) {{
@@ -184,6 +184,73 @@ for (long y = 0; y < {v["out_h"]}; y++) for (long x = 0; x < {v["out_w"]}; x++) 
     const {kind} top = b[{index_of(place, y.strides)}];
     const {kind} here = g[{index_of(place, g.strides)}];
     {lines}
+}}
+""",
+    )
+
+
+def pool_where(w: Any, step: Single) -> bool:
+    """The number of the largest entry in each window."""
+    y, x = (w.seen(step, v) for v in step.equation.inputs)
+    out = w.seen(step, step.equation.out)
+    v = _windows(step.equation, x, out)
+    if v["kh"] * v["kw"] > WIDEST:
+        return False
+    kind = C_TYPES[str(x.array.dtype)]
+    lines = ["int k = -1;"]
+    for k in reversed(range(v["kh"] * v["kw"])):  # the first that is the largest has the last word
+        at, inside = _entry(v, k)
+        test = f"a[{index_of(at, x.strides)}] == top"
+        lines.append(f"k = {f'({inside}) && ' if inside else ''}{test} ? {k} : k;")
+    body = "\n        ".join(lines)
+    return block(
+        w,
+        f"""
+{pointer("a", x)}
+{pointer("b", y)}
+{pointer("o", out, "", "restrict ")}
+for (long n = 0; n < {v["n"]}; n++) for (long c = 0; c < {v["c"]}; c++)
+for (long y = 0; y < {v["out_h"]}; y++, o += {v["out_w"]}) {{
+    int32_t found[{v["out_w"]}];  // as wide as a float: vectors of both have the same length
+    #pragma omp simd
+    for (long x = 0; x < {v["out_w"]}; x++) {{
+        const {kind} top = b[{index_of(["n", "c", "y", "x"], y.strides)}];
+        {body}
+        found[x] = k;
+    }}
+    for (long x = 0; x < {v["out_w"]}; x++) o[x] = (int8_t)found[x];
+}}
+""",
+    )
+
+
+def pool_put(w: Any, step: Single) -> bool:
+    """Each entry at the place of its window that has a number; zeros around it."""
+    g, where = (w.seen(step, v) for v in step.equation.inputs)
+    out = w.seen(step, step.equation.out)
+    v = _windows(step.equation, out, g)
+    kh, kw, place = v["kh"], v["kw"], ["n", "c", "y", "x"]
+    row, column = (
+        f"y * {v['sh']} - {v['ph']} + row[at] * {v['dh']}",
+        f"x * {v['sw']} - {v['pw']} + column[at] * {v['dw']}",
+    )
+    return block(
+        w,
+        f"""
+{pointer("g", g)}
+{pointer("k", where)}
+{pointer("o", out, "", "restrict ")}
+static const short row[] = {{{", ".join(str(k // kw) for k in range(kh * kw))}}};
+static const short column[] = {{{", ".join(str(k % kw) for k in range(kh * kw))}}};
+memset(o, 0, {out.array.nbytes});
+for (long n = 0; n < {v["n"]}; n++) for (long c = 0; c < {v["c"]}; c++)
+for (long y = 0; y < {v["out_h"]}; y++) for (long x = 0; x < {v["out_w"]}; x++) {{
+    const int at = k[{index_of(place, where.strides)}];
+    if (at < 0) continue;  // the window has a NaN
+    if (at >= {kh * kw}) return 1;
+    const long r = {row}, q = {column};
+    if (!({v["inside"]})) return 1;
+    o[{index_of(["n", "c", "r", "q"], out.strides)}] {v["add"]} g[{index_of(place, g.strides)}];
 }}
 """,
     )
