@@ -280,7 +280,7 @@ def _graphviz() -> Check:
 def _compiler() -> Check:
     found, remedy = None, ""
     try:
-        found = native.compiler()
+        found = " ".join(native.compiler())
     except native.NoCompiler as why:
         remedy = f"{why}; graph mode runs on NumPy"
     return Check("C compiler", found, "the fastest graph mode", remedy)

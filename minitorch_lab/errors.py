@@ -7,6 +7,9 @@ came (by argument name, with its origin), what was expected, and what to do.
 
 from __future__ import annotations
 
+import sys
+import warnings
+
 
 class LabError(Exception):
     """Any error of the workbench."""
@@ -54,6 +57,15 @@ class FileError(LabError, RuntimeError):
 
 class IndexingError(LabError, IndexError):
     """An index that the tensor does not have."""
+
+
+def warn(text: str, kind: type[Warning] = RuntimeWarning) -> None:
+    """A warning at the learner's line: the first one outside this package."""
+    level, frame = 1, sys._getframe(0)
+    package = __name__.partition(".")[0]
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == package:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, kind, stacklevel=level)
 
 
 def describe(value: object) -> str:

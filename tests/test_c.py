@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import stat
-import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -136,104 +129,6 @@ def test_a_window_that_is_too_wide_for_c_runs_between() -> None:
         np.testing.assert_allclose(b.detach().numpy(), a.detach().numpy(), rtol=1e-5, atol=1e-6)
 
 
-# Compiling and keeping ----------------------------------------------------------------------
-
-
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty folder for compiled plans."""
-    monkeypatch.setenv("MINITORCH_LAB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(native, "_LOADED", {})
-    forget()
-    yield tmp_path / "cache" / "minitorch_lab" / "plans"
-    forget()
-
-
-def forget() -> None:
-    native.compiler.cache_clear()
-    native._own_folder.cache_clear()
-
-
-def plan(factor: float) -> Any:
-    return lab.compile(lambda x: (x * factor).tanh(), executor="c")
-
-
-def test_a_plan_is_kept_for_the_user_alone(cache: Path) -> None:
-    x = lab.randn(5)
-    f = plan(1.25)
-    f(x)
-    assert f.executor_used == "c"
-    assert stat.S_IMODE(cache.stat().st_mode) == 0o700
-    (library,) = cache.glob("*.so")
-    made = library.stat().st_mtime_ns
-    native._LOADED.clear()
-    np.testing.assert_allclose(plan(1.25)(x).numpy(), np.tanh(x.numpy() * 1.25), rtol=1e-6)
-    assert library.stat().st_mtime_ns == made  # it was not compiled again
-
-
-def test_a_library_that_was_changed_is_not_loaded(cache: Path) -> None:
-    x = lab.randn(5)
-    expected = plan(1.5)(x).numpy()
-    (library,) = cache.glob("*.so")
-    other = library.with_suffix(".other")  # another file: this process has the first in memory
-    other.write_bytes(library.read_bytes()[:100])
-    other.replace(library)
-    native._LOADED.clear()
-    np.testing.assert_array_equal(plan(1.5)(x).numpy(), expected)
-    assert library.stat().st_size > 1000  # compiled anew
-
-
-def test_a_folder_that_cannot_be_written_is_gone_round(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "file").write_text("in the way")
-    monkeypatch.setenv("MINITORCH_LAB_CACHE", str(tmp_path / "file"))
-    monkeypatch.setattr(native, "_LOADED", {})
-    forget()
-    f = plan(1.75)
-    np.testing.assert_allclose(f(lab.ones(3)).numpy(), np.full(3, np.tanh(1.75)), rtol=1e-6)
-    assert f.executor_used == "c"
-    forget()
-
-
-@pytest.mark.parametrize(
-    ("text", "why"),
-    [("exit 3", "failed"), (None, "there is no C compiler")],
-    ids=["a compiler that fails", "no compiler"],
-)
-def test_without_a_compiler_the_plan_runs_on_numpy(
-    text: str | None, why: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tools = tmp_path / "bin"
-    tools.mkdir()
-    if text is not None:
-        (tools / "cc").write_text(f"#!/bin/sh\n{text}\n")
-        (tools / "cc").chmod(0o755)
-        (tools / "sh").symlink_to(shutil.which("sh") or "/bin/sh")
-    monkeypatch.setenv("PATH", str(tools))
-    monkeypatch.delenv("CC", raising=False)
-    forget()
-    f = lab.compile(lambda x: (x * 2.25).tanh(), executor="c")
-    with pytest.warns(RuntimeWarning, match=f"graph mode runs on NumPy: .*{why}"):
-        found = f(lab.ones(3))
-    np.testing.assert_allclose(found.numpy(), np.full(3, np.tanh(2.25)), rtol=1e-6)
-    assert f.executor_used == "numpy"
-
-
-def test_two_processes_may_compile_the_same_at_once(cache: Path) -> None:
-    code = (
-        "import minitorch_lab as lab; f = lab.compile(lambda x: (x * 3.5).tanh().sum(), "
-        "executor='c'); print(f(lab.ones(4)).item(), f.executor_used)"
-    )
-    running = [
-        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-        for _ in range(3)
-    ]
-    said = {p.communicate(timeout=60)[0] for p in running}
-    assert len(said) == 1
-    assert said.pop().endswith(" c\n")
-
-
 def test_an_index_outside_is_the_error_of_eager_mode() -> None:
     weight = lab.randn(4, 3)
 
@@ -263,55 +158,3 @@ def test_numbers_that_are_none_pass_through() -> None:
 
     for a, b in zip(many(x), lab.compile(many, executor="c")(x), strict=True):
         np.testing.assert_allclose(b.numpy(), a.numpy(), rtol=1e-6, atol=1e-44)
-
-
-SANITISED = """
-import ctypes, os, sys
-import numpy as np
-import minitorch_lab as lab
-from minitorch_lab import bench
-from minitorch_lab.graph.codegen import native
-native.FLAGS = [*native.FLAGS, "-fsanitize=address", "-fno-omit-frame-pointer", "-g"]
-nn, F = lab.nn, lab.nn.functional
-lab.manual_seed(0)
-model = nn.Sequential(
-    nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3, 2, 1), nn.Flatten(),
-    nn.Linear(4 * 4 * 4, 5), nn.LayerNorm(5),
-)
-words = nn.Embedding(7, 64)
-optimizer = lab.optim.Adam([*model.parameters(), *words.parameters()], lr=0.01)
-
-@lab.compile(executor="c")
-def step(x, index, y):
-    optimizer.zero_grad()
-    scores = model(x) + words(index)[:, :5] + F.softmax(x.flatten(1)[:, :5], -1)
-    loss = F.cross_entropy(scores, y)
-    loss.backward()
-    optimizer.step()
-    return loss
-
-x, index, y = lab.randn(3, 2, 7, 7), lab.tensor([6, 0, 6]), lab.tensor([4, -100, 0])
-losses = [step(x, index, y).item() for _ in range(4)]
-assert step.executor_used == "c"
-assert losses[-1] < losses[0], losses
-"""
-
-
-def test_generated_code_stays_inside_its_buffers(cache: Path) -> None:
-    found = subprocess.run(
-        [native.compiler(), "-print-file-name=libasan.so"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    runtime = found.stdout.strip()
-    if not os.path.isabs(runtime):
-        pytest.skip("the compiler brings no AddressSanitizer")
-    environment = os.environ | {
-        "LD_PRELOAD": runtime,
-        "ASAN_OPTIONS": "detect_leaks=0",
-        "PYTHONMALLOC": "malloc",
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", SANITISED],
-        env=environment, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 import threading
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
@@ -23,7 +22,7 @@ import numpy as np
 from .. import random
 from ..autograd.functions import grad as autograd_grad
 from ..device import namespace_of
-from ..errors import ArgumentError, LabError
+from ..errors import ArgumentError, LabError, warn
 from ..op import COMPUTE, INTERPRETER, Mismatch, Op, Spec, current
 from ..ops.rules import per_entry
 from ..tape import tick
@@ -282,7 +281,7 @@ class Compiled:
             if all(name in retrace.causes() for retrace in last[1:]):
                 self._warned = True
                 text = retrace_warning(self.function, name, last, self.dynamic)
-                warnings.warn(text, RuntimeWarning, stacklevel=outside())
+                warn(text)
                 return
 
     def _run(self, entry: Entry, leaves: list[Any], args: Any, kwargs: Any, recording: bool) -> Any:
@@ -479,15 +478,6 @@ def retrace_warning(
         "  expected  a shape that stays: each new one costs a trace and a plan\n"
         f"  {open_size}pad to one size, or leave the last batch out: DataLoader(drop_last=True)"
     )
-
-
-def outside() -> int:
-    """The stacklevel at which the learner's line is."""
-    here, level = sys._getframe(1), 1
-    package = __name__.partition(".")[0]
-    while here.f_back and here.f_globals.get("__name__", "").partition(".")[0] == package:
-        here, level = here.f_back, level + 1
-    return level
 
 
 @contextmanager

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Collection
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, warn
 from .codegen import c, native
 from .codegen import numpy as straight
 from .codegen.numpy import Plan
@@ -63,5 +62,5 @@ def build(
         except native.NoCompiler as why:
             if _Wanted.told != str(why):
                 _Wanted.told = str(why)
-                warnings.warn(f"graph mode runs on NumPy: {why}", RuntimeWarning, stacklevel=2)
+                warn(f"graph mode runs on NumPy: {why}")
     return straight.build(traced, graph, without)

@@ -1,7 +1,8 @@
 """C text to a library: compiled once, kept on disk by its content, loaded through cffi.
 
 The folder belongs to the user alone, and a library is loaded only while its bytes have the
-digest that was written down when it was compiled.
+digest that was written down when it was compiled. Where the folder cannot be used, each process
+compiles for itself.
 """
 
 from __future__ import annotations
@@ -9,9 +10,12 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import importlib
+import importlib.machinery
 import importlib.util
 import os
+import shlex
 import shutil
+import socket
 import stat
 import subprocess
 import sys
@@ -24,127 +28,293 @@ from typing import Any
 import numpy as np
 
 from ...device import get_num_threads, set_blas_threads
-from ...errors import LabError
+from ...errors import LabError, warn
 
+PLATFORM: str = sys.platform
+WINDOWS = PLATFORM == "win32"
+MACHINE = os.environ.get("PROCESSOR_ARCHITECTURE", "") if WINDOWS else os.uname().machine
 # No -ffast-math: on a shared library it can turn off denormal numbers for the whole process. No
-# -fno-trapping-math: with it gcc 12 takes the wrong entries in max_pool2d with padding.
+# -fno-trapping-math: with it gcc 12 takes the wrong entries in max_pool2d with padding. zig turns
+# on traps for undefined behaviour by itself; -w: nobody reads the warnings.
 FLAGS = (
-    "-O3 -march=native -std=gnu11 -shared -fPIC -fno-math-errno -ffp-contract=fast -fopenmp-simd"
+    "-O3 -std=gnu11 -shared -fno-math-errno -ffp-contract=fast -fopenmp-simd"
+    " -fno-sanitize=undefined -w"
 ).split()
+if not WINDOWS:  # where every library is position-independent
+    FLAGS.append("-fPIC")
+# For this processor. On ARM and POWER -march names an instruction set, -mcpu a processor.
+ARM = MACHINE.lower().startswith(("arm", "aarch", "ppc"))
+NATIVE = "-mcpu=native" if ARM else "-march=native"
+SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(PLATFORM, ".so")
 PRELUDE = Path(__file__).with_name("prelude.c").read_text(encoding="utf-8")
+KEPT = 1000  # libraries in the folder; the oldest go
+LONGEST = 300  # seconds for the compiler
+REMEDY = 'pip install "minitorch-lab[zig]" brings one, or install gcc or clang'
 
 
 class NoCompiler(LabError, RuntimeError):
     """Why a plan cannot be compiled on this machine, in one line."""
 
 
+# The compiler ------------------------------------------------------------------------------
+
+
 @cache
-def compiler() -> str:
-    """The path of the C compiler: ``CC``, or cc, gcc, clang; NoCompiler where there is none."""
+def compiler() -> tuple[str, ...]:
+    """The command of the C compiler: ``CC``, or cc, gcc, clang, or zig from the ziglang wheel.
+
+    Raises NoCompiler where there is none, or where a package is missing that calls its plans.
+    """
     for package in ("cffi", "scipy"):
         if importlib.util.find_spec(package) is None:
             raise NoCompiler(f"the package {package} is not installed: pip install {package}")
-    if not sys.platform.startswith(("linux", "darwin")):
-        raise NoCompiler(f"compiled plans are not made on {sys.platform} yet")
-    for name in (os.environ.get("CC"), "cc", "gcc", "clang"):
-        found = shutil.which(name) if name else None
+    asked = os.environ.get("CC", "").strip()
+    if asked:
+        return _named(asked)
+    for name in ("cc", "gcc", "clang") if not WINDOWS else ():
+        program = shutil.which(name)
+        if program and _works(program):
+            return (program,)
+    zig = _zig()
+    if zig:
+        return (zig, "cc")
+    raise NoCompiler(f"there is no C compiler: {REMEDY}")
+
+
+def _named(asked: str) -> tuple[str, ...]:
+    """The command that CC names: a path, or a program with arguments."""
+    try:
+        words = shlex.split(asked, posix=not WINDOWS)
+    except ValueError:  # a quote that does not end
+        words = [asked]
+    for program, *rest in ([asked], words):
+        found = shutil.which(program)
         if found:
-            return found
-    raise NoCompiler("there is no C compiler: install gcc or clang, or name one in CC")
+            return (found, *rest)
+    raise NoCompiler(f"CC names {asked!r}, and there is no such program: unset it or name one")
+
+
+def _works(program: str) -> bool:
+    """On a Mac /usr/bin/cc is there before a compiler is, and asks to install one."""
+    if PLATFORM != "darwin" or not program.startswith("/usr/bin/"):
+        return True
+    found = subprocess.run(["/usr/bin/xcode-select", "-p"], capture_output=True, check=False)
+    return found.returncode == 0
+
+
+def _zig() -> str | None:
+    """The program zig in the ziglang wheel."""
+    spec = importlib.util.find_spec("ziglang")
+    if spec is None or spec.origin is None:
+        return None
+    program = Path(spec.origin).with_name("zig.exe" if WINDOWS else "zig")
+    return str(program) if program.is_file() else None
+
+
+def _identity(command: tuple[str, ...]) -> str:
+    """Which compiler this is: another one makes another library."""
+    file = Path(command[0]).resolve()
+    try:
+        about = file.stat()
+    except OSError as why:  # it was there a moment ago
+        raise NoCompiler(_failed(why)) from None
+    return repr((command, str(file), about.st_size, about.st_mtime_ns))
+
+
+def _compile(text: str, work: Path) -> Path:
+    """The library of a C text, in the folder ``work``."""
+    command = compiler()
+    source, made = work / "plan.c", work / f"plan{SUFFIX}"
+    source.write_text(text, encoding="utf-8")
+    own = {"LC_ALL": "C"}  # errors in the words that are looked for below
+    if Path(command[0]).stem == "zig":
+        own |= {"ZIG_GLOBAL_CACHE_DIR": _for_zig(), "ZIG_LOCAL_CACHE_DIR": str(work)}
+    for flags in ([*FLAGS, NATIVE], FLAGS):  # older compilers do not know every processor
+        done = subprocess.run(
+            [*command, *flags, str(source), "-o", str(made), "-lm"],
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            encoding="utf-8",
+            errors="replace",
+            env=os.environ | own,
+            timeout=LONGEST,
+            check=False,
+        )
+        if done.returncode == 0 and made.exists():
+            return made
+    lines = done.stderr.splitlines() or [f"exit status {done.returncode}"]
+    raise NoCompiler(_failed(next((x for x in lines if "error" in x), lines[0])))
+
+
+def _for_zig() -> str:
+    """Where zig keeps the C library that it makes once: with the plans, as private as they are."""
+    try:
+        path = folder() / "zig"
+        path.mkdir(mode=0o700, exist_ok=True)
+        if os.access(path, os.W_OK):
+            return str(path)
+    except OSError:
+        pass
+    return _scratch().name
+
+
+@cache
+def _scratch() -> tempfile.TemporaryDirectory[str]:
+    """A folder that lasts as long as the process."""
+    return tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+
+
+def _failed(why: object) -> str:
+    return f"the C compiler {' '.join(compiler())} failed: {why}"
+
+
+# The folder --------------------------------------------------------------------------------
 
 
 def folder() -> Path:
-    """Where libraries are kept: ``minitorch_lab`` in the user's cache, open to the user alone."""
-    base = os.environ.get("MINITORCH_LAB_CACHE") or os.environ.get("XDG_CACHE_HOME")
-    path = Path(base) if base else Path.home() / ".cache"
-    path = path / "minitorch_lab" / "plans"
-    path.mkdir(parents=True, exist_ok=True)
-    here = path.stat()
-    if here.st_uid != os.getuid():
-        raise NoCompiler(f"the cache folder {path} belongs to somebody else")
-    if stat.S_IMODE(here.st_mode) != 0o700:
-        path.chmod(0o700)
+    """Where libraries are kept: ``minitorch_lab`` in the user's cache, open to the user alone.
+
+    Raises OSError where it cannot be made, and where others could put something into it.
+    """
+    base = _base()
+    base.mkdir(parents=True, exist_ok=True)
+    mode = base.stat().st_mode
+    if not WINDOWS and mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        raise PermissionError(f"others may write to {base}: chmod o-w it")
+    for path in (base / "minitorch_lab", base / "minitorch_lab" / "plans"):
+        path.mkdir(mode=0o700, exist_ok=True)
+        _private(path)
     return path
 
 
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-@cache
-def _version(program: str) -> str:
-    """What the compiler calls itself: another one is another library."""
-    found = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
-    return found.stdout.splitlines()[0] if found.stdout else program
-
-
-def compiled(text: str) -> Path:
-    """The library of a C text; compiled now unless it is kept."""
-    program = compiler()
-    key = hashlib.sha256("\0".join([text, *FLAGS, _version(program), _cpu()]).encode()).hexdigest()
+def _base() -> Path:
+    names = ["MINITORCH_LAB_CACHE", "XDG_CACHE_HOME"]
+    names += ["LOCALAPPDATA"] if WINDOWS else []
+    for name in names:
+        if os.environ.get(name):
+            return Path(os.environ[name])
     try:
-        kept = folder()
-    except OSError:  # a read-only home: compiled for this process only
-        kept = Path(_own_folder())
-    library, note = kept / f"{key[:40]}.so", kept / f"{key[:40]}.sha256"
-    try:
-        if note.read_text(encoding="ascii") == _digest(library):
-            return library
-    except OSError:
-        pass
-    try:
-        return _compile(program, text, kept, library, note)
-    except OSError:  # the folder is full or read-only
-        kept = Path(_own_folder())
-        return _compile(program, text, kept, kept / library.name, kept / note.name)
+        return Path.home() / ".cache"
+    except RuntimeError as why:  # a user without a home, as in some containers
+        raise FileNotFoundError(f"{why}: set MINITORCH_LAB_CACHE") from None
 
 
-def _compile(program: str, text: str, kept: Path, library: Path, note: Path) -> Path:
-    # In a folder of its own, then moved: two processes that compile the same do not meet.
-    with tempfile.TemporaryDirectory(dir=kept) as work:
-        source, made = Path(work) / "plan.c", Path(work) / "plan.so"
-        source.write_text(text, encoding="utf-8")
-        done = subprocess.run(
-            [program, *FLAGS, str(source), "-o", str(made), "-lm"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            first = next((x for x in done.stderr.splitlines() if "error" in x), done.stderr[:200])
-            raise NoCompiler(f"the C compiler {program} failed: {first}")
-        digest = Path(work) / "digest"
-        digest.write_text(_digest(made), encoding="ascii")
-        made.replace(library)
-        digest.replace(note)
+def _private(path: Path) -> None:
+    """OSError unless a folder is the user's own, and nobody else could write to it."""
+    about = path.lstat()
+    if not stat.S_ISDIR(about.st_mode):
+        raise PermissionError(f"{path} is a link: delete it")
+    if WINDOWS:  # the profile is closed to others
+        return
+    if about.st_uid != os.getuid():
+        raise PermissionError(f"{path} belongs to somebody else: set MINITORCH_LAB_CACHE")
+    if about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise PermissionError(f"others may write to {path}: delete it")
+    if about.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        path.chmod(about.st_mode & stat.S_IRWXU)
+
+
+def _files(key: str) -> tuple[Path, Path]:
+    """Where a library is kept, and the note of its digest."""
+    kept = folder()
+    return kept / f"{key}{SUFFIX}", kept / f"{key}.sha256"
+
+
+def _digest(library: bytes) -> bytes:
+    return hashlib.sha256(library).hexdigest().encode()
+
+
+def _keep(key: str, made: Path) -> Path:
+    """Put a library into the folder."""
+    library, note = _files(key)
+    content = made.read_bytes()
+    _write(library, content)
+    _write(note, _digest(content))
+    for old in sorted(library.parent.glob(f"*{SUFFIX}"), key=os.path.getmtime)[:-KEPT]:
+        old.unlink()
+        old.with_suffix(".sha256").unlink(missing_ok=True)
     return library
 
 
-@cache
-def _own_folder() -> str:
-    """A folder that lasts as long as the process."""
-    keep = tempfile.TemporaryDirectory(prefix="minitorch-lab-plans-")
-    _KEPT.append(keep)
-    return keep.name
-
-
-_KEPT: list[Any] = []
+def _write(path: Path, content: bytes) -> None:
+    """Whole or not at all: another process may read it, or write the same, at this moment."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}")
+    try:
+        draft.write_bytes(content)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 @cache
 def _cpu() -> str:
     """The processor: code for this one may not run on another that shares the folder."""
+    keys = ("model name", "flags", "Features", "CPU implementer", "CPU part", "isa", "uarch")
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines()
-    except OSError:
-        return os.uname().machine
-    return "".join(sorted({x for x in lines if x.startswith(("model name", "flags"))}))
+        found = sorted({x for x in lines if x.startswith(keys)})
+    except OSError:  # not Linux: each machine for itself
+        found = [socket.gethostname()]
+    return "\n".join([MACHINE, *found])
 
 
 # Loading -----------------------------------------------------------------------------------
 
-_LOCK = threading.Lock()
 _LOADED: dict[str, Any] = {}
+_TOLD: set[str] = set()
+
+
+def load(text: str, functions: list[str]) -> Any:
+    """The library of a C text with these functions, ready to call; compiled now unless kept.
+
+    Raises NoCompiler where that cannot be done here.
+    """
+    about = [text, *FLAGS, NATIVE, _identity(compiler()), _cpu()]
+    key = hashlib.sha256("\0".join(about).encode()).hexdigest()[:40]
+    if key not in _LOADED:
+        api = importlib.import_module("cffi").FFI()
+        api.cdef("".join(f"int {name}(void **p, double *n);" for name in functions))
+        api.cdef("extern void *lab_sgemm_pointer; extern void *lab_dgemm_pointer;")
+        library = _kept(key, api) or _made(key, text, api)
+        library.lab_sgemm_pointer = api.cast("void *", blas("sgemm"))
+        library.lab_dgemm_pointer = api.cast("void *", blas("dgemm"))
+        _LOADED.setdefault(key, library)  # another thread may have been quicker
+    return _LOADED[key]
+
+
+def _kept(key: str, api: Any) -> Any:
+    """The library that is kept, if it is there, whole, and can be loaded."""
+    try:
+        library, note = _files(key)
+        if note.read_bytes() == _digest(library.read_bytes()):
+            return api.dlopen(str(library))
+    except OSError:  # what is wrong with the folder is said when it shall keep something
+        pass
+    return None
+
+
+def _made(key: str, text: str, api: Any) -> Any:
+    """The library, compiled now; kept where that works."""
+    try:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as work:
+            made = _compile(text, Path(work))
+            try:
+                return api.dlopen(str(_keep(key, made)))
+            except OSError as why:
+                _tell(why)
+            return api.dlopen(str(made))  # what is loaded stays, its file need not
+    except subprocess.TimeoutExpired:
+        raise NoCompiler(_failed(f"it took more than {LONGEST} seconds")) from None
+    except OSError as why:
+        raise NoCompiler(_failed(why)) from None
+
+
+def _tell(why: OSError) -> None:
+    """One line for each reason why nothing is kept, whatever the names of the files."""
+    reason = why.strerror or str(why)
+    if reason not in _TOLD:
+        _TOLD.add(reason)
+        warn(f"compiled plans are not kept, each process compiles its own: {why}")
 
 
 @cache
@@ -157,7 +327,7 @@ def ffi() -> Any:
 def blas(name: str) -> int:
     """The address of a BLAS routine: SciPy hands it out for this use."""
     threads = get_num_threads()
-    capsules = importlib.import_module("scipy.linalg.cython_blas").__pyx_capi__
+    capsules = _cython_blas().__pyx_capi__
     set_blas_threads(threads)  # SciPy brings a BLAS of its own, with threads of its own
     api = ctypes.pythonapi
     api.PyCapsule_GetName.restype = ctypes.c_char_p
@@ -168,19 +338,18 @@ def blas(name: str) -> int:
     return int(api.PyCapsule_GetPointer(capsule, api.PyCapsule_GetName(capsule)))
 
 
-def load(text: str, functions: list[str]) -> Any:
-    """The library of a C text with these functions, ready to call."""
-    path = compiled(text)
-    with _LOCK:
-        library = _LOADED.get(path.name)
-        if library is None:
-            one = importlib.import_module("cffi").FFI()
-            one.cdef("".join(f"int {name}(void **p, double *n);" for name in functions))
-            one.cdef("extern void *lab_sgemm_pointer; extern void *lab_dgemm_pointer;")
-            library = _LOADED[path.name] = one.dlopen(str(path))
-            library.lab_sgemm_pointer = one.cast("void *", blas("sgemm"))
-            library.lab_dgemm_pointer = one.cast("void *", blas("dgemm"))
-    return library
+@cache
+def _cython_blas() -> Any:
+    """``scipy.linalg.cython_blas`` alone: all of scipy.linalg takes ten times as long to load."""
+    machinery = importlib.machinery
+    folder = Path(importlib.import_module("scipy").__path__[0]) / "linalg"
+    loader = (machinery.ExtensionFileLoader, machinery.EXTENSION_SUFFIXES)
+    spec = machinery.FileFinder(str(folder), loader).find_spec("cython_blas")
+    if spec is None or spec.loader is None:
+        return importlib.import_module("scipy.linalg.cython_blas")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def table(size: int, fixed: list[tuple[int, Any]]) -> Any:

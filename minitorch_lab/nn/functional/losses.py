@@ -6,13 +6,11 @@
 from __future__ import annotations
 
 import math
-import sys
-import warnings
 from typing import Any
 
 import numpy as np
 
-from ...errors import ArgumentError, DTypeError, KindError, ShapeError, describe
+from ...errors import ArgumentError, DTypeError, KindError, ShapeError, describe, warn
 from ...op import Mismatch, current
 from ...ops import elementwise as e
 from ...ops import indexing, movement, nn
@@ -100,21 +98,10 @@ def _paired(name: str, input: Tensor, target: Tensor) -> None:
         if ours == both
         else "give each prediction one target"
     )
-    warnings.warn(
+    warn(
         f"{name}: input {ours} and target {theirs} broadcast to {both}, {count}\n  {remedy}",
         UserWarning,
-        stacklevel=_callers_level(),
     )
-
-
-def _callers_level() -> int:
-    """How many frames above warn() the first one outside this package is."""
-    level, frame = 1, sys._getframe(1)
-    package = __name__.partition(".")[0]
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == package:
-        frame = frame.f_back
-        level += 1
-    return level
 
 
 # Distances -----------------------------------------------------------------------------------
