@@ -88,10 +88,12 @@ def loops(shape: tuple[int, ...]) -> str:
 
 
 def source(w: Any, step: Any, x: Any, dtype: Any, shape: tuple[int, ...]) -> tuple[str, str]:
-    """An operand spread over a shape, or a number: what declares it, and its entry."""
+    """An operand spread over a shape or cut to it, or a number: what declares it, its entry."""
     kind = np.dtype(np.float64)
     if isinstance(x, Var) and not x.spec.number:
-        place, strides = w.operand(w.seen(step, x), shape)
+        place = w.seen(step, x)
+        used = place.array[(*map(slice, shape[len(shape) - place.array.ndim :]), ...)]
+        strides = [n // used.itemsize for n in np.broadcast_to(used, shape).strides]
         declared, text = pointer("s", place), f"s[{index_of(axes(len(shape)), strides)}]"
         kind = place.array.dtype
     elif isinstance(x, Var):

@@ -12,14 +12,18 @@ from typing import Any
 from ...fuse import Single
 from .joins import cat, flip, repeat, stack, triangle, unslice, write_view
 from .matrix import matmul
-from .rows import class_error, gather, nll_mean, rows_added, rows_taken
+from .rows import class_error, class_index, joined, nll_mean, row_share, taken, zeros_joined
 from .windows import fold, max_pool, max_pool_grad, pool_put, pool_where, unfold
 
 ROUTINES: dict[str, Callable[[Any, Single], bool]] = {
     "matmul": matmul,
     # rows
-    "gather": gather, "nll_mean": nll_mean, "class_error": class_error,
-    "embedding": rows_taken, "index": rows_taken, "unindex": rows_added,
+    "gather": taken, "index_select": taken, "embedding": taken, "index": taken,
+    "unindex": zeros_joined, "scatter_zeros": zeros_joined,
+    "scatter": joined, "scatter_add": joined, "scatter_join": joined,
+    "index_add": joined, "index_put": joined, "index_put_add": joined,
+    "nll_mean": nll_mean, "class_error": class_error,
+    "row_share": row_share, "class_index": class_index,
     # joins
     "cat": cat, "stack": stack, "unslice": unslice, "flip": flip, "repeat": repeat,
     "tril": triangle, "triu": triangle, "write_view": write_view,

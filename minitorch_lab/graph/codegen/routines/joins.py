@@ -30,7 +30,7 @@ def cat(w: Any, step: Single) -> bool:
     at = 0
     for x in parts:
         n = x.array.shape[dim]
-        _copied(w, part(out, out.array[(*(slice(None),) * dim, slice(at, at + n))]), x)
+        copied(w, part(out, out.array[(*(slice(None),) * dim, slice(at, at + n))]), x)
         at += n
     return True
 
@@ -40,11 +40,12 @@ def stack(w: Any, step: Single) -> bool:
     e = step.equation
     out, dim = w.seen(step, e.out), e.attrs["dim"]
     for i, v in enumerate(e.inputs):
-        _copied(w, part(out, out.array[(*(slice(None),) * dim, i, ...)]), w.seen(step, v))
+        copied(w, part(out, out.array[(*(slice(None),) * dim, i, ...)]), w.seen(step, v))
     return True
 
 
-def _copied(w: Any, to: Place, x: Place) -> None:
+def copied(w: Any, to: Place, x: Place) -> None:
+    """The entries of ``x``, copied to another place of the same shape and dtype."""
     if to.array.size:
         w.copy_into(to, x, to.array)
 
@@ -57,7 +58,7 @@ def unslice(w: Any, step: Single) -> bool:
     if view.size != x.array.size:
         return False
     block(w, f"{pointer('q', out, '')}\nmemset(q, 0, {out.array.nbytes});")
-    _copied(w, part(out, view), x)
+    copied(w, part(out, view), x)
     return True
 
 
@@ -66,7 +67,7 @@ def flip(w: Any, step: Single) -> bool:
     e = step.equation
     x, out = w.seen(step, e.inputs[0]), w.seen(step, e.out)
     back = [slice(None, None, -1 if d in e.attrs["dims"] else 1) for d in range(x.array.ndim)]
-    _copied(w, out, part(x, x.array[(*back, ...)]))
+    copied(w, out, part(x, x.array[(*back, ...)]))
     return True
 
 
@@ -79,7 +80,7 @@ def repeat(w: Any, step: Single) -> bool:
     pairs = [n for pair in zip(counts, shape, strict=True) for n in pair]
     apart = np.expand_dims(x.array, tuple(range(len(counts) - x.array.ndim)))
     apart = np.expand_dims(apart, tuple(range(0, 2 * len(counts), 2)))
-    _copied(w, part(out, out.array.reshape(pairs)), part(x, np.broadcast_to(apart, pairs)))
+    copied(w, part(out, out.array.reshape(pairs)), part(x, np.broadcast_to(apart, pairs)))
     return True
 
 
@@ -109,7 +110,7 @@ def write_view(w: Any, step: Single) -> bool:
     view, numbers = out.array, np.arange(out.array.size).reshape(out.array.shape)
     for name, attrs in e.attrs["through"]:
         view, numbers = (OPS[name].forward(np, a, **attrs) for a in (view, numbers))
-    _copied(w, out, x)
+    copied(w, out, x)
     if not view.size:
         return True
     to, at, names = part(out, view), "", axes(view.ndim)
