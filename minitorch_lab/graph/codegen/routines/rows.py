@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ....ops.indexing import PLACE, expand_ellipsis, ints_first
+from ....ops.indexing import PLACE, ints_first
+from ....ops.movement import expand_ellipsis
 from ...fuse import Single
 from ..text import C_TYPES, Place, axes, block, index_of, loops, pointer, source
 from .joins import copied, part
