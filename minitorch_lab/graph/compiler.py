@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
-from functools import partial, update_wrapper
+from functools import cached_property, partial, update_wrapper
 from time import perf_counter
 from types import TracebackType
 from typing import Any, TypeVar, overload
@@ -32,6 +32,7 @@ from .dynamic import PRIME, Fixed, OpenSize, check, graph_at
 from .executors import build, check_executor
 from .ir import Graph, Var
 from .passes import Record, check_names, run_passes
+from .stages import StageRecord, Workings
 from .trace import (
     ArgumentGrad,
     Captured,
@@ -99,6 +100,12 @@ class Entry:
     def rebind(self) -> None:
         """Build the plan anew: a captured tensor has got another array."""
         self.plan = build(self.traced, self.graph, self.executor, self.without)
+        self.__dict__.pop("workings", None)
+
+    @cached_property
+    def workings(self) -> Workings:
+        """All that was done to the trace, from the first pass to the plan."""
+        return Workings(self.traced, self.records, self.graph, self.plan, self.without)
 
 
 class Compiled:
@@ -320,9 +327,12 @@ class Compiled:
         entry = self._entry(args, kwargs)
         return entry.graph if optimised else entry.traced.graph
 
-    def passes(self, *args: Any, **kwargs: Any) -> tuple[Record, ...]:
-        """What each pass did to the graph for these arguments, in the order in which they ran."""
-        return self._entry(args, kwargs).records
+    def passes(self, *args: Any, **kwargs: Any) -> tuple[Record | StageRecord, ...]:
+        """What each pass did to the graph for these arguments, in the order in which they ran.
+
+        After the passes over the graph come the stages, which make the steps of the plan of it.
+        """
+        return self._entry(args, kwargs).workings.passes
 
     def code(self, *args: Any, **kwargs: Any) -> str:
         """The generated code that runs for these arguments."""

@@ -10,8 +10,12 @@ from typing import Any
 from ..errors import ArgumentError
 from ..tensor import Tensor
 from .compiler import Compiled, Entry, said
-from .fuse import schedule
-from .ir import Graph
+from .ir import Equation, Graph, Var
+from .kernels import Kernel, Steps
+from .passes import Certificate, Record
+from .plain import plain
+from .provenance import Origin
+from .stages import Bits, StageRecord
 from .trace import ArgumentGrad, Captured, Grad, Guard, Number
 
 TIMES = ("tracing", "passes", "build", "first call", "cached call")
@@ -33,7 +37,6 @@ class Signature:
         self.side_effects = list(entry.history.effects)
         self.executor = entry.plan.executor
         self.seconds = dict(entry.seconds)
-        self.passes = {r.name: len(r.changes) for r in entry.records}
         self.equations = len(entry.traced.graph.equations), len(entry.graph.equations)
         self.buffer_bytes = entry.plan.buffer_bytes
 
@@ -42,7 +45,12 @@ class Signature:
         """How many steps a run takes: fused loops and calls in C, lines of NumPy."""
         if self.executor == "numpy":
             return self._entry.plan.source.count("\n") - 2
-        return len(schedule(self._entry.graph)[0])
+        return len(self._entry.workings.steps)
+
+    @property
+    def passes(self) -> dict[str, int]:
+        """How much each pass and each stage changed."""
+        return {r.name: len(r.changes) for r in self._entry.workings.passes}
 
     def _rows(self) -> list[tuple[str, list[str]]]:
         before, after = self.equations
@@ -57,6 +65,7 @@ class Signature:
             ("in tracing only", self.side_effects),
             ("equations", [f"{before} traced, {after} after the passes"]),
             ("changes", [", ".join(f"{name} {n}" for name, n in self.passes.items()) or "no pass"]),
+            ("bits", [self._entry.workings.bits_in_words()]),
             ("runs on", [f"{self.executor}: {self.steps} {words}, {self.buffer_bytes} bytes"]),
             ("times", [", ".join(times)]),
         ]
@@ -75,8 +84,8 @@ class Signature:
 class Explanation:
     """What ``lab.explain`` gives: print it, or ask for a part.
 
-    ``signatures`` holds one entry for each graph that is kept, the oldest first. ``graph``,
-    ``traced`` and ``code`` take its place in that list; the newest is meant where none is given.
+    ``signatures`` holds one entry for each graph that is kept, the oldest first. The methods
+    take its place in that list; the newest is meant where none is given.
     """
 
     def __init__(self, compiled: Compiled) -> None:
@@ -110,6 +119,45 @@ class Explanation:
     def code(self, index: int = -1) -> str:
         """The code that was generated."""
         return self._at(index).plan.source
+
+    def passes(self, index: int = -1) -> tuple[Record | StageRecord, ...]:
+        """What each pass did, and each stage after them; the order is that in which they ran."""
+        return self._at(index).workings.passes
+
+    def kernels(self, index: int = -1) -> Steps:
+        r"""The steps of the plan, each with what it computes, reads and writes, and its code.
+
+        >>> from minitorch_lab.tensor import tensor
+        >>> steps = explain(lambda x: (x * 2).exp() + 1, tensor([1.0])).kernels()
+        >>> print(*steps.equations, sep="\n")
+        %1 = mul(%0, 2)
+        %2 = exp(%1)
+        %3 = add(%2, 1)
+        """
+        return self._at(index).workings.steps
+
+    def origin(self, what: Kernel | Equation | Var, index: int = -1) -> Origin:
+        """The traced equations that a kernel or an equation came from, and the learner's lines."""
+        return self._at(index).workings.origin(what)
+
+    def certificate(self, index: int = -1) -> Certificate:
+        """Run the plan itself on sample inputs, and compare with the graph as it was traced.
+
+        Captured tensors have their present values, arguments are drawn; nothing is changed.
+        """
+        return self._at(index).workings.certificate()
+
+    def bits(self, index: int = -1) -> Bits:
+        """Which passes change bits of the results, on sample inputs; kept once it was measured.
+
+        The row of the executor's name is its code with no stage, against NumPy op by op. Plans
+        are made for it, one for each stage.
+        """
+        return self._at(index).workings.bits
+
+    def data(self, index: int = -1) -> dict[str, Any]:
+        """Passes and kernels as plain lists, dicts, texts and numbers, which JSON can hold."""
+        return plain(self._at(index).workings)
 
     def __str__(self) -> str:
         kept = len(self.signatures)

@@ -527,3 +527,4 @@ class _Writer:
             self.memory,
             frozenset(self.direct),
         )
+            tuple(self.pool.sizes),

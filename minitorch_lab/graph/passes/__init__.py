@@ -34,12 +34,13 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A pass after the graph is done: its name, what it does, and which executors do it."""
+    """A pass after the graph is done: what an executor does with it, and which ones do."""
 
     name: str
     words: str
     verb: str  # what its changes are called
-    executors: tuple[str, ...] = ("c", "numpy")
+    bitwise: bool
+    executors: tuple[str, ...] = ("c", "cuda", "numpy")
 
 
 # In the order in which they run.
@@ -65,10 +66,32 @@ PASSES: dict[str, Pass] = {
 STAGES: dict[str, Stage] = {
     s.name: s
     for s in (
-        Stage("transposes", "Lets matrix products read turned matrices as they lie.", "looked at"),
-        Stage("fuse", "Computes entries and sums of one shape in one loop.", "fused", ("c",)),
-        Stage("tile", "Runs neighbouring steps sample by sample.", "tiled", ("c",)),
-        Stage("buffers", "Lets values use the same memory one after the other.", "shared"),
+        Stage(
+            "transposes",
+            "Lets matrix products read turned matrices as they lie.",
+            "looked at",
+            bitwise=False,
+        ),
+        Stage(
+            "fuse",
+            "Computes entries and sums of one shape in one loop.",
+            "fused",
+            bitwise=False,
+            executors=("c", "cuda"),
+        ),
+        Stage(
+            "tile",
+            "Runs neighbouring steps sample by sample.",
+            "tiled",
+            bitwise=True,
+            executors=("c",),
+        ),
+        Stage(
+            "buffers",
+            "Lets values use the same memory one after the other.",
+            "shared",
+            bitwise=True,
+        ),
     )
 }
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from ...device import to_host
 from ...tape import Location, location
 from ..ir import Equation, Graph, Var
 from ..trace import Argument
+
+if TYPE_CHECKING:
+    from ..kernels import Kernel
 
 # A pass is told where to note its changes: what it did, the equations before, what stands there
 # now, and the rule.
@@ -29,25 +33,28 @@ def no_note(
 class Change:
     """What became of some equations.
 
-    ``what`` is "taken apart", "computed", "rewritten", "merged" or "removed". ``after`` holds
-    equations, or values that stand in for the results: a constant, or one that was there already.
+    ``what`` is "taken apart", "computed", "rewritten", "merged" or "removed"; of stages "looked
+    at", "fused", "tiled", "shared" or "in place". ``after`` holds equations, or values that stand
+    in for the results: a constant, or one that was there already; of stages, kernels. ``rule`` is
+    the rule of algebra, or the name of what a kernel is: softmax, layer_norm, attention.
     """
 
     what: str
     before: tuple[Equation, ...]
-    after: tuple[Equation | Var, ...]
+    after: tuple[Equation | Var | Kernel, ...]
     rule: str = ""
 
     @property
     def ids(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Numbers of the values before, and of those that stand for them now."""
-        return tuple(e.out.id for e in self.before), tuple(_var(x).id for x in self.after)
+        return tuple(e.out.id for e in self.before), tuple(
+            v.id for x in self.after for v in _vars(x)
+        )
 
     @property
     def ops(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Names of the ops before and after; of a value that is no result of an op, its kind."""
-        after = (x.op.name if isinstance(x, Equation) else x.kind for x in self.after)
-        return tuple(e.op.name for e in self.before), tuple(after)
+        return tuple(e.op.name for e in self.before), tuple(map(_name, self.after))
 
     @property
     def lines(self) -> tuple[Location, ...]:
@@ -57,8 +64,9 @@ class Change:
 
     def __str__(self) -> str:
         before = ", ".join(map(str, self.before))
-        after = ", ".join(map(str, self.after))
-        rule = f" by {self.rule}" if self.rule else ""
+        after = ", ".join(getattr(x, "title", str(x)) for x in self.after)
+        plain = all(isinstance(x, (Equation, Var)) for x in self.after)
+        rule = f" {'by' if plain else 'as'} {self.rule}" if self.rule else ""
         lines = ", ".join(map(str, self.lines))
         return (
             f"{self.what}{rule}: {before}"
@@ -67,8 +75,16 @@ class Change:
         )
 
 
-def _var(x: Equation | Var) -> Var:
-    return x.out if isinstance(x, Equation) else x
+def _vars(x: Equation | Var | Kernel) -> tuple[Var, ...]:
+    if isinstance(x, Var):
+        return (x,)
+    return (x.out,) if isinstance(x, Equation) else x.writes
+
+
+def _name(x: Equation | Var | Kernel) -> str:
+    if isinstance(x, Var):
+        return x.kind
+    return x.op.name if isinstance(x, Equation) else x.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,30 +133,20 @@ class Record:
         """Bytes that a run, op by op, no longer reads or writes."""
         return self.before.cost().bytes - self.after.cost().bytes
 
+    @property
+    def memory_saved(self) -> int:
+        """Bytes of memory that a plan no longer needs: of a graph nothing is known yet."""
+        return 0
+
     def certificate(self) -> Certificate:
         """Compare all results with those of the graph as it was traced.
 
         Captured tensors have their present values, arguments are drawn. Nothing is changed, and
         the random numbers of the program go on as if nothing had been drawn.
         """
-        state = random.get_rng_state()
-        try:
-            values, first = _sample(self.origin, self.bindings)
-            found = []
-            for graph in (self.before, self.after):
-                random.set_rng_state(state)
-                found.append(graph.run(*values))
-        finally:
-            random.set_rng_state(state)
-        before, after = found
-        absolute = relative = 0.0
-        for a, b in zip(first, after, strict=True):
-            difference, scale = _difference(a, b)
-            absolute = max(absolute, difference)
-            relative = max(relative, difference / scale if difference else 0.0)
-        return Certificate(
-            absolute, relative, _same(first, after), _same(before, after), len(after)
-        )
+        with sample(self.origin, self.bindings) as again:
+            first, before, after = (again(g.run) for g in (self.origin, self.before, self.after))
+        return compare(first, before, after)
 
     def __str__(self) -> str:
         count = len(self.changes)
@@ -151,25 +157,56 @@ class Record:
         )
 
 
-def _sample(graph: Graph, bindings: tuple[Any, ...]) -> tuple[list[Any], tuple[Any, ...]]:
-    """Values for the inputs, and the results that the graph has with them."""
+Again = Callable[[Callable[..., tuple[Any, ...]]], tuple[Any, ...]]
+
+
+@contextmanager
+def sample(graph: Graph, bindings: tuple[Any, ...]) -> Iterator[Again]:
+    """A function that runs something with values for the inputs of a graph.
+
+    Each run draws the same random numbers, and those of the program go on as if none had been.
+    """
     state = random.get_rng_state()
-    for high in (2, 1):  # an index of 1 may be too large, 0 fits wherever anything fits
-        rng = np.random.default_rng(0)
-        values: list[Any] = []
-        for i, v in enumerate(graph.inputs):
-            binding = bindings[i] if i < len(bindings) else None
-            if binding is None or isinstance(binding, Argument):
-                values.append(_drawn(v, rng, high))
-            else:
-                values.append(binding.value([]))
-        try:
-            random.set_rng_state(state)
-            return values, graph.run(*values)
-        except Exception:
-            if high == 1:
-                raise
-    raise AssertionError  # the loop has returned or raised
+
+    def again(run: Callable[..., tuple[Any, ...]]) -> tuple[Any, ...]:
+        random.set_rng_state(state)
+        return run(*values)
+
+    values: list[Any] = []
+    try:
+        for high in (2, 1):  # an index of 1 may be too large, 0 fits wherever anything fits
+            values = _values(graph, bindings, high)
+            try:
+                again(graph.run)
+                break
+            except Exception:
+                if high == 1:
+                    raise
+        yield again
+    finally:
+        random.set_rng_state(state)
+
+
+def _values(graph: Graph, bindings: tuple[Any, ...], high: int) -> list[Any]:
+    rng = np.random.default_rng(0)
+    values: list[Any] = []
+    for i, v in enumerate(graph.inputs):
+        binding = bindings[i] if i < len(bindings) else None
+        if binding is None or isinstance(binding, Argument):
+            values.append(_drawn(v, rng, high))
+        else:
+            values.append(binding.value([]))
+    return values
+
+
+def compare(first: tuple[Any, ...], before: tuple[Any, ...], after: tuple[Any, ...]) -> Certificate:
+    """How far results are from the ``first``, and whether they are bit for bit those ``before``."""
+    absolute = relative = 0.0
+    for a, b in zip(first, after, strict=True):
+        difference, scale = _difference(a, b)
+        absolute = max(absolute, difference)
+        relative = max(relative, difference / scale if difference else 0.0)
+    return Certificate(absolute, relative, _same(first, after), _same(before, after), len(after))
 
 
 def _drawn(v: Var, rng: np.random.Generator, high: int) -> Any:

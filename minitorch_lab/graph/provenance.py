@@ -1,0 +1,71 @@
+"""The way back: from a value after the passes to what was traced, and to the learner's lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..tape import Location, location
+from .ir import Equation, Graph
+from .passes import Record
+
+
+def lines_of(equations: Iterable[Equation]) -> tuple[Location, ...]:
+    """The learner's lines that equations came from, each once."""
+    found = (location(e) for e in equations)
+    return tuple(dict.fromkeys(line for line in found if line is not None))
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where something came from: ``equations`` as they were traced, and the learner's ``lines``."""
+
+    equations: tuple[Equation, ...]
+
+    @property
+    def lines(self) -> tuple[Location, ...]:
+        """The learner's lines, each once."""
+        return lines_of(self.equations)
+
+    def __str__(self) -> str:
+        rows = []
+        for e in self.equations:
+            where = location(e)
+            came = ", ".join(str(w) for w in (e.scope, where) if w)
+            rows.append(
+                f"{e}" + (f"  # {came}" + (f": {where.text}" if where else "")) * bool(came)
+            )
+        return "\n".join(rows)
+
+    __repr__ = __str__
+
+
+class Provenance:
+    """Follows values back through the changes of the passes, to the graph that was traced."""
+
+    def __init__(self, traced: Graph, records: Iterable[Record]) -> None:
+        self.traced = {e.out.id: e for e in traced.equations}
+        self._order = {e.out.id: i for i, e in enumerate(traced.equations)}
+        self._back = [_back(record) for record in records][::-1]
+
+    def ids(self, *values: int) -> list[int]:
+        """The numbers of the traced values that these values came from, in order."""
+        now = set(values)
+        for back in self._back:
+            now = {before for i in now for before in back.get(i, ())}
+        return sorted(now & self.traced.keys(), key=self._order.__getitem__)
+
+    def origin(self, *values: int) -> Origin:
+        """The traced equations that these values came from."""
+        return Origin(tuple(self.traced[i] for i in self.ids(*values)))
+
+
+def _back(record: Record) -> dict[int, set[int]]:
+    """For each value after a pass the values before it that it stands for."""
+    before = {e.out.id for e in record.before.equations}
+    back = {e.out.id: {e.out.id} & before for e in record.after.equations}
+    for change in record.changes:
+        old, new = change.ids
+        for i in new:
+            back.setdefault(i, set()).update(old)
+    return back
