@@ -112,7 +112,7 @@ def why_no_cuda() -> str | None:
     try:
         cupy: Any = importlib.import_module("cupy")
     except Exception as error:  # noqa: BLE001  whatever it is, it is the reason
-        return f"CuPy is installed but cannot be imported: {_first_line(error)}"
+        return f"CuPy is installed but cannot be imported: {first_line(error)}"
     try:
         if not cupy.is_available():
             return "CuPy finds no NVIDIA GPU or no driver on this machine"
@@ -120,12 +120,13 @@ def why_no_cuda() -> str | None:
         cupy.cuda.get_current_stream().synchronize()
         float(probe.sum())
     except Exception as error:  # noqa: BLE001  whatever it is, it is the reason
-        return f"CuPy is installed but a first kernel failed: {_first_line(error)}"
+        return f"CuPy is installed but a first kernel failed: {first_line(error)}"
     register(cupy.ndarray, cupy, CUDA)
     return None
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error says, in one line."""
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
 

@@ -647,7 +647,7 @@ def infer(op: Op, specs: Sequence[Spec | int | float], attrs: Attrs) -> Spec:
             s = replace(s, dtype=dtype, number=False)
         full.append(s)
     out = op.shape(*full, **attrs)
-    device = tensors[0].device if tensors else "cpu"
+    device = tensors[0].device if tensors else out.device
     return out if out.device == device else replace(out, device=device)
 
 

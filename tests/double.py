@@ -59,13 +59,17 @@ class DeviceArray:
         raise HostError("a NumPy function was called on a device array: use xp")
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("shape", "dtype", "ndim", "size", "nbytes", "itemsize", "flags"):
+        if name in ("shape", "dtype", "ndim", "size", "nbytes", "itemsize", "flags", "strides"):
             return getattr(self._a, name)
         raise AttributeError(name)
 
     @property
     def T(self) -> Any:
         return wrap(self._a.T)
+
+    @property
+    def data(self) -> Any:
+        return SimpleNamespace(ptr=self._a.__array_interface__["data"][0])
 
     @property
     def base(self) -> Any:
@@ -97,6 +101,9 @@ class DeviceArray:
 
     def get(self) -> np.ndarray:
         return self._a.copy()
+
+    def set(self, a: np.ndarray) -> None:
+        self._a[...] = a
 
 
 def _method(name: str) -> Any:

@@ -442,7 +442,7 @@ def test_function_takes_the_options_of_compile() -> None:
         with lab.mode("graph"):
             assert [f(lab.ones(n)).item() for n in (2, 5, 7)] == [2, 5, 7]
         assert (f.traces, f.executor_used, f.without) == (1, "numpy", ("fold",))
-        with pytest.raises(lab.ArgumentError, match="executor: expected one of auto, c, numpy"):
+        with pytest.raises(lab.ArgumentError, match="expected one of auto, c, cuda, numpy"):
             decorate(executor="gpu")
         with pytest.raises(lab.ArgumentError, match="no pass is called 'folds'"):
             decorate(without="folds")

@@ -6,14 +6,14 @@ import os
 from collections.abc import Collection
 
 from ..errors import ArgumentError, warn
-from .codegen import c, native
+from .codegen import c, cuda, native
 from .codegen import numpy as straight
 from .codegen.numpy import Plan
 from .ir import Graph
 from .passes.transposes import copied
 from .trace import Traced
 
-NAMES = ("auto", "c", "numpy")
+NAMES = ("auto", "c", "cuda", "numpy")
 
 
 class _Wanted:
@@ -24,13 +24,14 @@ class _Wanted:
 
 
 def executor(name: str | None = None) -> str:
-    """Get or set what runs graphs that are traced from now on: "auto", "c" or "numpy".
+    """Get or set what runs graphs that are traced from now on: "auto", "c", "cuda" or "numpy".
 
-    "c" compiles a plan with the machine's C compiler, "numpy" runs it as straight-line NumPy;
-    "auto" is "c" where there is a compiler. The environment variable MINITORCH_LAB_EXECUTOR
-    says it for a whole process.
+    "c" compiles a plan with the machine's C compiler, "cuda" makes kernels of one whose values are
+    on a GPU, "numpy" runs it as straight-line NumPy, or CuPy; "auto" is "c" on the CPU, where there
+    is a compiler, and "cuda" on a GPU. The environment variable MINITORCH_LAB_EXECUTOR says it
+    for a whole process.
 
-    >>> executor() in ("auto", "c", "numpy")
+    >>> executor() in ("auto", "c", "cuda", "numpy")
     True
     """
     if name is not None:
@@ -56,11 +57,13 @@ def build(
     check_executor(name)
     if "transposes" in without:
         graph = copied(graph)
-    if name != "numpy" and c.writable(graph):
+    for kind, made, instead in (("c", c, "NumPy"), ("cuda", cuda, "CuPy op by op")):
+        if name not in ("auto", kind) or not made.writable(graph):
+            continue
         try:
-            return c.build(traced, graph, without)
+            return made.build(traced, graph, without)
         except native.NoCompiler as why:
             if _Wanted.told != str(why):
                 _Wanted.told = str(why)
-                warn(f"graph mode runs on NumPy: {why}")
+                warn(f"graph mode runs on {instead}: {why}")
     return straight.build(traced, graph, without)

@@ -24,7 +24,7 @@ bernoulli: Op = op(
     "1 with probability p, else 0, for each entry: drawn anew at each call.",
     forward=_bernoulli_forward,
     arguments=(),
-    shape=lambda shape, p, dtype, device: Spec(shape, np.dtype(dtype), device),
+    shape=lambda shape, p, dtype, device: Spec(shape, np.dtype(dtype), Device(device).type),
     formula=(r"y \sim \operatorname{Bernoulli}(p)", r"\text{none}"),
     cost=per_entry(4),
     random=True,

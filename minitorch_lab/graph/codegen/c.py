@@ -129,6 +129,14 @@ class _Writer:
         self.fixed.append((n, array))
         self.place[v.id] = Place(n, 0, array)
 
+    def bring(self, v: Var, name: str) -> None:
+        """A value whose memory comes with each run."""
+        like = np.empty(v.spec.shape, v.spec.dtype)
+        self.place[v.id] = Place(self.slot(name), 0, like)
+
+    def constant(self, array: Any) -> Any:
+        return np.asarray(array, order="C")
+
     def allocate(self, v: Var) -> None:
         number = self.pool.take(v.spec.nbytes)
         if number == len(self.storage):
@@ -167,9 +175,8 @@ class _Writer:
         reads: list[str] = []
         for v, binding in zip(graph.inputs, traced.bindings, strict=True):
             if isinstance(binding, Argument):
-                name = arguments[binding.index] = f"a{binding.index}"
-                like = np.empty(v.spec.shape, v.spec.dtype)
-                self.place[v.id] = Place(self.slot(name), 0, like)
+                arguments[binding.index] = f"a{binding.index}"
+                self.bring(v, f"a{binding.index}")
             elif isinstance(binding, Captured):
                 captured.append((binding.tensor, binding.tensor.array))
                 self.fix(v, binding.tensor.array)
@@ -177,7 +184,7 @@ class _Writer:
                 self.scope[f"o{v.id}"] = binding.owner
                 reads.append(f"v{v.id} = o{v.id}[{binding.key!r}]")
         for v, array in graph.constants:
-            self.fix(v, np.asarray(array, order="C"))
+            self.fix(v, self.constant(array))
         self.fresh = self.kept()
         self.direct = self.direct_targets()
         views = self.views_by_step()
@@ -418,6 +425,10 @@ class _Writer:
         if made is not None and made(self, step):
             return
         self.flush()
+        self.between(e)
+
+    def between(self, e: Equation) -> None:
+        """An equation that runs as in eager mode, between two functions."""
         self.scope[f"op{e.out.id}"] = e.op.forward
         self.scope[f"attrs{e.out.id}"] = e.attrs
         inputs = ", ".join(["np", *(self.as_array(x) for x in e.inputs)])
@@ -480,18 +491,6 @@ class _Writer:
         needed: list[str],
         copies: list[str],
     ) -> Plan:
-        grads = [
-            value
-            for (_, value), target in zip(self.graph.updates, self.traced.targets, strict=True)
-            if isinstance(target, (Grad, ArgumentGrad))
-        ]
-        seen: set[int] = set()
-        outputs = []
-        for v in (*self.graph.outputs, *grads):
-            text = self.as_array(v)
-            fresh = v.id in self.fresh and v.id not in seen
-            outputs.append(text if fresh else f"{text}.copy()")
-            seen.add(v.id)
         body_of_c = joined(self.functions)
         source = native.PRELUDE + "\n" + body_of_c
         names = [f"step{i}" for i in range(len(self.functions))]
@@ -510,21 +509,47 @@ class _Writer:
                 body += [f"    {get} = contiguous({get})", f"    p[{i}] = address({get})"]
             elif get:
                 body.append(f"p[{i}] = address({get})")
-        body += self.python + copies
+        return self.made(arguments, captured, body + self.python + copies, body_of_c, "c")
+
+    def results(self) -> list[str]:
+        """What a run gives: memory of its own, that the next run does not change."""
+        grads = [
+            value
+            for (_, value), target in zip(self.graph.updates, self.traced.targets, strict=True)
+            if isinstance(target, (Grad, ArgumentGrad))
+        ]
+        seen: set[int] = set()
+        outputs = []
+        for v in (*self.graph.outputs, *grads):
+            text = self.as_array(v)
+            fresh = v.id in self.fresh and v.id not in seen
+            outputs.append(text if fresh else f"{text}.copy()")
+            seen.add(v.id)
+        return outputs
+
+    def made(
+        self,
+        arguments: dict[int, str],
+        captured: list[Any],
+        body: list[str],
+        code: str,
+        executor: str,
+    ) -> Plan:
+        """The plan of a Python function with this body."""
+        outputs = self.results()
         params = ", ".join(arguments[i] for i in sorted(arguments))
         text = f"def run({params}):\n" + "".join(f"    {line}\n" for line in body)
         text += f"    return ({', '.join(outputs)}{',' if outputs else ''})\n"
         exec(compile(text, f"<graph {self.graph.name}>", "exec"), self.scope)  # noqa: S102  ours
         return Plan(
             self.scope["run"],
-            text + "\n" + body_of_c,
+            text + "\n" + code,
             tuple(captured),
             len(self.pool.sizes),
             sum(self.pool.sizes),
             threading.Lock(),
-            "c",
+            executor,
             self.pieces,
             self.memory,
             frozenset(self.direct),
         )
-            tuple(self.pool.sizes),

@@ -110,22 +110,24 @@ static inline float lab_erff(float x)
    A kernel text names these without a type: the dtype of x chooses, and all whole numbers are
    computed as int64_t. A whole number divided by 0, say, has no value: then the step returns 1, and
    the plan asks eager mode for the words of the error. */
+#ifndef __cplusplus /* CUDA has its own words for these */
 static _Thread_local int lab_wrong;
+static __attribute__((noinline, cold)) void lab_refuse(void) { lab_wrong = 1; }
 
 #define lab_by_kind(x, real, whole) _Generic((x), float: (real), double: (real), default: (whole))
 #define lab_typed(name, x) \
     _Generic((x), float: name##_float, double: name##_double, default: name##_whole)
+#define lab_bce(x, y) _Generic((x), float: lab_bce_float, default: lab_bce_double)(x, y)
+#endif
+
 #define lab_fmod(x, y) lab_typed(lab_fmod, x)(x, y)
 #define lab_remainder(x, y) lab_typed(lab_remainder, x)(x, y)
 #define lab_floor_divide(x, y) lab_typed(lab_floor_divide, x)(x, y)
 #define lab_pow(x, y) lab_typed(lab_pow, x)(x, y)
-#define lab_bce(x, y) _Generic((x), float: lab_bce_float, default: lab_bce_double)(x, y)
 
 /* a shift by all places of the type or more leaves only the sign */
 #define lab_shift_left(x, y) ((uint64_t)(y) < 8 * sizeof(x) ? (x) << (y) : 0)
 #define lab_shift_right(x, y) ((uint64_t)(y) < 8 * sizeof(x) ? (x) >> (y) : -((x) < 0))
-
-static __attribute__((noinline, cold)) void lab_refuse(void) { lab_wrong = 1; }
 
 static inline int64_t lab_fmod_whole(int64_t x, int64_t y)
 {

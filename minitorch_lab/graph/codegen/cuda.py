@@ -1,0 +1,490 @@
+"""The CUDA executor: each loop of the schedule becomes a kernel, which CuPy compiles and launches.
+
+The bodies come from the writer of C loops. What differs is who does the work: rows, or entries
+where a loop has no rows, go to the threads of a grid, and the threads that share a row put
+together what each has gathered. Matrix products are CuPy's; what is no loop runs as in eager mode.
+Everything stays in fixed memory, so that the kernels between two such steps can be captured
+as one CUDA graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...device import Device, first_line, namespace_for
+from ..fuse import Loop, Part, Single, Step, expression
+from ..ir import Equation, Graph, Var
+from ..trace import Traced
+from . import c, native
+from .loops import LoopWriter
+from .numpy import Plan
+from .text import C_TYPES, Place, Text, canonical
+
+COMMON = "/* Where NumPy says otherwise"  # from here on the two preludes are one
+PRELUDE = Path(__file__).with_name("prelude.cu").read_text(encoding="utf-8")
+PRELUDE += "\n" + COMMON + native.PRELUDE.partition(COMMON)[2]
+OPTIONS = ("-std=c++14", "--device-as-default-execution-space")
+NARROW, WARP, BLOCK = 8, 32, 256  # entries of a row for one thread; threads of a warp, of a block
+FILL = 256  # blocks that keep a whole device busy
+FEW, LONG = 64, 1 << 14  # so few rows that are so long are shared by many blocks
+JOIN = {"amax": "lab_max()", "amin": "lab_min()"}
+
+
+def build(traced: Traced, graph: Graph, without: Collection[str] = ()) -> Plan:
+    """The plan of a graph whose values are on a CUDA device."""
+    return _Writer(traced, graph, {*without, "tile"}).plan()
+
+
+def devices(graph: Graph) -> set[str]:
+    """Where the values of a graph are."""
+    values = [*graph.inputs, *(v for v, _ in graph.constants), *(e.out for e in graph.equations)]
+    return {v.spec.device for v in values if not v.spec.number}
+
+
+def writable(graph: Graph) -> bool:
+    """Whether all values are on one CUDA device, and of a type that C has."""
+    values = [*graph.inputs, *(e.out for e in graph.equations)]
+    found = devices(graph)
+    return (
+        len(found) == 1
+        and found.pop().startswith("cuda")
+        and all(v.spec.number or str(v.spec.dtype) in C_TYPES for v in values)
+    )
+
+
+# Loops that one kernel can hold --------------------------------------------------------------
+
+
+def cut(step: Step) -> list[Step]:
+    """A step as kernels: a sum over rows is one of its own, and so is each stage of long rows.
+
+    A kernel cannot wait for all of its blocks, and such a sum needs what all of them find.
+    """
+    if not isinstance(step, Loop):
+        return [step]
+    rows = prod(step.shape[: step.split]) if step.split is not None else 0
+    if step.split is not None and rows <= FEW and prod(step.shape[step.split :]) >= LONG:
+        stages = range(1 + max(p.stage for p in step.parts))
+        return [
+            new for k in stages for new in _stage(step, [p for p in step.parts if p.stage == k])
+        ]
+    together = [p for p in step.parts if p.level != "total"]
+    first: list[Step] = [Loop(step.shape, step.split, together)] if together else []
+    if not any(p.level == "fold" for p in together) and together:
+        first = [Loop(step.shape, None, together)]
+    return first + [_alone(step, p) for p in step.parts if p.level == "total"]
+
+
+def _alone(loop: Loop, part: Part) -> Step:
+    """A sum or an extreme, from entries that are in memory."""
+    return Loop(loop.shape, None, [Part(part.equation, 0, "fold")])
+
+
+def _stage(loop: Loop, parts: list[Part]) -> list[Step]:
+    made: list[Step] = []
+    for shape, level in ((loop.rows, "row"), (loop.shape, "entry")):
+        own = [Part(p.equation, 0, "entry") for p in parts if p.level == level]
+        if own and shape is not None:
+            made.append(Loop(shape, None, own))
+    return made + [_alone(loop, p) for p in parts if p.level in ("fold", "total")]
+
+
+# Kernels -------------------------------------------------------------------------------------
+
+
+@dataclass
+class Kernel:
+    """A launch: the text that alike loops share, and what is this one's own."""
+
+    text: str
+    where: str  # the learner's lines
+    grid: tuple[int, int]
+    block: tuple[int, int]
+    values: list[int]  # addresses and sizes, in the order of the parameters
+
+
+class KernelWriter(LoopWriter):
+    """The CUDA text of one loop."""
+
+    ONE = "if (first) "
+
+    def __init__(self, writer: _Writer, loop: Loop) -> None:
+        super().__init__(writer, loop)
+        self.t = Text(depth=0)
+        self.params: dict[str, int] = {}  # a declaration -> its value
+        folds = [p for p in loop.parts if p.level == "fold"]
+        self.dims: tuple[int, ...] = folds[0].equation.attrs["dim"] if folds else ()
+        self.folded = bool(folds)
+        self.alone = self.folded and len(loop.parts) == 1
+        self.column = False
+
+    def kernel(self) -> Kernel:
+        """The whole kernel, and how it is launched."""
+        self.write()
+        head, *body = self.t.lines
+        declared = ["long long count", *self.params]
+        lines = f'extern "C" __global__ void NAME({", ".join(declared)})\n{{\n'
+        text = canonical(lines + "\n".join(body) + "\n")
+        values = [self.rows, *self.params.values()]
+        return Kernel(text, head.partition("// ")[2], *self.launch(), values)
+
+    # What the threads share
+
+    def _sides(self, split: int) -> tuple[Iterable[int], Iterable[int]]:
+        every = range(len(self.shape))
+        return [d for d in every if not self.folded or d not in self.dims], [
+            d for d in every if self.folded and d in self.dims
+        ]
+
+    def _axes(self, split: int) -> tuple[list[Any], list[Any]]:
+        outer, inner = super()._axes(split)
+        self.rows, self.entries = (prod(n for _, n, _ in axes) for axes in (outer, inner))
+        if self.alone and outer and inner and self.entries > NARROW:
+            # the rows lie side by side: neighbours read neighbouring entries
+            strides = next(iter(self.strides.values()))
+            near, far = (abs(strides[axes[-1][2][-1]]) for axes in (outer, inner))
+            self.column = 0 < near < far
+        return outer, inner
+
+    def launch(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Blocks and threads, each along x and y."""
+        if self.column:
+            block = (WARP, BLOCK // WARP)
+        elif self.entries <= NARROW:
+            block = (1, BLOCK)
+        else:
+            block = (WARP, BLOCK // WARP) if self.entries <= 4 * BLOCK else (BLOCK, 1)
+        in_a_row = block[1] if self.column else block[0]
+        blocks = min(-(-self.rows // (BLOCK // in_a_row)), (1 << 16) - 1)
+        parts = 1
+        if self.alone:  # more blocks for a row, as long as each thread has some entries
+            parts = min(FEW, -(-FILL // blocks), max(self.entries // (NARROW * in_a_row), 1))
+            self.w.shared(parts * self.rows)
+        return (blocks, parts), block
+
+    @property
+    def index(self) -> str:
+        """The type of an index: int where all memory can be reached with it."""
+        ends = [
+            sum((n - 1) * abs(s) for n, s in zip(self.shape, strides, strict=True))
+            for strides in self.strides.values()
+        ]
+        return "int" if max([*ends, self.rows * self.entries]) < 1 << 30 else "long long"
+
+    def _decode(self, whole: str, axes: list[Any]) -> None:
+        """The place along each axis, from the number of a row or of an entry."""
+        below = 1
+        for k, (name, n, _) in reversed(list(enumerate(axes))):
+            place = whole if below == 1 else f"{whole} / {below}"
+            self.t.add(f"const {self.index} {name} = {place}{f' % {n}' if k else ''};")
+            below *= n
+
+    def _open(self, axes: list[Any]) -> int:
+        t, kind = self.t, self.index
+        if self.column:
+            t.add(
+                f"for ({kind} start = blockIdx.x * blockDim.x; start < count; "
+                "start += gridDim.x * blockDim.x) {"
+            )
+            t.depth += 1
+            t.add(f"const {kind} own = start + threadIdx.x;")
+            t.add(f"const {kind} row = own < count ? own : count - 1;  // they stay together")
+            t.add("bool first = threadIdx.y == 0 && own < count;")
+        else:
+            t.add(
+                f"for ({kind} row = blockIdx.x * blockDim.y + threadIdx.y; row < count; "
+                "row += gridDim.x * blockDim.y) {"
+            )
+            t.depth += 1
+            if self.folded:
+                t.add("bool first = threadIdx.x == 0;")
+        self._decode("row", axes)
+        return 1
+
+    def _enter(self, axes: list[Any], gathered: list[Part]) -> int:
+        t, way = self.t, "xy"[self.column]
+        if not axes:
+            return 0
+        start, step = f"threadIdx.{way}", f"blockDim.{way}"
+        if self.alone:
+            start, step = f"blockIdx.y * {step} + {start}", f"gridDim.y * {step}"
+        name = axes[0][0] if len(axes) == 1 else "entry"
+        t.add(f"for ({self.index} {name} = {start}; {name} < {self.entries}; {name} += {step}) {{")
+        t.depth += 1
+        if len(axes) > 1:
+            self._decode("entry", axes)
+        return 1
+
+    def _whole(self, value: str, p: Part) -> str:
+        join = JOIN.get(p.equation.op.name, "lab_plus()")
+        value = f"{'lab_column' if self.column else 'lab_row'}({value}, {join})"
+        if not self.alone:
+            return value
+        self.params |= {"double *parts": self.w.PARTS, "unsigned *arrived": self.w.ARRIVED}
+        return f"lab_blocks({value}, {join}, first, parts, arrived, row, count)"
+
+    # What a kernel is given
+
+    def _declare(self, kind: str, name: str, place: Place) -> None:
+        self.params[kind + name] = self.w.address(place)
+
+    def _number(self, k: int) -> str:
+        self.params[f"const double *n{k}"] = self.w.numbers_at(k)
+        return f"*n{k}"
+
+
+# The plan ------------------------------------------------------------------------------------
+
+
+class Launches:
+    """Kernels one after another; from the second run on they are one CUDA graph.
+
+    The first run has loaded them, and their arguments never change.
+    """
+
+    def __init__(self, xp: Any, calls: list[Callable[[], Any]]) -> None:
+        self.xp, self.calls = xp, calls
+        self.graph: Any = None
+        self.tries = 0
+
+    def __call__(self) -> None:
+        """Let the device do the work; nobody waits for it."""
+        if self.graph is None and self.tries == 1 and len(self.calls) > 1:
+            self.graph = self.captured()
+        self.tries += 1
+        if self.graph is not None:
+            self.graph.launch()
+            return
+        for call in self.calls:
+            call()
+
+    def captured(self) -> Any:
+        """The graph of the calls, of which none runs now; None where that cannot be."""
+        try:
+            stream = self.xp.cuda.Stream(non_blocking=True)
+            with stream:
+                stream.begin_capture()
+                try:
+                    for call in self.calls:
+                        call()
+                finally:
+                    graph = stream.end_capture()
+            return graph
+        except Exception:  # noqa: BLE001  launched one by one they do the same
+            return None
+
+
+class Numbers:
+    """The table of Python numbers (learning rates, counts of steps) on the device."""
+
+    def __init__(self, xp: Any, count: int) -> None:
+        self.table = xp.zeros(max(count, 1), np.float64)
+        self.now: tuple[float, ...] | None = None
+
+    def __call__(self, *values: float) -> None:
+        """Bring them where they have changed."""
+        if values != self.now:
+            self.table.set(np.array(values, np.float64))
+            self.now = values
+
+
+class _Writer(c._Writer):
+    """Writes the kernels, and the Python function that launches them."""
+
+    PARTS, ARRIVED, NUMBERS = -1, -2, -3  # stand for addresses that are not known yet
+
+    def __init__(self, traced: Traced, graph: Graph, without: Collection[str] = ()) -> None:
+        super().__init__(traced, graph, without)
+        self.xp = namespace_for(Device(devices(graph).pop()))
+        self.scope["np"] = self.xp  # the Python between the kernels is that of the CPU
+        self.steps = [part for step in self.steps for part in cut(step)]
+        self.array: dict[int, Any] = {}  # variable -> its array on the device
+        self.kernels: dict[str, str] = {}  # text -> name
+        self.lines: dict[str, list[str]] = {}  # name -> the learner's lines
+        self.pending: list[Kernel | tuple[Any, ...]] = []
+        self.groups: list[list[Kernel | tuple[Any, ...]]] = []
+        self.brought: list[str] = []
+        self.parts = 0  # the most places that a sum over several blocks needs
+        self.refuses = False  # whether a kernel may find a value that its op refuses
+
+    # Memory: all of it stays where it is
+
+    def fix(self, v: Var, array: Any) -> None:
+        """A value in memory that stays where it is."""
+        n = self.slot("")
+        self.fixed.append((n, array))
+        self.array[v.id] = array
+        like = np.lib.stride_tricks.as_strided(
+            np.empty(1, array.dtype), array.shape, array.strides
+        )  # never touched: its layout is asked for
+        self.place[v.id] = Place(n, 0, like)
+
+    def bring(self, v: Var, name: str) -> None:
+        """An argument: copied to where the kernels look for it."""
+        self.fix(v, self.xp.empty(v.spec.shape, v.spec.dtype))
+        self.brought.append(f"np.copyto({self.as_array(v)}, {name})")
+
+    def constant(self, array: Any) -> Any:
+        return self.xp.ascontiguousarray(self.xp.asarray(array))
+
+    def kept(self) -> set[int]:
+        """None: what the learner keeps is copied."""
+        return set()
+
+    def allocate(self, v: Var) -> None:
+        number = self.pool.take(v.spec.nbytes)
+        if number == len(self.storage):
+            self.storage.append(self.xp.empty(v.spec.nbytes, np.uint8))
+        self.buffer[v.id] = self.memory[v.id] = number
+        self.fix(v, self.storage[number].view(v.spec.dtype).reshape(v.spec.shape))
+
+    def make_view(self, e: Equation) -> None:
+        """The place of a view; one that has to copy does so in each run."""
+        x = self.array[e.inputs[0].id]
+        made = e.op.forward(self.xp, x, **e.attrs)
+        if made.size and not self.xp.shares_memory(made, x):
+            made = self.xp.empty(e.out.spec.shape, e.out.spec.dtype)
+            self.copy(made, x)
+        self.fix(e.out, made)
+
+    def copy(self, to: Any, x: Any) -> None:
+        self.pending.append((self.xp.copyto, to.reshape(x.shape), x))
+
+    def as_array(self, x: Any) -> str:
+        """A value in the Python code."""
+        if isinstance(x, Var) and not x.spec.number:
+            self.scope[f"w{x.id}"] = self.array[x.id]
+            return f"w{x.id}"
+        return super().as_array(x)
+
+    def address(self, place: Place) -> int:
+        return int(self.fixed[place.slot][1].data.ptr)
+
+    def numbers_at(self, k: int) -> int:
+        """The address of a Python number, which is known when all have been counted."""
+        return self.NUMBERS - k
+
+    def shared(self, parts: int) -> None:
+        """Memory for the parts of sums that several blocks share."""
+        self.parts = max(self.parts, parts)
+
+    # Steps
+
+    def emit(self, step: Step) -> None:
+        if isinstance(step, Single):
+            self.single(step)
+            return
+        assert isinstance(step, Loop)  # there are no tiles here
+        kernel = KernelWriter(self, step).kernel()
+        name = self.kernels.setdefault(kernel.text, f"loop{len(self.kernels)}")
+        known = self.lines.setdefault(name, [])
+        known += [line for line in kernel.where.split(", ") if line and line not in known]
+        self.pending.append(kernel)
+        self.text.lines += kernel.text.replace("NAME", name).splitlines()
+        self.refuses |= any(_refuses(p.equation) for p in step.parts)
+
+    def single(self, step: Single) -> None:
+        e = step.equation
+        if e.op.view:  # one that has to copy
+            self.copy(self.array[e.out.id], self.array[e.inputs[0].id])
+            return
+        self.flush()
+        if e.op.name == "matmul" and e.out.spec.dtype.kind == "f":
+            a, b, out = (self.as_array(x) for x in (*e.inputs, e.out))
+            flat = all(x.spec.ndim == 2 for x in e.inputs)
+            self.python.append(f"np.{'dot' if flat else 'matmul'}({a}, {b}, out={out})")
+            return
+        self.between(e)
+
+    def flush(self) -> None:
+        """End the run of launches that is being gathered."""
+        if self.pending:
+            self.python.append(f"launch{len(self.groups)}()")
+            self.groups.append(self.pending)
+            self.pending = []
+
+    # The end
+
+    def assemble(
+        self,
+        arguments: dict[int, str],
+        captured: list[Any],
+        reads: list[str],
+        needed: list[str],
+        copies: list[str],
+    ) -> Plan:
+        xp, body = self.xp, reads + self.brought
+        numbers = Numbers(xp, len(self.numbers))
+        if self.numbers:
+            self.scope["numbers"] = numbers
+            body.append(f"numbers({', '.join(f'v{v}' for v in self.numbers)})")
+        parts, arrived = (
+            xp.empty(max(self.parts, 1), np.float64),
+            xp.zeros(max(self.parts, 1), np.uint32),
+        )
+        self.fixed += [(-1, x) for x in (parts, arrived)]
+        self.scope["fixed"] = self.fixed  # kernels know addresses only: this keeps the arrays
+        at = {self.PARTS: parts.data.ptr, self.ARRIVED: arrived.data.ptr}
+        at |= {self.NUMBERS - k: numbers.table.data.ptr + 8 * k for k in range(len(self.numbers))}
+        code = self.code()
+        made = functions(xp, PRELUDE + code, [*self.kernels.values(), "lab_told"])
+        for i, group in enumerate(self.groups):
+            calls = [self.call(item, made, at) for item in group]
+            self.scope[f"launch{i}"] = Launches(xp, calls)
+        body += self.python
+        if self.refuses:
+            told = self.scope["told"] = xp.zeros(1, np.int32)
+            ask = Kernel("", "", (1, 1), (1, 1), [int(told.data.ptr)])
+            self.scope["ask"] = _launcher(made["lab_told"], ask, {})
+            body += ["ask()", "if told.item(): raise ValueError('a value is out of range')"]
+        plan = self.made(arguments, captured, body + copies, code, "cuda")
+        launches = sum(len(group) for group in self.groups)
+        return replace(plan, kernels=len(self.kernels), launches=launches)
+
+    def code(self) -> str:
+        """The kernels, each under the learner's lines that it comes from."""
+        out = []
+        for text, name in self.kernels.items():
+            lines = self.lines[name]
+            more = f" and {len(lines) - 3} more" if len(lines) > 3 else ""
+            where = f"// {', '.join(lines[:3])}{more}\n" if lines else ""
+            out.append(where + text.replace("NAME", name, 1))
+        return "\n".join(out)
+
+    def call(self, item: Kernel | tuple[Any, ...], made: dict[str, Any], at: dict[int, int]) -> Any:
+        """What launches a kernel, or copies an array."""
+        if isinstance(item, Kernel):
+            return _launcher(made[self.kernels[item.text]], item, at)
+        function, to, x = item
+        return lambda: function(to, x)
+
+
+def _launcher(function: Any, kernel: Kernel, at: dict[int, int]) -> Callable[[], None]:
+    values = tuple(at.get(x, x) for x in kernel.values)
+    grid, block = kernel.grid, kernel.block
+    return lambda: function(grid, block, values)
+
+
+def functions(xp: Any, code: str, names: list[str]) -> dict[str, Any]:
+    """The kernels of a text, ready to launch; NoCompiler where CuPy cannot make them."""
+    try:
+        module = xp.RawModule(code=code, options=OPTIONS)
+        return {name: module.get_function(name) for name in names}
+    except Exception as error:  # noqa: BLE001  whatever it is, it is the reason
+        raise native.NoCompiler(f"CuPy cannot compile kernels: {first_line(error)}") from None
+
+
+REFUSING = ("lab_fmod", "lab_remainder", "lab_floor_divide", "lab_pow")
+
+
+def _refuses(e: Equation) -> bool:
+    """Whether an equation may come upon a value that its op refuses, such as a division by 0."""
+    text = expression(e) or ""
+    whole = e.out.spec.dtype.kind != "f" and any(name in text for name in REFUSING)
+    return whole or "lab_bce" in text
