@@ -552,4 +552,5 @@ class _Writer:
             self.pieces,
             self.memory,
             frozenset(self.direct),
+            tuple(self.pool.sizes),
         )

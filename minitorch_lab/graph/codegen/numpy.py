@@ -54,6 +54,7 @@ class Plan:
     pieces: dict[int, list[str]] = field(default_factory=dict)  # first variable of a step -> code
     memory: dict[int, int] = field(default_factory=dict)  # variable -> its buffer
     direct: frozenset[int] = frozenset()  # variables that are written over old state at once
+    sizes: tuple[int, ...] = ()  # bytes of each buffer
     kernels: int = 0  # of a CUDA plan: texts that are compiled, and
     launches: int = 0  # how often one of them starts in a run
 
@@ -192,6 +193,7 @@ class _Writer:
             pieces=self.pieces,
             memory=self.memory,
             direct=frozenset(self.written),
+            sizes=tuple(self.pool.sizes),
         )
 
     def grads(self) -> list[Var]:
