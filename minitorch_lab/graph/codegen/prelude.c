@@ -165,7 +165,7 @@ static inline int64_t lab_pow_whole(int64_t x, int64_t y)
     {                                                                                        \
         T rest = fmod##F(x, y);                                                              \
         if (y == 0 || rest != rest) return rest;                                             \
-        if (rest == 0) return copysign##F(0, y);                                             \
+        if (rest == 0) return copysign##F((T)0, y);                                          \
         return (rest < 0) != (y < 0) ? rest + y : rest;                                      \
     }                                                                                        \
     static inline T lab_floor_divide_##KIND(T x, T y)                                        \
@@ -173,7 +173,7 @@ static inline int64_t lab_pow_whole(int64_t x, int64_t y)
         if (y == 0) return x / y;                                                            \
         T rest = fmod##F(x, y), steps = (x - rest) / y;                                      \
         if (rest != 0 && (rest < 0) != (y < 0)) steps -= 1;                                  \
-        if (steps == 0) return copysign##F(0, x / y);                                        \
+        if (steps == 0) return copysign##F((T)0, x / y);                                     \
         T down = floor##F(steps);                                                            \
         return steps - down > (T)0.5 ? down + 1 : down;                                      \
     }                                                                                        \
