@@ -17,6 +17,7 @@ import os
 import platform
 import shutil
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -279,11 +280,22 @@ def _graphviz() -> Check:
 
 def _compiler() -> Check:
     found, remedy = None, ""
-    try:
-        found = " ".join(native.compiler())
-    except native.NoCompiler as why:
-        remedy = f"{why}; graph mode runs on NumPy"
+    with warnings.catch_warnings(action="ignore"):  # that nothing is kept is said by _plans
+        try:
+            native.load(native.PRELUDE + "int step0(void **p, double *n) { return 0; }", ["step0"])
+            found = " ".join(native.compiler())
+        except native.NoCompiler as why:
+            remedy = f"{why}; graph mode runs on NumPy"
     return Check("C compiler", found, "the fastest graph mode", remedy)
+
+
+def _plans() -> Check:
+    found, remedy = None, ""
+    try:
+        found = str(native.folder())
+    except OSError as why:
+        remedy = f"{why}; each process compiles its own"
+    return Check("plans folder", found, "keeps what graph mode compiled", remedy)
 
 
 def examine() -> list[Check]:
@@ -316,6 +328,7 @@ def examine() -> list[Check]:
         _cupy(),
         _device(),
         _compiler(),
+        _plans(),
         Check(
             "Chromium",
             _program("chromium", "chromium-browser", "google-chrome"),

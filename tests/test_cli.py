@@ -100,6 +100,24 @@ def test_doctor_fails_where_the_lessons_cannot_run_and_says_what_to_do(monkeypat
     assert "Ready" not in printed
 
 
+def test_doctor_names_the_compiler_and_where_its_libraries_are(tmp_path):
+    done = run("doctor", "--json", MINITORCH_LAB_CACHE=str(tmp_path), CC="")
+    by_name = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+    compiler = by_name["C compiler"]
+    assert (compiler["found"] or "")[:1] == "/" or "graph mode runs on NumPy" in compiler["remedy"]
+    assert by_name["plans folder"]["found"] == str(tmp_path / "minitorch_lab" / "plans")
+
+
+def test_doctor_says_what_to_do_without_a_compiler_or_a_folder(tmp_path):
+    (tmp_path / "file").touch()
+    done = run("doctor", MINITORCH_LAB_CACHE=str(tmp_path / "file"), CC="no-such-compiler")
+    assert done.returncode == 0
+    assert "C compiler: CC names 'no-such-compiler', and there is no such program" in done.stdout
+    assert "plans folder: [Errno" in done.stdout
+    assert "each process compiles its own" in done.stdout
+    assert done.stderr == ""
+
+
 # -- copies of the lessons ------------------------------------------------------------------------
 
 

@@ -257,7 +257,7 @@ def test_a_folder_that_others_may_only_read_is_closed(cache: Path) -> None:
 # Compilers ---------------------------------------------------------------------------------
 
 COMPILERS: dict[str, tuple[str | None, str]] = {
-    "none": (None, r'there is no C compiler: pip install "minitorch-lab\[zig\]" brings one, or .*'),
+    "none": (None, "there is no C compiler: python -m pip install ziglang brings one, or .*"),
     "fails": ("echo plan.c:3: error: broken >&2; exit 3", "cc failed: plan.c:3: error: broken"),
     "fails without a word": ("exit 3", "cc failed: exit status 3"),
     "makes nothing": ("exit 0", "cc failed: exit status 0"),

@@ -49,7 +49,7 @@ SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(PLATFORM, ".so")
 PRELUDE = Path(__file__).with_name("prelude.c").read_text(encoding="utf-8")
 KEPT = 1000  # libraries in the folder; the oldest go
 LONGEST = 300  # seconds for the compiler
-REMEDY = 'pip install "minitorch-lab[zig]" brings one, or install gcc or clang'
+REMEDY = "python -m pip install ziglang brings one, or install gcc or clang"
 
 
 class NoCompiler(LabError, RuntimeError):
