@@ -185,6 +185,34 @@ def test_compiled_functions_inside_are_part_of_the_graph() -> None:
     assert (inner.traces, outer.traces) == (0, 1)
 
 
+def test_passes_go_into_branches_and_bodies() -> None:
+    def yes(x: Any) -> Any:
+        return lab.scan(lambda c, r: (c + (r * 1.0).exp() + r.exp(), None), x, lab.stack([x, w]))[0]
+
+    def no(x: Any) -> Any:
+        x.sin()
+        return nn.functional.silu(x)
+
+    f = lab.compile(lambda x: lab.cond(x.sum() > 0, yes, no, x))
+    x = lab.ones(3)
+    records = {r.name: r for r in f.passes(x)}
+    said = {name: "\n".join(map(str, records[name].changes)) for name in records}
+    assert "in step of %3 in true of %4: rewritten by x * 1 = x: %2 = mul" in said["simplify"]
+    assert "in step of %3 in true of %4: merged" in said["common"]
+    assert "in false of %4: removed: %1 = sin(%0)" in said["dead"]
+    assert records["simplify"].certificate().bitwise
+    assert all(c.ids == ((), ()) for c in records["common"].changes)
+    (choice_,) = (e for e in f.graph(x).equations if e.op.name == "cond")
+    ops = {e.op.name for e in choice_.parts["false"].graph.equations}
+    assert ops.isdisjoint({"sin", "silu"})
+    assert ops >= {"tanh", "mul"}
+    kept = lab.compile(f.function, without=("lower", "simplify", "common", "dead"))
+    (choice_,) = (e for e in kept.graph(x).equations if e.op.name == "cond")
+    assert [e.op.name for e in choice_.parts["false"].graph.equations] == ["sin", "silu"]
+    for y in (x, -x):
+        np.testing.assert_allclose(f(y).detach().numpy(), f.function(y).detach().numpy(), rtol=1e-6)
+
+
 # What cannot be -----------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ from minitorch_lab import bench
 from minitorch_lab.errors import ArgumentError, TraceError
 from minitorch_lab.graph.estimate import Seconds, limits
 from minitorch_lab.graph.ir import Graph, text
+from minitorch_lab.graph.passes import optimise
 from minitorch_lab.graph.trace import Traced, trace
 from minitorch_lab.op import OPS, Op, Sample
 from minitorch_lab.tensor import make
@@ -166,8 +167,14 @@ def test_the_text_tells_where_an_equation_comes_from() -> None:
         ("graph f():\n  %1 = const [1, 2]  float32 (3,)\n  return %1", "do not fit"),
         ("graph f(%0: float32 (2,)):\n  %1 = exp(%0)  float32 (2,)", "no return"),
         ("graph f(%0: float32 (2,)):\n  return %0\n  return %0", "after return"),
+        ("graph f():\n  true() = graph g():\n    return\n  return", "below an equation of cond"),
+        (
+            "graph f(%0: bool ()):\n  %1 = cond(%0, specs=())  uint8 (0,)\n"
+            "    true() = graph g():\n      %2 = exp(%0)  float32 ()\n      return\n  return",
+            "line 4: %0 is not defined",
+        ),
     ],
-    ids=range(14),
+    ids=range(16),
 )
 def test_a_text_that_is_no_graph_is_refused_with_its_line(wrong: str, message: str) -> None:
     with pytest.raises(ArgumentError) as error:
@@ -177,14 +184,83 @@ def test_a_text_that_is_no_graph_is_refused_with_its_line(wrong: str, message: s
     assert "expected" in str(error.value)
 
 
-def test_a_branch_shows_its_name_and_does_not_read_back() -> None:
+def test_a_branch_stands_below_its_equation() -> None:
     def positive(x: Any) -> Any:
         return x * 2
 
     graph = traced(lambda x: lab.cond(x.sum() > 0, positive, lambda x: -x, x), lab.ones(2))
-    assert "parts={'true': <graph positive>, 'false': <graph <lambda>>}" in str(graph)
-    with pytest.raises(ArgumentError, match="the table has no op 'cond'"):
-        Graph.parse(str(graph))
+    assert text(graph, lines=False).splitlines()[3:10] == [
+        "  %3 = cond(%2, %0, specs=(float32 (2,),))               uint8 (16,)",
+        "    true(1) = graph positive(%0: float32 (2,)):",
+        "      %1 = mul(%0, 2)  float32 (2,)",
+        "      return %1",
+        "    false(1) = graph <lambda>(%0: float32 (2,)):",
+        "      %1 = neg(%0)  float32 (2,)",
+        "      return %1",
+    ]
+    again(graph)
+
+
+class Drawn:
+    """Functions drawn at random: ops, choices and loops in each other."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.large = lab.tensor(self.rng.normal(size=(6, 3)) * 0.3)
+        self.weight = lab.tensor(self.rng.normal(size=3))
+
+    def body(self, depth: int) -> Any:
+        """A function of a tensor of shape (3,) that gives another."""
+        kinds = ["tanh", "weight", "product", "twice"]
+        kinds += ["cond", "scan", "loop", "cond", "scan"] if depth else []
+        kind = kinds[self.rng.integers(len(kinds))]
+        after = self.body(depth - 1) if depth else lambda x: x
+        one, two = (self.body(depth - 1) if depth else None for _ in range(2))
+        number = float(self.rng.normal())
+
+        def turn(carry: Any, row: Any) -> Any:
+            new = one(carry + row)
+            return new, {"y": two(carry)}
+
+        def f(x: Any) -> Any:
+            if kind == "cond":
+                y = lab.cond(x.sum() > number, one, lambda x: two(x) * self.weight, x)
+            elif kind == "scan":
+                carry, rows = lab.scan(turn, x, lab.stack([x, x * number, self.weight]))
+                y = carry + rows["y"].sum(0)
+            elif kind == "loop":
+                rounds = lab.while_loop(
+                    lambda n, x: n < 3, lambda n, x: (n + 1, one(x) + self.weight), 0, x
+                )
+                y = rounds[1] * rounds[0]
+            else:
+                y = {
+                    "tanh": x.tanh(),
+                    "weight": x * self.weight + number,
+                    "product": (self.large @ x).sum() * x,
+                    "twice": x.exp().log1p() + x.exp(),
+                }[kind]
+            return after(y.tanh())
+
+        return f
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_choices_and_loops_read_back_and_compute_the_same(seed: int) -> None:
+    drawn = Drawn(seed)
+    f = drawn.body(3)
+    x = lab.tensor(drawn.rng.normal(size=3))
+    traced_ = trace(f, (x,), {}, recording=False)
+    values = [b.value([x]) for b in traced_.bindings]
+    expected = f(x).numpy()
+    for graph in (traced_.graph, optimise(traced_.graph)):
+        np.testing.assert_allclose(graph.run(*values)[0], expected, rtol=1e-12)
+        read = Graph.parse(str(graph), graph.table())
+        assert text(read) == text(graph, lines=False)
+        assert read.run(*values)[0].tobytes() == graph.run(*values)[0].tobytes()
+    np.testing.assert_allclose(
+        lab.compile(f, executor="numpy")(x).numpy(), expected, rtol=1e-12, atol=1e-15
+    )
 
 
 def test_run_needs_values_that_fit() -> None:

@@ -1,9 +1,10 @@
 """``cond``, ``while_loop`` and ``scan``: choices and loops that hang on values.
 
 In eager mode they are plain Python. In graph mode a choice or a loop becomes one equation, whose
-attributes hold the graphs of its functions; a run goes through these op by op. The gradient of a
-choice is a choice between gradients, and the gradient of a scan is a scan that goes backwards,
-so they are differentiable as often as wanted.
+attributes hold the graphs of its functions. The passes go through these, and an executor makes
+plans of them or writes them into its own code. The gradient of a choice is a choice between
+gradients, and the gradient of a scan is a scan that goes backwards, so they are differentiable as
+often as wanted.
 """
 
 from __future__ import annotations
@@ -15,12 +16,11 @@ import numpy as np
 
 from ..autograd.functions import grad as autograd_grad
 from ..creation import zeros
-from ..device import namespace_of
 from ..errors import ArgumentError, ComputeError, KindError, ShapeError, describe
-from ..op import COMPUTE, INTERPRETER, Cost, Op, Spec, current
+from ..op import INTERPRETER, Cost, Op, Spec, current
 from ..ops import FUNCTIONS
 from ..tensor import Tensor, record, tensor
-from .ir import Graph, Var
+from .ir import Graph, Part
 from .trace import Builder, Number, Trace, flatten, refuse
 
 F = Callable[..., Any]
@@ -47,7 +47,7 @@ def cond(pred: Any, true_fn: F, false_fn: F, *operands: Any) -> Any:
             f"  pred  {pred.spec}\n  use .all() or .any()"
         )
     leaves, rebuild = _leaves(operands)
-    yes, no = (Part(trace, f, leaves, rebuild) for f in (true_fn, false_fn))
+    yes, no = (TracedPart(trace, f, leaves, rebuild) for f in (true_fn, false_fn))
     _need_same("cond", "true_fn", yes.specs, "false_fn", no.specs)
 
     def gradient(k: int, g: Tensor, inputs: Sequence[Any], extra: Sequence[Any]) -> Any:
@@ -92,11 +92,11 @@ def while_loop(
             carry = cond(go, lambda *xs: _stepped(body_fn, xs), lambda *xs: xs, *carry)
         return carry
     leaves, rebuild = _leaves(carry)
-    test = Part(trace, cond_fn, leaves, rebuild)
+    test = TracedPart(trace, cond_fn, leaves, rebuild)
     if len(test.specs) != 1 or test.specs[0].size != 1:
         got = ", ".join(map(str, test.specs)) or "nothing"
         raise ShapeError(f"while_loop(cond_fn): expected one tensor with one entry, got {got}")
-    body = Part(trace, lambda *xs: _stepped(body_fn, xs), leaves, rebuild)
+    body = TracedPart(trace, lambda *xs: _stepped(body_fn, xs), leaves, rebuild)
 
     def gradient(k: int, g: Tensor, inputs: Sequence[Any], extra: Sequence[Any]) -> Any:
         refuse(
@@ -152,7 +152,9 @@ def _traced_scan(
         return after, y, before  # the gradient needs each carry as it was before its turn
 
     rows = [Spec(x.spec.shape[1:], x.spec.dtype, x.spec.device) for x in items]
-    step = Part(trace, turn, [*start, *items], lambda flat: flat, [*(x.spec for x in start), *rows])
+    step = TracedPart(
+        trace, turn, [*start, *items], lambda flat: flat, [*(x.spec for x in start), *rows]
+    )
     last, ys = step.specs[:count], step.specs[count:]
 
     def gradient(k: int, g: Tensor, inputs: Sequence[Any], extra: Sequence[Any]) -> Any:
@@ -184,7 +186,7 @@ def _traced_scan(
 # The functions as graphs --------------------------------------------------------------------
 
 
-class Part:
+class TracedPart:
     """A function as a graph of its own: what it takes, and the tensors around it that it reads."""
 
     def __init__(
@@ -232,21 +234,6 @@ class Part:
         for key, guard in builder.guards.items():
             trace.builder.guards.setdefault(key, guard)
         trace.builder.keep.extend(builder.keep)
-        self.places: list[int] = []  # of its inputs among those of the equation
-
-    def run(self, arrays: Sequence[Any]) -> list[Any]:
-        """What it gives for the inputs of the equation, op by op."""
-        graph = self.graph
-        values = dict(graph.constant_values)
-        values |= {v.id: arrays[p] for v, p in zip(graph.inputs, self.places, strict=True)}
-        for e in graph.equations:
-            inputs = tuple(values[x.id] if isinstance(x, Var) else x for x in e.inputs)
-            out = COMPUTE.apply(e.op, inputs, e.attrs)
-            if not e.out.spec.number:
-                xp = next((namespace_of(x) for x in inputs if hasattr(x, "shape")), np)
-                out = xp.asarray(out, e.out.spec.dtype)
-            values[e.out.id] = out
-        return [values[v.id] for v in graph.outputs]
 
 
 def _around(trace: Trace, binding: Any) -> Tensor:
@@ -262,7 +249,7 @@ def _emit(
     op: Op,
     first: list[Any],
     leaves: Sequence[Tensor],
-    parts: dict[str, Part],
+    parts: dict[str, TracedPart],
     specs: Sequence[Spec],
     gradient: Callable[..., Any],
     **attrs: Any,
@@ -270,13 +257,14 @@ def _emit(
     """The equation for a choice or a loop, and one that takes each result out of it."""
     extra: list[Any] = []
     offset = len(first)
-    for part in parts.values():
-        taken = len(part.graph.inputs) - len(part.around)
-        part.places = list(range(offset, offset + taken))
+    graphs = {}
+    for name, part in parts.items():
+        places = list(range(offset, offset + len(leaves)))
         for x in part.around:
             known = next((i for i, y in enumerate(extra) if y is x), len(extra))
             extra[known:] = extra[known:] or [x]
-            part.places.append(offset + len(leaves) + known)
+            places.append(offset + len(leaves) + known)
+        graphs[name] = Part(part.graph, tuple(places))
     inputs = [*first, *leaves, *extra]
     packed = _packed(specs, inputs)
     variables = tuple(trace.var_of(x) for x in inputs)
@@ -288,7 +276,7 @@ def _emit(
                 "draw before it and hand the numbers in",
             )
     whole = trace.builder.emit(
-        op, variables, {"parts": parts, "specs": tuple(specs), **attrs}, packed, tuple(inputs)
+        op, variables, {"parts": graphs, "specs": tuple(specs), **attrs}, packed, tuple(inputs)
     )
     tied = [*leaves, *extra]
     borders = tuple(trace.at_border(x) for x in tied)
@@ -396,15 +384,23 @@ def _run_while(xp: Any, *inputs: Any, parts: dict[str, Part], specs: Any) -> Any
 
 def _run_scan(xp: Any, *inputs: Any, parts: dict[str, Part], specs: Any, count: int) -> Any:
     step = parts["step"]
-    taken = len(step.graph.inputs) - len(step.around)
-    carry, items, around = inputs[:count], inputs[count:taken], inputs[taken:]
-    rows = []
-    for i in range(items[0].shape[0]):
-        found = step.run([*carry, *(x[i] for x in items), *around])
+    rows: list[Any] = []
+    values = list(inputs)
+    items = scanned(step, count)
+    for i in range(inputs[items[0]].shape[0]):
+        for k in items:
+            values[k] = inputs[k][i, ...]
+        found = step.run(values)
+        values[:count] = found[:count]
         rows.append(found[count:])
-        carry = tuple(found[:count])
     stacked = [xp.stack(column) for column in zip(*rows, strict=True)]
-    return _pack(xp, [*carry, *stacked], specs)
+    return _pack(xp, [*values[:count], *stacked], specs)
+
+
+def scanned(step: Part, count: int) -> list[int]:
+    """The inputs of a scan of which each turn takes a row: they stand behind the carry."""
+    taken = sum(v.kind == "input" for v in step.graph.inputs)
+    return list(range(count, taken))
 
 
 def _pack(xp: Any, arrays: Sequence[Any], specs: Sequence[Spec]) -> Any:
@@ -466,6 +462,9 @@ TAKE = Op(
     cost=lambda out, *inputs, **attrs: Cost(0, 2 * out.nbytes),
     arguments=("input",),
 )
+
+
+ROWS = {op.name: op for op in (COND, WHILE, SCAN, TAKE)}  # by name, for the text of a graph
 
 
 # Small things -------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from .codegen import c, cuda, native
 from .codegen import numpy as straight
 from .codegen.numpy import Plan
 from .ir import Graph
+from .parts import ready
 from .passes.transposes import copied
 from .trace import Traced
 
@@ -55,6 +56,7 @@ def build(
     """
     name = _Wanted.name if wanted is None else wanted
     check_executor(name)
+    graph = ready(graph, without)
     if "transposes" in without:
         graph = copied(graph)
     for kind, made, instead in (("c", c, "NumPy"), ("cuda", cuda, "CuPy op by op")):

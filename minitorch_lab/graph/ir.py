@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from types import CodeType
 from typing import TYPE_CHECKING, Any
@@ -62,9 +62,15 @@ class Equation:
             return Cost(self.out.spec.size, moved)
         return self.op.cost(self.out.spec, *specs, **self.attrs)
 
+    @property
+    def parts(self) -> dict[str, Part]:
+        """The graphs of a choice or a loop, by name; of any other op none."""
+        parts: dict[str, Part] = self.attrs.get("parts", {})
+        return parts
+
     def __str__(self) -> str:
         inputs = [str(x) for x in self.inputs]
-        attrs = [f"{k}={_attr_text(v)}" for k, v in self.attrs.items()]
+        attrs = [f"{k}={_attr_text(v)}" for k, v in self.attrs.items() if k != "parts"]
         return f"{self.out} = {self.op.name}({', '.join(inputs + attrs)})"
 
 
@@ -88,17 +94,16 @@ def _attr_text(value: Any) -> str:
         return repr(value)
     if value is None or isinstance(value, (int, float, np.dtype, Spec)):
         return str(value)
-    part = getattr(value, "graph", None)  # a branch or the body of a loop
-    return f"<graph {part.name}>" if isinstance(part, Graph) else f"<{type(value).__name__}>"
+    return f"<{type(value).__name__}>"
 
 
 SMALL = 16  # entries: a larger constant has a name in the text, and a table has its value
 
 
-def _constant_text(v: Var, array: Any) -> str:
+def _constant_text(v: Var, array: Any, place: str) -> str:
     """The value of a small constant, exactly; the name of a large one."""
     if array.size > SMALL:
-        return f"c{v.id}"
+        return f"{place}c{v.id}"
     entries = [_entry_text(x) for x in to_host(array).ravel()]
     return entries[0] if len(entries) == 1 else f"[{', '.join(entries)}]"
 
@@ -155,6 +160,8 @@ class Graph:
             known.add(e.out.id)
             if id(e) in checked:
                 continue
+            for name, part in e.parts.items():
+                part.verify(f"graph {self.name}: {name} of {e}", e)
             try:
                 spec = infer(e.op, [x.spec if isinstance(x, Var) else x for x in e.inputs], e.attrs)
             except Mismatch as mismatch:
@@ -225,7 +232,14 @@ class Graph:
 
     def table(self) -> dict[str, Any]:
         """The constants that are too large for the text, by the names that they have there."""
-        return {_constant_text(v, a): a for v, a in self.constants if a.size > SMALL}
+        return self._table("")
+
+    def _table(self, place: str) -> dict[str, Any]:
+        found = {f"{place}c{v.id}": a for v, a in self.constants if a.size > SMALL}
+        for e in self.equations:
+            for name, part in e.parts.items():
+                found |= part.graph._table(_place(place, e, name))
+        return found
 
     @staticmethod
     def parse(source: str, table: dict[str, Any] | None = None) -> Graph:
@@ -243,6 +257,46 @@ class Graph:
 
     def __str__(self) -> str:
         return text(self)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Part:
+    """A graph inside of an equation: one way of a choice, or the body of a loop.
+
+    ``places`` are those of its inputs among the inputs of the equation. A loop over rows takes
+    one row of some of them.
+    """
+
+    graph: Graph
+    places: tuple[int, ...]
+
+    def run(self, arrays: Sequence[Any]) -> Sequence[Any]:
+        """What it gives for the inputs of the equation, op by op."""
+        return self.graph.run(*(arrays[i] for i in self.places))
+
+    def verify(self, where: str, e: Equation) -> None:
+        """TraceError unless the graph is one, and takes what the equation gives it."""
+        self.graph.verify()
+        if len(self.places) != len(self.graph.inputs):
+            raise TraceError(f"{where}: {len(self.places)} values for {len(self.graph.inputs)}")
+        for v, i in zip(self.graph.inputs, self.places, strict=True):
+            x = e.inputs[i].spec if i < len(e.inputs) else None
+            if x is None or v.spec.dtype != x.dtype or v.spec.shape not in (x.shape, x.shape[1:]):
+                raise TraceError(f"{where}: {v} is {v.spec}, and is given {x or 'nothing'}")
+
+
+def with_parts(graph: Graph, change: Callable[[str, Part], Any]) -> Graph:
+    """The graph with other parts in its choices and loops; itself where there are none."""
+    if not any(e.parts for e in graph.equations):
+        return graph
+
+    def now(e: Equation) -> Equation:
+        if not e.parts:
+            return e
+        parts = {name: change(f"{name} of {e.out}", part) for name, part in e.parts.items()}
+        return replace(e, attrs=e.attrs | {"parts": parts})
+
+    return with_equations(graph, map(now, graph.equations))
 
 
 def compute(e: Equation, known: dict[int, Any]) -> Any:
@@ -301,33 +355,46 @@ def _name_text(v: Var) -> str:
     return v.name if plain and v.name[0] not in "%(" else repr(v.name) if v.name else "?"
 
 
+def _place(place: str, e: Equation, name: str) -> str:
+    """What the names of the constants of a part begin with."""
+    return f"{place}p{e.out.id}.{name}."
+
+
 def text(graph: Graph, lines: bool = True) -> str:
     """The graph as text: one line for each value.
 
     ``lines`` adds the module and the learner's line that an equation came from, as a comment.
+    The graphs of a choice or a loop stand below its equation, further in; the numbers before
+    each are the places of what it reads among the inputs of the equation.
 
     >>> print(text(Graph((), (), (), (), name="nothing")))
     graph nothing():
       return
     """
+    return "\n".join(_rows(graph, lines, ""))
+
+
+def _rows(graph: Graph, lines: bool, place: str) -> list[str]:
     head = ", ".join(f"{v}: {v.spec}" for v in graph.inputs if v.kind == "input")
     out = [f"graph {graph.name}({head}):"]
     captured = [v for v in graph.inputs if v.kind != "input"]
     out += [f"  {v} = {v.kind} {_name_text(v)}  {v.spec}" for v in captured]
     for v, array in graph.constants:
-        out.append(f"  {v} = const {_constant_text(v, array)}  {v.spec}")
-    rows: list[tuple[str, Callable[[], str]]] = []
-    for e in graph.equations:
+        out.append(f"  {v} = const {_constant_text(v, array, place)}  {v.spec}")
+    lefts = [f"  {e}" for e in graph.equations]
+    width = min(max(map(len, lefts), default=0), 60)
+    for left, e in zip(lefts, graph.equations, strict=True):
         where = location(e) if lines else None
         came = ", ".join(str(w) for w in (e.scope, where) if w and lines)
-        note = f"{e.out.spec}" + (f"  # {came}" if came else "")
-        rows.append((f"  {e}", note.strip))
-    width = min(max((len(left) for left, _ in rows), default=0), 60)
-    out += [f"{left:{width}}  {note()}" for left, note in rows]
+        out.append(f"{left:{width}}  {e.out.spec}" + (f"  # {came}" if came else ""))
+        for name, part in e.parts.items():
+            reads = ", ".join(map(str, part.places))
+            head, *rest = _rows(part.graph, lines, _place(place, e, name))
+            out += [f"    {name}({reads}) = {head}", *(f"    {row}" for row in rest)]
     for target, value in graph.updates:
         if target.id < 0:
             out.append(f"  {_name_text(target)} <- {value}")
         else:
             out.append(f"  {target} <- {value}" + (f"  # {target.name}" if target.name else ""))
-    out.append("  return " + ", ".join(str(v) for v in graph.outputs))
-    return "\n".join(out).replace("return \n", "return\n").rstrip()
+    out.append(f"  return {', '.join(str(v) for v in graph.outputs)}".rstrip())
+    return out

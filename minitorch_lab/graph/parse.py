@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import deque
 from typing import Any, NoReturn
 
 import numpy as np
@@ -16,7 +17,8 @@ import numpy as np
 from .. import dtypes
 from ..errors import ArgumentError, LabError
 from ..op import OPS, Mismatch, Spec, infer
-from .ir import Equation, Graph, Var
+from .control import ROWS
+from .ir import Equation, Graph, Part, Var
 
 TOKEN = re.compile(
     r"""
@@ -30,6 +32,7 @@ TOKEN = re.compile(
     re.VERBOSE,
 )
 HEAD = re.compile(r"graph (?P<name>.*?)\((?=%|\))")
+PART = re.compile(r"\s*(?P<name>\w+)\((?P<places>[\d, ]*)\) = (?=graph )")
 CAPTURED = re.compile(r"(?P<name>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|\S+)\s+")
 WORDS = {"None": None, "True": True, "False": False}
 DTYPES = {dtype.name: dtype for dtype in dtypes.ALL}
@@ -123,7 +126,7 @@ class _Line:
         if token in WORDS:
             return WORDS[token]
         if token in DTYPES:
-            return DTYPES[token].np
+            return self.spec_of(token) if self.peek()[1] == "(" else DTYPES[token].np
         if token.removeprefix("lab.") in DTYPES:
             return DTYPES[token.removeprefix("lab.")]
         if token == "...":
@@ -172,6 +175,10 @@ class _Line:
             return Spec((), np.dtype("float64"), number=True)
         if token not in DTYPES:
             self.fail(f"found {token or 'the end'!r}", "a dtype such as float32")
+        return self.spec_of(token)
+
+    def spec_of(self, token: str) -> Spec:
+        """The rest of a spec, after its dtype."""
         shape = self.item() if self.peek()[1] == "(" else None
         if not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
             self.fail("a dtype without its shape", "a shape such as (2, 3)")
@@ -204,6 +211,14 @@ class _Reader:
         self.constants: list[tuple[Var, Any]] = []
         self.equations: list[Equation] = []
         self.updates: list[tuple[Var, Var]] = []
+
+    def part(self, line: _Line, name: str, places: str, graph: Graph) -> None:
+        """The graph of a choice or a loop, for the equation above it."""
+        above = self.equations[-1] if self.equations else None
+        if above is None or above.op.name not in ROWS:
+            line.fail("a graph here", f"it below an equation of {', '.join(ROWS)}")
+        made = Part(graph, tuple(int(n) for n in places.replace(",", " ").split()))
+        above.attrs.setdefault("parts", {})[name] = made
 
     def define(self, line: _Line, id: int, spec: Spec, name: str = "", kind: str = "op") -> Var:
         """A variable, which has this number for the first time."""
@@ -261,6 +276,16 @@ class _Reader:
             line.fail(f"found {name!r}", "an op, const, param or state")
         return line.end()
 
+    def outputs(self, line: _Line) -> list[Var]:
+        """``return %3, %4``."""
+        line.take()
+        found = []
+        while line.peek()[0]:
+            found.append(self.known(line))
+            if line.peek()[0]:
+                line.need(",")
+        return found
+
     def constant(self, line: _Line, id: int) -> None:
         """``const [1, 2]  float32 (2,)``, or ``const c3  float32 (100,)`` from the table."""
         kind, token = line.take()
@@ -289,11 +314,11 @@ class _Reader:
 
     def equation(self, line: _Line, id: int, name: str) -> None:
         """``sum(%0, dim=(1,), keepdim=False)  float32 (3,)``."""
-        op = OPS.get(name)
+        op = OPS.get(name) or ROWS.get(name)
         if op is None:
             line.fail(
                 f"the table has no op {name!r}",
-                "an op of lab.op.OPS; cond, while_loop, scan and Functions hold code, no text",
+                "an op of lab.op.OPS, cond, while_loop or scan; a Function holds code, no text",
             )
         line.need("(")
         inputs: list[Any] = []
@@ -333,26 +358,35 @@ def _entry(token: str, dtype: np.dtype[Any]) -> Any:
 
 def parse(source: str, table: dict[str, Any]) -> Graph:
     """The graph that has this text; ``table`` gives large constants by name."""
-    lines = [_Line(i, text) for i, text in enumerate(source.splitlines(), 1) if text.strip()]
+    lines = deque(_Line(i, text) for i, text in enumerate(source.splitlines(), 1) if text.strip())
     if not lines:
         raise ArgumentError("Graph.parse(text): the text is empty\n  expected str(graph)")
+    graph = _graph(lines, table)
+    if lines:
+        lines[0].fail("a line after return", "nothing")
+    return graph.verify()
+
+
+def _graph(lines: deque[_Line], table: dict[str, Any]) -> Graph:
+    """The lines up to return; they are taken away."""
     reader = _Reader(table)
-    name = reader.head(lines[0])
+    line = lines.popleft()
+    name = reader.head(line)
     outputs: list[Var] | None = None
-    for line in lines[1:]:
-        if outputs is not None:
-            line.fail("a line after return", "nothing")
+    while outputs is None:
+        if not lines:
+            line.fail("no return", "return %3 as the last line")
+        line = lines[0]
+        inner = PART.match(line.text)
+        if inner is not None:
+            line.at = inner.end()
+            reader.part(line, inner["name"], inner["places"], _graph(lines, table))
+            continue
+        lines.popleft()
         if line.peek()[1] == "return" and "<-" not in line.text:
-            line.take()
-            outputs = []
-            while line.peek()[0]:
-                outputs.append(reader.known(line))
-                if line.peek()[0]:
-                    line.need(",")
+            outputs = reader.outputs(line)
         else:
             reader.line(line)
-    if outputs is None:
-        lines[-1].fail("no return", "return %3 as the last line")
     return Graph(
         tuple(reader.inputs),
         tuple(reader.constants),
@@ -360,4 +394,4 @@ def parse(source: str, table: dict[str, Any]) -> Graph:
         tuple(outputs),
         tuple(reader.updates),
         name,
-    ).verify()
+    )

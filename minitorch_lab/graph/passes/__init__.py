@@ -7,12 +7,12 @@ certificate that compares the results. Any pass may be left out.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
 from ...errors import ArgumentError
-from ..ir import Equation, Graph, Var
+from ..ir import Equation, Graph, Part, Var, with_parts
 from .common import join_common
 from .dead import drop_dead
 from .fold import fold_constants
@@ -134,13 +134,44 @@ def run_passes(
             changes.append(Change(what, before, after, rule))
 
         start = perf_counter()
-        after = p.apply(now, note).verify(now)
+        after = _throughout(p, now, note, changes).verify(now)
         seconds = perf_counter() - start
         records.append(
             Record(p.name, p.words, now, after, tuple(changes), seconds, graph, bindings)
         )
         now = after
     return tuple(records)
+
+
+@dataclass(frozen=True, slots=True)
+class Inside(Change):
+    """A change in the graph of a choice or a loop, whose values have numbers of their own."""
+
+    where: str = ""  # "true of %4"
+
+    @property
+    def ids(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """None of this graph."""
+        return (), ()
+
+    def __str__(self) -> str:
+        return f"in {self.where}: {Change.__str__(self)}"
+
+
+def _throughout(
+    p: Pass, graph: Graph, note: Note, changes: list[Change], around: str = ""
+) -> Graph:
+    """A pass done to the graphs of choices and loops, and then to the graph around them."""
+
+    def inside(where: str, part: Part) -> Part:
+        where += around
+
+        def inner(what: str, before: Any, after: Any, rule: str) -> None:
+            changes.append(Inside(what, before, after, rule, where))
+
+        return replace(part, graph=_throughout(p, part.graph, inner, changes, f" in {where}"))
+
+    return p.apply(with_parts(graph, inside), note)
 
 
 def optimise(graph: Graph, without: Iterable[str] | str = ()) -> Graph:
