@@ -116,7 +116,7 @@ class _Scheduler:
                 self.reduce(e)
             else:
                 self.alone(e)
-        return self.steps
+        return [part for step in self.steps for part in _apart(step)]
 
     def looks(self, e: Equation) -> bool:
         """Whether a view is one: a reshape of what was turned has to copy."""
@@ -210,6 +210,32 @@ class _Scheduler:
                 return
         self.steps.append(Loop(x.spec.shape, wanted))
         self.add(len(self.steps) - 1, e, 0, level)
+
+
+def _apart(step: Loop | Single) -> list[Loop | Single]:
+    """The loops that a loop falls into: parts that share no entries need not run together.
+
+    So the update of each parameter is a loop of its own, and one function can serve all of them.
+    """
+    if isinstance(step, Single) or prod(step.shape) == 1:
+        return [step]
+    leader: dict[int, int] = {}
+
+    def find(i: int) -> int:
+        while leader.setdefault(i, i) != i:
+            i = leader[i]
+        return i
+
+    own = {p.equation.out.id for p in step.parts}
+    for e in (p.equation for p in step.parts):
+        for x in e.inputs:
+            if isinstance(x, Var) and (x.id in own or x.spec.size == prod(step.shape)):
+                leader[find(x.id)] = find(e.out.id)
+    groups: dict[int, list[Part]] = {}
+    for part in step.parts:
+        groups.setdefault(find(part.equation.out.id), []).append(part)
+    rows = {k: any(p.level in ("fold", "row") for p in parts) for k, parts in groups.items()}
+    return [Loop(step.shape, step.split if rows[k] else None, p) for k, p in groups.items()]
 
 
 # Tiles -------------------------------------------------------------------------------------
@@ -382,7 +408,7 @@ def schedule(graph: Graph, without: Collection[str] = ()) -> tuple[list[Step], l
     Without "fuse" each equation is a step of its own, without "tile" no step waits for a sample.
     """
     scheduler = _Scheduler(graph, "fuse" not in without)
-    steps: list[Step] = list(scheduler.run())
-    if "tile" not in without:
-        steps = _Tiler(scheduler.steps, scheduler.views).run()
-    return steps, scheduler.views
+    steps = scheduler.run()
+    if "tile" in without:
+        return [*steps], scheduler.views
+    return _Tiler(steps, scheduler.views).run(), scheduler.views

@@ -126,53 +126,65 @@ def indented(text: str) -> str:
 
 SLOT = re.compile(r"\b([pn])\[(\d+)\]")
 NAME = re.compile(r"\b(m|n|v|s|nan)(\d+)\b")
-HEAD = "(void *const *p, const double *n)"
+BOUND = re.compile(r"(?<= < )\d+(?=; )")
+HEAD = "void *const *p, const double *n"
 
 
 def joined(functions: list[list[list[str]]]) -> str:
     """The C functions ``step0``, ``step1``..., each a chain of blocks.
 
     Each block is a function of its own, since compilers take far longer over one long one. Blocks
-    that differ in their slots only, such as the same layer twice, share one.
+    that differ in their slots only, such as the same layer twice, share one; so do single loops
+    that differ in their length, such as the updates of an optimiser's parameters.
     """
-    counts: dict[str, int] = {}
-    for blocks in functions:
-        for block in blocks:
-            counts[_shape(block)] = counts.get(_shape(block), 0) + 1
+    lengths: dict[str, list[str]] = {}  # of the blocks of each shape
+    for block in (block for blocks in functions for block in blocks):
+        lengths.setdefault(_shape(block), []).append(_length("\n".join(block)))
     made: dict[str, str] = {}
     out = []
     for number, blocks in enumerate(functions):
         calls = []
         for i, block in enumerate(blocks):
             shape, text = _shape(block), "\n".join(block)
-            slots = [k for _, k in SLOT.findall(text)] if counts[shape] > 1 else []
+            alike = lengths[shape]
+            shared, long = len(alike) > 1, len(set(alike)) > 1
             if shape not in made:
                 made[shape] = f"part{number}_{i}"
-                out.append(_function(made[shape], text, bool(slots)))
-            given = f", (const short[]){{{', '.join(slots)}}}" if slots else ""
-            calls.append(f"{made[shape]}(p, n{given})")
+                out.append(_function(made[shape], text, shared, long))
+            slots = ", ".join(k for _, k in SLOT.findall(text))
+            given = f", (const short[]){{{slots}}}" if shared and slots else ""
+            calls.append(f"{made[shape]}(p, n{given}{f', {_length(text)}' if long else ''})")
         chain = "\n        || ".join([*calls, "lab_wrong"])
-        out.append(f"int step{number}{HEAD}\n{{\n    lab_wrong = 0;\n    return {chain};\n}}\n")
+        out.append(f"int step{number}({HEAD})\n{{\n    lab_wrong = 0;\n    return {chain};\n}}\n")
     return "\n".join(out)
 
 
-def _function(name: str, text: str, shared: bool) -> str:
-    """A block as a function; one that is shared gets the numbers of its slots."""
+def _function(name: str, text: str, shared: bool, long: bool) -> str:
+    """A block as a function; one that is shared gets the numbers of its slots, and its length."""
     head = HEAD
-    if shared:
-        head = head.replace(")", ", const short *slot)")
+    if long:
+        text = BOUND.sub("length", text)
+    if shared and SLOT.search(text):
+        head += ", const short *slot"
         pieces = SLOT.split(text)  # text, "p" or "n", the slot, text, ...
         text = pieces[0] + "".join(
             f"{table}[slot[{i}]]{rest}"
             for i, (table, rest) in enumerate(zip(pieces[1::3], pieces[3::3], strict=True))
         )
-    start = f"static __attribute__((noinline)) int {name}{head}"
+    head += ", long length" if long else ""
+    start = f"static __attribute__((noinline)) int {name}({head})"
     return f"{start}\n{{\n{text}\n    return 0;\n}}\n"
 
 
+def _length(text: str) -> str:
+    """How often a block's only loop runs; nothing where it has none, or more."""
+    return BOUND.findall(text)[0] if text.count("for (") == 1 and BOUND.search(text) else ""
+
+
 def _shape(block: list[str]) -> str:
-    """A block without its slots, and with its values numbered in the order in which they come."""
-    return canonical(SLOT.sub(r"\1[]", re.sub(r"  // .*", "", "\n".join(block))))
+    """A block without slots and the length of a single loop, its values numbered as they come."""
+    text = SLOT.sub(r"\1[]", re.sub(r"  // .*", "", "\n".join(block)))
+    return canonical(BOUND.sub("", text) if _length(text) else text)
 
 
 def canonical(text: str) -> str:
