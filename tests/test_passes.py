@@ -322,6 +322,183 @@ def test_stages_are_switched_off_and_results_stay(
     assert step.executor_used == executor
 
 
+@pytest.fixture(scope="module")
+def explained(pictures: Any) -> Any:
+    need_compiler()
+    step = lab.compile(small_net(), executor="c")
+    step(*pictures[:2])
+    return lab.explain(step)
+
+
+def changes(found: Any, name: str) -> list[Any]:
+    (record,) = [r for r in found.passes() if r.name == name]
+    return list(record.changes)
+
+
+def test_a_stage_says_what_it_was_and_what_it_became(explained: Any) -> None:
+    rules = [set(change.rule.split(", ")) for change in changes(explained, "fuse")]
+    assert {"relu"} in rules
+    assert {"layer_norm", "standardize"} <= set().union(*rules)
+    assert any({"cross_entropy", "softmax"} <= rule for rule in rules)
+    assert {"optimiser update"} in rules
+    (softmax,) = [c for c in changes(explained, "fuse") if "cross_entropy" in c.rule]
+    assert softmax.what == "fused"
+    assert {"amax", "exp", "sum", "log"} < set(softmax.ops[0])
+    (kernel,) = softmax.after
+    assert kernel.equations == softmax.before
+    assert kernel.kind == "loop"
+    assert str(softmax).startswith(f"fused as {softmax.rule}: {kernel.equations[0]}, ")
+
+    tiled = {c.rule for c in changes(explained, "tile")}
+    assert "conv2d, relu, max_pool2d" in tiled or "conv2d, relu" in tiled
+    assert all(c.after[0].samples == 32 for c in changes(explained, "tile"))
+
+    looked = changes(explained, "transposes")
+    assert {c.ops for c in looked} >= {(("clone",), ("matmul",))}
+
+    kinds = {c.what for c in changes(explained, "buffers")}
+    assert kinds == {"shared", "in place"}
+    written = {c.after[0].name for c in changes(explained, "buffers") if c.what == "in place"}
+    assert {"weight", "bias"} <= written
+
+
+def test_a_loop_reads_and_writes_what_crosses_its_border() -> None:
+    f = lab.compile(lambda x, w: (x * 2 + w).tanh().sum(1), executor="c")
+    need_compiler()
+    found = lab.explain(f, lab.ones(6, 50), lab.ones(50))
+    (kernel,) = found.kernels()
+    assert (kernel.ops, kernel.name) == (("mul", "add", "tanh", "sum"), "mul, add, tanh, sum")
+    assert [v.id for v in kernel.reads] == [0, 1]
+    assert [v.spec.shape for v in kernel.writes] == [(6,)]
+    assert kernel.bytes == 4 * (300 + 50 + 6)
+    assert kernel.flops == found.graph().cost().flops
+    (fuse,) = [r for r in found.passes() if r.name == "fuse"]
+    # each of three values of 300 entries was written by one loop and read by the next
+    assert fuse.bytes_saved == 2 * 3 * 4 * 300
+    assert (len(fuse.before), len(fuse.after)) == (4, 1)
+    assert "4 -> 1 steps, 1 change, 0 flops and 7200 bytes saved" in str(fuse)
+
+
+@pytest.mark.parametrize("executor", ["c", "numpy"])
+def test_memory_saved_is_that_of_a_plan_without(executor: str, pictures: Any) -> None:
+    if executor == "c":
+        need_compiler()
+    found = {}
+    for without in ((), ("buffers",)):
+        step = lab.compile(small_net(), executor=executor, without=without)
+        found[without] = lab.explain(step, *pictures[:2])
+    shared, apart = (e.signatures[0].buffer_bytes for e in found.values())
+    record = found[()].passes()[-1]
+    assert (record.name, record.memory_saved) == ("buffers", apart - shared)
+    assert record.memory_saved > 0
+    assert found["buffers",].passes()[-1].name != "buffers"
+
+
+def attend(q: Any, k: Any, v: Any, w: Any) -> Any:
+    y = nn.functional.scaled_dot_product_attention(q, k, v)
+    return nn.functional.gelu(y @ w)
+
+
+def test_attention_and_gelu_are_known() -> None:
+    q, k, v, w = lab.randn(2, 5, 8), lab.randn(2, 6, 8), lab.randn(2, 6, 8), lab.randn(8, 4)
+    need_compiler()
+    kernels = lab.explain(lab.compile(attend, executor="c"), q, k, v, w).kernels()
+    patterns = [p for kernel in kernels for p in kernel.patterns]
+    assert patterns == ["attention", "gelu"]
+    plain = lab.explain(lab.compile(lambda x: nn.functional.softmax(x, 1), executor="c"), w)
+    assert [k.name for k in plain.kernels()] == ["softmax"]
+
+
+def test_stages_leave_the_results_near(explained: Any, pictures: Any) -> None:
+    bits = explained.bits()
+    assert [*bits.rows] == [*PASSES, "c", *STAGES]
+    assert all(found.relative < 1e-4 for found in bits.rows.values())
+    for name in [*STAGES.values(), *PASSES.values()]:
+        assert bits.rows[name.name].alone or not name.bitwise, name.name
+    assert bits.changed == tuple(n for n, found in bits.rows.items() if not found.alone)
+    assert explained.certificate().relative == bits.rows["buffers"].relative
+    (record,) = [r for r in explained.passes() if r.name == "tile"]
+    assert record.certificate() == bits.rows["tile"]
+    assert "changes bits" in str(bits)
+
+
+def test_a_certificate_of_a_plan_changes_nothing() -> None:
+    lab.manual_seed(3)
+    layer, drop = nn.BatchNorm1d(4), nn.Dropout(0.5)
+    optimizer = optim.Adam(layer.parameters(), lr=0.1)
+
+    @lab.compile(executor="numpy")
+    def step(x: Any) -> Any:
+        optimizer.zero_grad()
+        loss = drop(layer(x)).square().sum()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    step(lab.randn(8, 4))
+    found = lab.explain(step)
+    before = [t.clone() for t in (*layer.parameters(), *layer.buffers(), layer.weight.grad)]
+    numbers, state = optimizer.state_dict(), lab.random.get_rng_state()
+    certificate = found.certificate()
+    assert certificate.results == len(found.traced().results)
+    assert certificate.relative < 1e-5
+    now = [*layer.parameters(), *layer.buffers(), layer.weight.grad]
+    assert all((a == b).all().item() for a, b in zip(before, now, strict=True))
+    assert str(optimizer.state_dict()) == str(numbers)
+    assert lab.random.get_rng_state().tolist() == state.tolist()
+
+
+@pytest.mark.parametrize(
+    ("f", "x"),
+    [
+        (lab.linalg.cholesky, lab.eye(3)),
+        (lambda p: nn.functional.binary_cross_entropy(p, p), lab.full((2, 3), 0.5)),
+        (lambda k: nn.functional.embedding(k, lab.ones(1, 3)), lab.tensor([0, 0])),
+    ],
+    ids=["a positive definite matrix", "probabilities", "an index"],
+)
+def test_a_sample_suits_the_graph(f: Any, x: Any) -> None:
+    found = lab.explain(lab.compile(f, executor="numpy"), x)
+    assert found.certificate().relative < 1e-5
+
+
+def test_the_way_back_goes_through_all_passes() -> None:
+    def f(x: Any, w: Any) -> Any:
+        y = nn.functional.relu(x @ w.t())
+        z = nn.functional.relu(x @ w.t())  # the same again
+        return lab.exp(lab.neg(-(y + z)))
+
+    x, w = lab.ones(3, 2), lab.ones(4, 2)
+    found = lab.explain(lab.compile(f, executor="numpy", without="transposes"), x, w)
+    graph = found.graph()
+    (product,) = [e for e in graph.equations if e.op.name == "matmul"]
+    assert [e.op.name for e in found.origin(product).equations] == ["matmul", "matmul"]
+    assert [line.line for line in found.origin(product).lines] == [
+        f.__code__.co_firstlineno + 1,
+        f.__code__.co_firstlineno + 2,
+    ]
+    (add,) = [e for e in graph.equations if e.op.name == "add"]
+    assert [e.op.name for e in found.origin(add).equations] == ["add", "neg"]
+    assert [e.op.name for e in found.origin(graph.outputs[0]).equations] == ["exp"]
+    assert found.origin(graph.inputs[0]).equations == ()
+    copies = [k for k in found.kernels() if k.ops == ("clone",)]
+    assert [e.op.name for e in found.origin(copies[0]).equations] == ["permute", "permute"]
+    with pytest.raises(lab.KindError, match=r"origin: got int\n  expected a kernel of kernels"):
+        found.origin(3)
+    other = lab.explain(lab.compile(lambda x: x.exp() + 1, executor="numpy"), x)
+    with pytest.raises(ArgumentError, match=r"origin: .* is not in this graph\n  expected a k"):
+        other.origin(product)
+
+
+def test_nothing_is_worked_out_before_somebody_asks() -> None:
+    f = lab.compile(lambda x: x.exp() * 2, executor="numpy")
+    f(lab.ones(2))
+    (entry,) = f._kept()
+    assert "workings" not in vars(entry)
+    f.passes(lab.ones(2))
+    assert not {"steps", "bits", "provenance", "namer"} & set(vars(entry.workings))
+
+
 def test_an_unknown_pass_is_named() -> None:
     for wrong in (("fold", "folding"), "folding"):
         with pytest.raises(ArgumentError) as error:

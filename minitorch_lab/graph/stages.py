@@ -22,7 +22,7 @@ from .executors import build
 from .ir import Equation, Graph, Var
 from .kernels import Kernel, Namer, Steps, steps_of
 from .passes import PASSES, STAGES, Certificate, Change, Record, Stage
-from .passes.record import compare, sample
+from .passes.record import compare, difference, sample
 from .passes.transposes import copied
 from .provenance import Origin, Provenance
 from .trace import Argument, Captured, Number, Traced
@@ -300,6 +300,10 @@ class StageRecord:
         """What became of which equations; ``after`` holds kernels."""
         find = CHANGES.get(self.name, _joined)
         return tuple(find(self, self._stage.verb))
+
+    def diff(self) -> str:
+        """The steps that the stage took away and those that it added, with what stands around."""
+        return difference(self.before, self.after)
 
     def certificate(self) -> Certificate:
         """Run the plan with the stages so far, and compare with the graph as it was traced.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import unified_diff
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -138,6 +140,10 @@ class Record:
         """Bytes of memory that a plan no longer needs: of a graph nothing is known yet."""
         return 0
 
+    def diff(self) -> str:
+        """The lines that the pass took away and those that it added, with what stands around."""
+        return difference(self.before, self.after)
+
     def certificate(self) -> Certificate:
         """Compare all results with those of the graph as it was traced.
 
@@ -157,6 +163,17 @@ class Record:
         )
 
 
+def difference(before: Any, after: Any) -> str:
+    """How two texts differ, line by line: "-" before a line that went, "+" before a new one."""
+    old, new = (
+        [re.sub(r"(?<=\S) {2,}", "  ", line) for line in str(x).splitlines()]  # columns may move
+        for x in (before, after)
+    )
+    found = list(unified_diff(old, new, lineterm="", n=1))[2:]
+    rows = ["  ..." if x.startswith("@@") else x for x in found if not x.startswith("@@ -1,")]
+    return "\n".join(rows)
+
+
 Again = Callable[[Callable[..., tuple[Any, ...]]], tuple[Any, ...]]
 
 
@@ -174,26 +191,26 @@ def sample(graph: Graph, bindings: tuple[Any, ...]) -> Iterator[Again]:
 
     values: list[Any] = []
     try:
-        for high in (2, 1):  # an index of 1 may be too large, 0 fits wherever anything fits
-            values = _values(graph, bindings, high)
+        for draw in DRAWS:
+            values = _values(graph, bindings, draw)
             try:
                 again(graph.run)
                 break
             except Exception:
-                if high == 1:
+                if draw is DRAWS[-1]:
                     raise
         yield again
     finally:
         random.set_rng_state(state)
 
 
-def _values(graph: Graph, bindings: tuple[Any, ...], high: int) -> list[Any]:
+def _values(graph: Graph, bindings: tuple[Any, ...], draw: Draw) -> list[Any]:
     rng = np.random.default_rng(0)
     values: list[Any] = []
     for i, v in enumerate(graph.inputs):
         binding = bindings[i] if i < len(bindings) else None
         if binding is None or isinstance(binding, Argument):
-            values.append(_drawn(v, rng, high))
+            values.append(1.0 if v.spec.number else draw(v, rng).astype(v.spec.dtype))
         else:
             values.append(binding.value([]))
     return values
@@ -209,12 +226,31 @@ def compare(first: tuple[Any, ...], before: tuple[Any, ...], after: tuple[Any, .
     return Certificate(absolute, relative, _same(first, after), _same(before, after), len(after))
 
 
-def _drawn(v: Var, rng: np.random.Generator, high: int) -> Any:
-    if v.spec.number:
-        return 1.0
-    if v.spec.dtype.kind == "f":
-        return rng.normal(size=v.spec.shape).astype(v.spec.dtype)
-    return rng.integers(0, high, v.spec.shape).astype(v.spec.dtype)
+Draw = Callable[[Var, np.random.Generator], Any]
+
+
+def _anything(v: Var, rng: np.random.Generator) -> Any:
+    shape = v.spec.shape
+    return rng.normal(size=shape) if v.spec.dtype.kind == "f" else rng.integers(0, 2, shape)
+
+
+def _first(v: Var, rng: np.random.Generator) -> Any:
+    """An index of 1 may be too large, 0 fits wherever anything fits."""
+    return _anything(v, rng) if v.spec.dtype.kind == "f" else np.zeros(v.spec.shape)
+
+
+def _shares(v: Var, rng: np.random.Generator) -> Any:
+    """Probabilities; where a matrix is square, one that is positive definite too."""
+    shape = v.spec.shape
+    out = rng.uniform(0.1, 0.9, shape)
+    if v.spec.dtype.kind != "f":
+        return np.zeros(shape)
+    if len(shape) > 1 and shape[-1] == shape[-2]:
+        return (out + out.swapaxes(-1, -2)) / (4 * shape[-1]) + 0.5 * np.eye(shape[-1])
+    return out
+
+
+DRAWS: tuple[Draw, ...] = (_anything, _first, _shares)  # the first that a graph can be run with
 
 
 def _difference(a: Any, b: Any) -> tuple[float, float]:
