@@ -87,6 +87,15 @@ def loops(shape: tuple[int, ...]) -> str:
     return "\n".join(f"for (long i{d} = 0; i{d} < {n}; i{d}++)" for d, n in enumerate(shape))
 
 
+def nest(around: list[tuple[str, int]], body: str, simd: bool = False) -> str:
+    """Nested loops, a variable and a size each, with ``body`` inside."""
+    for name, n in reversed(around):
+        body = f"for (long {name} = 0; {name} < {n}; {name}++) {{\n{indented(body)}\n}}"
+        if simd:
+            body, simd = f"#pragma omp simd\n{body}", False
+    return body
+
+
 def source(w: Any, step: Any, x: Any, dtype: Any, shape: tuple[int, ...]) -> tuple[str, str]:
     """An operand spread over a shape or cut to it, or a number: what declares it, its entry."""
     kind = np.dtype(np.float64)

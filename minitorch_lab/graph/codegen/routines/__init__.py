@@ -10,9 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 from ...fuse import Single
+from .flow import cond, scan, take_out, while_loop
 from .joins import cat, flip, repeat, stack, triangle, unslice, write_view
 from .matrix import matmul
 from .rows import class_error, class_index, joined, nll_mean, row_share, taken, zeros_joined
+from .sums import argsort, argument, fold_dims, median, running
 from .windows import fold, max_pool, max_pool_grad, pool_put, pool_where, unfold
 
 ROUTINES: dict[str, Callable[[Any, Single], bool]] = {
@@ -27,6 +29,13 @@ ROUTINES: dict[str, Callable[[Any, Single], bool]] = {
     # joins
     "cat": cat, "stack": stack, "unslice": unslice, "flip": flip, "repeat": repeat,
     "tril": triangle, "triu": triangle, "write_view": write_view,
+    # sums
+    "sum": fold_dims, "mean": fold_dims, "prod": fold_dims, "amax": fold_dims, "amin": fold_dims,
+    "all": fold_dims, "any": fold_dims, "argmax": argument, "argmin": argument,
+    "cumsum": running, "cumsum_from_end": running, "cumprod": running,
+    "argsort": argsort, "median": median,
+    # choices and loops
+    "cond": cond, "while_loop": while_loop, "scan": scan, "take_out": take_out,
     # windows
     "fold": fold, "unfold": unfold, "max_pool2d": max_pool, "max_pool2d_grad": max_pool_grad,
     "max_pool2d_where": pool_where, "max_pool2d_put": pool_put,

@@ -1,0 +1,181 @@
+"""Along a dimension: sums and products that no loop takes, running ones, extremes and order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...fuse import Single
+from ..text import C_TYPES, Place, axes, block, index_of, kept, nest, pointer
+
+# What a row starts with, and what an entry makes of it.
+FOLDS = {
+    "sum": ("0", "old + new"),
+    "mean": ("0", "old + new"),
+    "prod": ("1", "old * new"),
+    "all": ("1", "old & (new != 0)"),
+    "any": ("0", "old | (new != 0)"),
+    "amax": ("lowest", "(old > new) | (old != old) ? old : new"),
+    "amin": ("highest", "(old < new) | (old != old) ? old : new"),
+}
+
+
+def fold_dims(w: Any, step: Single) -> bool:
+    """Entries along some dimensions become one."""
+    e = step.equation
+    x, out, dims = w.seen(step, e.inputs[0]), w.seen(step, e.out), e.attrs["dim"]
+    names, sizes = axes(x.array.ndim), x.array.shape
+    every = list(zip(names, sizes, strict=True))
+    outer = [pair for d, pair in enumerate(every) if d not in dims]
+    inner = [pair for d, pair in enumerate(every) if d in dims]
+    start, joined = FOLDS[e.op.name]
+    start = _limits(out.array.dtype).get(start, start)
+    here = f"q[{index_of(names, _spread(out, dims, e.attrs['keepdim']))}]"
+    kind, entry = C_TYPES[str(out.array.dtype)], f"x[{index_of(names, x.strides)}]"
+    take = f"const {C_TYPES[str(x.array.dtype)]} new = {entry};"
+    if inner and inner[-1] != every[-1] and x.array.size:  # in the order of memory, into memory
+        text = nest(outer, f"{here} = {start};") + "\n"
+        text += nest(every, f"const {kind} old = {here};\n{take}\n{here} = {joined};", simd=True)
+    else:
+        count = x.array.size // max(out.array.size, 1)
+        found = f"old / {count}" if e.op.name == "mean" else "old"
+        rows = nest(inner, f"{take}\nold = {joined};")
+        text = nest(outer, f"{kind} old = {start};\n{rows}\n{here} = {found};")
+    return block(w, f"{pointer('x', x)}\n{pointer('q', out, '')}\n{text}")
+
+
+def _limits(dtype: Any) -> dict[str, str]:
+    """The lowest and the highest number of a dtype, in C."""
+    if dtype.kind == "f":
+        return {"lowest": "-INFINITY", "highest": "INFINITY"}
+    if dtype.kind == "b":
+        return {"lowest": "0", "highest": "1"}
+    name = str(dtype).upper()
+    return {"lowest": f"{name}_MIN" if dtype.kind == "i" else "0", "highest": f"{name}_MAX"}
+
+
+def _spread(out: Place, dims: tuple[int, ...], keepdim: bool) -> list[int]:
+    """The strides of a reduced value over the whole shape: 0 along what was reduced."""
+    strides = list(out.strides)
+    for d in dims:
+        strides[d : d + keepdim] = [0]
+    return strides
+
+
+def argument(w: Any, step: Single) -> bool:
+    """``argmax`` and ``argmin``: where the extreme is, of equal ones the first; NaN is extreme."""
+    e = step.equation
+    x, out, dim = w.seen(step, e.inputs[0]), w.seen(step, e.out), e.attrs["dim"]
+    ndim = x.array.ndim
+    dims = tuple(range(ndim)) if dim is None else (dim,)[:ndim]
+    names, kind = axes(ndim), C_TYPES[str(x.array.dtype)]
+    every = list(zip(names, x.array.shape, strict=True))
+    sign = ">" if e.op.name == "argmax" else "<"
+    look = f"""
+const {kind} new = x[{index_of(names, x.strides)}];
+const int further = !at || new {sign} top || (new != new && top == top);
+best = further ? at : best;
+top = further ? new : top;
+at++;"""
+    row = nest([pair for d, pair in enumerate(every) if d in dims], look)
+    here = f"q[{index_of(names, _spread(out, dims, e.attrs['keepdim']))}]"
+    text = nest(
+        [pair for d, pair in enumerate(every) if d not in dims],
+        f"long best = 0, at = 0;\n{kind} top = 0;\n{row}\n{here} = best;",
+    )
+    return block(w, f"{pointer('x', x)}\n{pointer('q', out, '')}\n{text}")
+
+
+def running(w: Any, step: Single) -> bool:
+    """``cumsum``, ``cumprod`` and ``cumsum_from_end``: each entry goes on from the one before."""
+    e = step.equation
+    x, out, dim = w.seen(step, e.inputs[0]), w.seen(step, e.out), e.attrs["dim"]
+    names, sign = axes(out.array.ndim), "*" if e.op.name == "cumprod" else "+"
+    every = list(zip(names, out.array.shape, strict=True))
+    at, before = names, "0"
+    if names:
+        back = e.op.name == "cumsum_from_end"
+        at = [f"({n - 1} - {i})" if back and d == dim else i for d, (i, n) in enumerate(every)]
+        before = f"{index_of(at, out.strides)} {'+' if back else '-'} {out.strides[dim]}"
+    entry, here = f"x[{index_of(at, x.strides)}]", f"q[{index_of(at, out.strides)}]"
+    first = names[dim] if names else "0"
+    body = f"{here} = {first} ? q[{before}] {sign} {entry} : {entry};"
+    return block(w, f"{pointer('x', x)}\n{pointer('q', out, '')}\n{nest(every, body)}")
+
+
+# Order -------------------------------------------------------------------------------------
+
+
+def _sorted(w: Any, kind: Any, n: int, down: bool = False) -> tuple[str, str]:
+    """What declares room for ``n`` keys, and what sorts them: ``a`` is then their order.
+
+    Sorted runs are merged, of 1, 2, 4, ... keys. Equal keys keep their order; NaN is the largest.
+    """
+    keys, a, b = (kept(w, np.empty(max(n, 1), d)) for d in (kind, np.int64, np.int64))
+    sign = ">" if down else "<"
+    one, other = ("y", "x") if down else ("x", "y")
+    nan = f" || ({one} != {one} && {other} == {other})" if kind.kind == "f" else ""
+    c = C_TYPES[str(kind)]
+    return (
+        f"{pointer('key', keys, '')}\n{pointer('a', a, '')}\n{pointer('b', b, '')}",
+        f"""
+for (long i = 0; i < {n}; i++) a[i] = i;
+for (long run = 1; run < {n}; run *= 2) {{
+    for (long low = 0; low < {n}; low += 2 * run) {{
+        const long middle = low + run < {n} ? low + run : {n};
+        const long high = middle + run < {n} ? middle + run : {n};
+        for (long i = low, j = middle, k = low; k < high; k++) {{
+            int second = i == middle;
+            if (!second && j < high) {{
+                const {c} x = key[a[i]], y = key[a[j]];
+                second = y {sign} x{nan};
+            }}
+            b[k] = second ? a[j++] : a[i++];
+        }}
+    }}
+    int64_t *done = a;
+    a = b;
+    b = done;
+}}""",
+    )
+
+
+def argsort(w: Any, step: Single) -> bool:
+    """The order of the entries along a dimension."""
+    e = step.equation
+    x, out, dim = w.seen(step, e.inputs[0]), w.seen(step, e.out), e.attrs["dim"]
+    names = axes(x.array.ndim)
+    every = list(zip(names, x.array.shape, strict=True))
+    line, n = (every[dim], every[dim][1]) if names else (("i", 1), 1)
+    declared, text = _sorted(w, x.array.dtype, n, e.attrs["descending"])
+    fill = nest([line], f"key[{line[0]}] = x[{index_of(names, x.strides)}];")
+    store = nest([line], f"q[{index_of(names, out.strides)}] = a[{line[0]}];")
+    body = nest([pair for pair in every if pair != line], f"{fill}\n{text}\n{store}")
+    return block(w, f"{pointer('x', x)}\n{pointer('q', out, '')}\n{declared}\n{body}")
+
+
+def median(w: Any, step: Single) -> bool:
+    """The middle of all entries in order; NaN where there is one, which is the last."""
+    x, out = w.seen(step, step.equation.inputs[0]), w.seen(step, step.equation.out)
+    n, names = x.array.size, axes(x.array.ndim)
+    if not n:
+        return block(w, f"{pointer('q', out, '')}\n*q = NAN;")
+    declared, text = _sorted(w, x.array.dtype, n)
+    fill = nest(
+        list(zip(names, x.array.shape, strict=True)),
+        f"key[at++] = x[{index_of(names, x.strides)}];",
+    )
+    return block(
+        w,
+        f"""
+{pointer("x", x)}
+{pointer("q", out, "")}
+{declared}
+long at = 0;
+{fill}
+{text}
+const {C_TYPES[str(out.array.dtype)]} last = key[a[{n - 1}]];
+*q = last != last ? last : key[a[{(n - 1) // 2}]];
+""",
+    )
