@@ -101,6 +101,40 @@ def test_values_and_gradients_of_both_orders_are_those_of_eager_mode(f: Any, sig
         np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-6)
 
 
+def test_loops_are_written_into_the_code_around_them(each_executor: str) -> None:
+    """Carries that change places, results that are what was carried, rows of a turned matrix."""
+
+    def f(x: Any) -> Any:
+        def turn(c: Any, row: Any) -> Any:
+            a, b = c
+            return (b, a + row), (a, row.flip(0), row[1:])
+
+        carry, ys = lab.scan(turn, (x[0], x[1]), x.T @ x)
+        loop = lab.while_loop(lambda a, b: a.sum() < 50, lambda a, b: (b, a + b), x[0], x[1])
+        return [*carry, *ys, *loop, *lab.scan(lambda c, row: (c, c * row), x[0], x.T)[1:]]
+
+    x = lab.tensor(np.arange(1, 10).reshape(3, 3) % 5, dtype=lab.float32)
+    compiled = lab.compile(f)
+    for y in (x, x + 1):
+        for a, b in zip(f(y), compiled(y), strict=True):
+            assert a.tolist() == b.tolist()
+    code = compiled.code(x)
+    assert (each_executor == "c") == ("long turn" in code and "for (;;)" in code)
+
+
+def test_a_body_with_a_step_that_c_does_not_have_runs_as_a_plan(each_executor: str) -> None:
+    def f(x: Any) -> Any:
+        return lab.scan(lambda c, row: (c + row * lab.rand(3), lab.rand(())), x[0], x)
+
+    compiled, x = lab.compile(f), lab.ones(4, 3)
+    found = []
+    for g in (f, compiled):
+        lab.manual_seed(3)
+        found.append([y.tolist() for y in g(x)])
+    assert found[0] == found[1]
+    assert "long turn" not in compiled.code(x)
+
+
 def test_one_graph_serves_both_branches_and_any_number_of_rounds() -> None:
     f = lab.compile(choice)
     x = lab.tensor([1.0, 2.0, 3.0])

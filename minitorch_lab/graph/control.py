@@ -281,11 +281,9 @@ def _emit(
     tied = [*leaves, *extra]
     borders = tuple(trace.at_border(x) for x in tied)
     outs = []
-    start = 0
-    for k, spec in enumerate(specs):
+    for k, (start, spec) in enumerate(zip(places_of(specs), specs, strict=True)):
         place = {"start": start, "shape": spec.shape, "dtype": spec.dtype}
         out = trace.symbol(trace.builder.emit(TAKE, (whole,), place, spec))
-        start += _room(spec)
         if (
             trace.recording
             and spec.dtype.kind == "f"
@@ -406,11 +404,14 @@ def scanned(step: Part, count: int) -> list[int]:
 def _pack(xp: Any, arrays: Sequence[Any], specs: Sequence[Spec]) -> Any:
     """All results one after another in one array of bytes: an equation has one result."""
     out = xp.empty(sum(map(_room, specs)), np.uint8)
-    start = 0
-    for a, spec in zip(arrays, specs, strict=True):
+    for a, start, spec in zip(arrays, places_of(specs), specs, strict=True):
         _look(out, start, spec.shape, spec.dtype)[...] = a
-        start += _room(spec)
     return out
+
+
+def places_of(specs: Sequence[Spec]) -> list[int]:
+    """Where each result begins in the packed ones, in bytes."""
+    return [sum(map(_room, specs[:k])) for k in range(len(specs))]
 
 
 def _look(packed: Any, start: int, shape: tuple[int, ...], dtype: Any) -> Any:

@@ -50,10 +50,13 @@ def writable(graph: Graph) -> bool:
 class _Writer:
     """Writes the C functions, and the Python function that calls them."""
 
+    schedule = staticmethod(schedule)
+
     def __init__(self, traced: Traced, graph: Graph, without: Collection[str] = ()) -> None:
         self.traced, self.graph = traced, graph
+        self.without = without
         self.share = "buffers" not in without  # values may use memory one after the other
-        self.steps, self.views = schedule(graph, without)
+        self.steps, self.views = self.schedule(graph, without)
         self.step_of: dict[int, int] = {}
         self.place: dict[int, Place] = {}
         self.slots: list[str] = []  # how the Python code gets each pointer: "" for a fixed one
@@ -67,6 +70,7 @@ class _Writer:
         self.functions: list[list[list[str]]] = []
         self.pieces: dict[int, list[str]] = {}  # first variable of a step -> its code
         self.memory: dict[int, int] = {}  # variable -> its buffer
+        self.buffer: dict[int, int] = {}  # the same, of those that are needed now
 
     # Lifetimes at the level of steps
 
@@ -117,6 +121,33 @@ class _Writer:
                     if part.level == "total":
                         self.outside.add(part.equation.out.id)
 
+    # Graphs inside
+
+    def within(self, graph: Graph) -> Any:
+        """A writer for a graph inside of this one, which adds to the same C text."""
+        inner = type(self)(self.traced, graph, self.without)
+        inner.text, inner.slots, inner.fixed = self.text, self.slots, self.fixed
+        inner.pool, inner.storage = self.pool, self.storage
+        return inner
+
+    def steps_written(self) -> bool:
+        """Write all steps, which have their inputs; False where one of them needs Python."""
+        self.fresh, self.direct = set[int](), dict[int, Any]()
+        if not writable(self.graph):
+            return False
+        self.analyse()
+        for v, array in self.graph.constants:
+            self.fix(v, self.constant(array))
+        views = self.views_by_step()
+        for e in views.get(-1, ()):
+            self.make_view(e)
+        for i, step in enumerate(self.steps):
+            self.step(step, i, views.get(i, []), [])
+            self.release(i)
+        for number in self.buffer.values() if self.share else ():
+            self.pool.give(number)
+        return not self.python
+
     # Memory
 
     def slot(self, get: str) -> int:
@@ -161,7 +192,7 @@ class _Writer:
         if made.size:
             delta = made.__array_interface__["data"][0] - base.array.__array_interface__["data"][0]
         self.place[e.out.id] = Place(
-            base.slot, base.offset + delta // made.itemsize, made, base.alone
+            base.slot, base.offset + delta // made.itemsize, made, base.alone, base.more
         )
         return True
 
@@ -169,7 +200,6 @@ class _Writer:
 
     def plan(self) -> Plan:
         graph, traced = self.graph, self.traced
-        self.buffer: dict[int, int] = {}
         self.analyse()
         captured, arguments = [], {}
         reads: list[str] = []
