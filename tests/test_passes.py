@@ -610,12 +610,12 @@ def test_the_transformer_goes_through_in_a_second() -> None:
     assert time.process_time() - start < 1
 
 
-# What no pass has to do --------------------------------------------------------------------
+# Transposes --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("executor", ["numpy", "c"])
 def test_a_transpose_before_a_matrix_product_copies_nothing(executor: str) -> None:
-    """There is no layout pass: both executors hand the transposed view to the product."""
+    """Both executors hand the transposed view to the product."""
     if executor == "c":
         need_compiler()
     f = lab.compile(lambda a, b: (lab.exp(a).t() @ b.t(), a.t() @ b.t()), executor=executor)
@@ -634,9 +634,23 @@ def test_the_page_has_the_table_of_passes_and_of_rules() -> None:
     page = PAGE.read_text(encoding="utf-8")
     for p in PASSES.values():
         assert f"| `{p.name}` | {p.words} |" in page
+    names = {"c": "C", "cuda": "CUDA", "numpy": "NumPy"}
+    for s in STAGES.values():
+        kept, done = ("yes" if s.bitwise else "to rounding"), ", ".join(map(names.get, s.executors))
+        assert f"| `{s.name}` | {s.words} | {kept} | {done} |" in page
     for rule in RULES:
         assert f"| `{rule.text}` | {rule.why} |" in page.replace(r"\|", "|"), rule.text
     assert all(f"\n| `{name}` |" in page for name in ("run(*values)", "cost()"))
+
+
+def test_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    space: dict[str, Any] = {"__name__": "page"}
+    for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL):
+        exec(compile(block, "passes.md", "exec"), space)  # noqa: S102  our own page
+    printed = capsys.readouterr().out
+    assert "merged: %2 = exp(%0), %3 = exp(%0) -> %2 = exp(%0)  # passes.md line 5" in printed
+    assert "  common      keeps every bit" in printed
+    assert int(printed.splitlines()[-1]) >= 4 * 4000
 
 
 def test_errors_are_told_as_before_the_passes() -> None:
