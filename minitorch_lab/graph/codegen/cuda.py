@@ -113,6 +113,7 @@ class KernelWriter(LoopWriter):
     """The CUDA text of one loop."""
 
     ONE = "if (first) "
+    BLOCKS = False  # the threads are the blocks
 
     def __init__(self, writer: _Writer, loop: Loop) -> None:
         super().__init__(writer, loop)

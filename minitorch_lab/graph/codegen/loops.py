@@ -23,6 +23,9 @@ FLOATS = re.compile(r"(?<![\w.])(\d+\.\d*(?:e[-+]?\d+)?|\d+e[-+]?\d+)(?![\w.])")
 START = {"amax": "-INFINITY", "amin": "INFINITY"}
 
 
+BLOCK = 4096  # floats that are added as floats, before the sum goes into a double
+
+
 class LoopWriter:
     """The C text of one loop."""
 
@@ -73,13 +76,31 @@ class LoopWriter:
 
     def _enter(self, axes: list[Any], gathered: list[Part]) -> int:
         """Open the loops over the entries of a row; how many blocks that are."""
-        self._open(axes[:-1])
-        if axes:
-            self.t.add(f"#pragma omp simd{self._clause(gathered)}")
-            return len(axes[:-1]) + self._open(axes[-1:])
-        self.t.add("{")
+        if not axes:
+            self.t.add("{")
+            self.t.depth += 1
+            return 1
+        (name, n, _), start, end = axes[-1], "0", str(axes[-1][1])
+        opened = self._open(axes[:-1])
+        if self.wide and n > BLOCK:
+            start, end = "start", "end"
+            self.t.add(f"for (long start = 0; start < {n}; start += {BLOCK}) {{")
+            self.t.depth, opened = self.t.depth + 1, opened + 1
+            self.t.add(f"const long end = start + {BLOCK} < {n} ? start + {BLOCK} : {n};")
+        for p in self.wide:
+            self.t.add(f"{C_TYPES[str(p.equation.out.spec.dtype)]} s{p.equation.out.id} = 0;")
+        self.t.add(f"#pragma omp simd{self._clause(gathered)}")
+        self.t.add(f"for (long {name} = {start}; {name} < {end}; {name}++) {{")
         self.t.depth += 1
-        return 1
+        return opened + 1
+
+    def _leave(self, blocks: int) -> None:
+        """Close what was entered; the sum of a block goes to the others."""
+        if self.wide:
+            self._close(1)
+        for p in self.wide:
+            self.t.add(f"w{p.equation.out.id} += s{p.equation.out.id};")
+        self._close(blocks - 1 if self.wide else blocks)
 
     def _close(self, blocks: int) -> None:
         for _ in range(blocks):
@@ -167,8 +188,11 @@ class LoopWriter:
                 self._row(p, outer)
         # a total whose inner axes are all summed gathers its row first
         gathered = [p for p in folds if p.level == "fold" or self._summed(p, inner)]
+        many = math.prod(n for _, n, _ in inner) > BLOCK
+        sums = [p for p in gathered if many and p.equation.op.name not in START]
+        self.wide = sums if self.BLOCKS else []
         for p in gathered:
-            self._start(p, math.prod(n for _, n, _ in inner))
+            self._start(p, p in sums)
         if not entries and not folds:
             return
         opened = self._enter(inner, gathered)
@@ -180,7 +204,7 @@ class LoopWriter:
             self._accumulate(p, axes, p in gathered)
         for p in entries:
             self._keep(p.equation.out, axes)
-        self._close(opened)
+        self._leave(opened)
         for p in gathered:
             self._finish(p, outer)
 
@@ -190,12 +214,14 @@ class LoopWriter:
             name = self.pointers[out.id]
             self.t.add(f"{who}{name}[{self._at(name, axes)}] = v{out.id};")
 
-    def _start(self, p: Part, entries: int) -> None:
+    BLOCKS = True  # whether many floats are added by blocks
+
+    def _start(self, p: Part, many: bool) -> None:
         """The variable that a row is gathered in; in double where many floats are added."""
         out, op = p.equation.out, p.equation.op.name
-        kind = C_TYPES[str(out.spec.dtype)]
-        wide = "double" if entries > 4096 and op in ("sum", "mean") else kind
-        self.t.add(f"{wide} s{out.id} = {START.get(op, '0')};")
+        kind = "double" if many else C_TYPES[str(out.spec.dtype)]
+        name = "w" if p in self.wide else "s"
+        self.t.add(f"{kind} {name}{out.id} = {START.get(op, '0')};")
         if op in START:  # a comparison with NaN is false: they are counted
             self.t.add(f"int nan{out.id} = 0;")
 
@@ -212,11 +238,13 @@ class LoopWriter:
     def _finish(self, p: Part, outer: list[Any]) -> None:
         """What was gathered becomes the value of the row."""
         out, op = p.equation.out, p.equation.op.name
+        sum_of = "w" if p in self.wide else "s"
         if p.level == "total":
             name = self.pointers[out.id]
-            self.t.add(f"{name}[{self._at(name, outer)}] += s{out.id};")
+            self.t.add(f"{name}[{self._at(name, outer)}] += {sum_of}{out.id};")
             return
-        value = self._whole(f"nan{out.id} ? NAN : s{out.id}" if op in START else f"s{out.id}", p)
+        value = f"nan{out.id} ? NAN : s{out.id}" if op in START else f"{sum_of}{out.id}"
+        value = self._whole(value, p)
         if op == "mean":
             value = f"{value} / {p.equation.inputs[0].spec.size // out.spec.size}"
         self.t.add(f"const {C_TYPES[str(out.spec.dtype)]} v{out.id} = {value};")

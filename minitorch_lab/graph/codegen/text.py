@@ -134,7 +134,7 @@ def indented(text: str) -> str:
 # Functions ---------------------------------------------------------------------------------
 
 SLOT = re.compile(r"\b([pn])\[(\d+)\]")
-NAME = re.compile(r"\b(m|n|v|s|nan)(\d+)\b")
+NAME = re.compile(r"\b(m|n|v|w|s|nan)(\d+)\b")
 BOUND = re.compile(r"(?<= < )\d+(?=; )")
 HEAD = "void *const *p, const double *n"
 
