@@ -647,7 +647,9 @@ def infer(op: Op, specs: Sequence[Spec | int | float], attrs: Attrs) -> Spec:
             s = replace(s, dtype=dtype, number=False)
         full.append(s)
     out = op.shape(*full, **attrs)
-    device = tensors[0].device if tensors else out.device
+    if "device" in attrs or not tensors:  # it says itself where the result is
+        return out
+    device = tensors[0].device
     return out if out.device == device else replace(out, device=device)
 
 

@@ -167,7 +167,7 @@ class Compiled:
 
     @property
     def executor_used(self) -> str | None:
-        """What runs the graph that was traced last: "c" or "numpy"; None before the first."""
+        """What runs the graph that was traced last: "c", "cuda", "numpy"; None before the first."""
         newest = max(self._kept(), key=lambda entry: entry.history.number, default=None)
         return None if newest is None else newest.plan.executor
 

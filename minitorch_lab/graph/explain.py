@@ -54,7 +54,11 @@ class Signature:
 
     def _rows(self) -> list[tuple[str, list[str]]]:
         before, after = self.equations
-        words = "steps" if self.executor == "c" else "lines of NumPy"
+        plan = self._entry.plan
+        words = {
+            "c": "steps",
+            "cuda": f"steps, {plan.launches} launches of {plan.kernels} kernels",
+        }.get(self.executor, "lines of NumPy")
         times = [f"{t} {duration(self.seconds[t])}" for t in TIMES if t in self.seconds]
         return [
             ("why", [self.reason, *self.changes]),

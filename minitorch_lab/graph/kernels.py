@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from ..op import Cost
 from ..tape import Location
+from .codegen import cuda
 from .codegen.numpy import Plan
 from .fuse import Loop, Step, Tile, equations, first, schedule
 from .ir import Equation, Graph, Var
@@ -182,7 +183,7 @@ def steps_of(
     plan: Plan | None = None,
 ) -> Steps:
     """The steps of a graph; with the code and the memory of ``plan`` where it is given."""
-    steps, views = schedule(graph, without)
+    steps, views = (cuda.schedule if executor == "cuda" else schedule)(graph, without)
     root: dict[int, Var] = {}
     for e in views:
         root[e.out.id] = root.get(e.inputs[0].id, e.inputs[0])

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from ...device import Device, first_line, namespace_for
+from ...device import CUDA, first_line, namespace_for
+from .. import fuse
 from ..fuse import Loop, Part, Single, Step, expression
 from ..ir import Equation, Graph, Var
 from ..trace import Traced
@@ -38,27 +39,29 @@ JOIN = {"amax": "lab_max()", "amin": "lab_min()"}
 
 def build(traced: Traced, graph: Graph, without: Collection[str] = ()) -> Plan:
     """The plan of a graph whose values are on a CUDA device."""
-    return _Writer(traced, graph, {*without, "tile"}).plan()
-
-
-def devices(graph: Graph) -> set[str]:
-    """Where the values of a graph are."""
-    values = [*graph.inputs, *(v for v, _ in graph.constants), *(e.out for e in graph.equations)]
-    return {v.spec.device for v in values if not v.spec.number}
+    return _Writer(traced, graph, without).plan()
 
 
 def writable(graph: Graph) -> bool:
-    """Whether all values are on one CUDA device, and of a type that C has."""
-    values = [*graph.inputs, *(e.out for e in graph.equations)]
-    found = devices(graph)
-    return (
-        len(found) == 1
-        and found.pop().startswith("cuda")
-        and all(v.spec.number or str(v.spec.dtype) in C_TYPES for v in values)
-    )
+    """Whether all is computed on a CUDA device, in types that C has.
+
+    What comes from the CPU may be moved to the device, and nothing else.
+    """
+    values = [e.out for e in graph.equations]
+    for e in graph.equations:
+        if e.op.name != "to_device":
+            values += [x for x in e.inputs if isinstance(x, Var)]
+    kinds = {(v.spec.device, str(v.spec.dtype)) for v in values if not v.spec.number}
+    return bool(kinds) and all(d == "cuda" and dtype in C_TYPES for d, dtype in kinds)
 
 
 # Loops that one kernel can hold --------------------------------------------------------------
+
+
+def schedule(graph: Graph, without: Collection[str] = ()) -> tuple[list[Step], list[Equation]]:
+    """The steps that compute a graph, each loop as one kernel, and the views."""
+    steps, views = fuse.schedule(graph, {*without, "tile"})
+    return [kernel for step in steps for kernel in cut(step)], views
 
 
 def cut(step: Step) -> list[Step]:
@@ -124,6 +127,7 @@ class KernelWriter(LoopWriter):
         self.folded = bool(folds)
         self.alone = self.folded and len(loop.parts) == 1
         self.column = False
+        self.each = "row" if folds else "entry"
 
     def kernel(self) -> Kernel:
         """The whole kernel, and how it is launched."""
@@ -144,7 +148,7 @@ class KernelWriter(LoopWriter):
         ]
 
     def _axes(self, split: int) -> tuple[list[Any], list[Any]]:
-        outer, inner = super()._axes(split)
+        outer, inner = map(_named, super()._axes(split), (self.each, "i"))
         self.rows, self.entries = (prod(n for _, n, _ in axes) for axes in (outer, inner))
         if self.alone and outer and inner and self.entries > NARROW:
             # the rows lie side by side: neighbours read neighbouring entries
@@ -180,6 +184,8 @@ class KernelWriter(LoopWriter):
 
     def _decode(self, whole: str, axes: list[Any]) -> None:
         """The place along each axis, from the number of a row or of an entry."""
+        if len(axes) == 1:
+            return
         below = 1
         for k, (name, n, _) in reversed(list(enumerate(axes))):
             place = whole if below == 1 else f"{whole} / {below}"
@@ -199,13 +205,13 @@ class KernelWriter(LoopWriter):
             t.add("bool first = threadIdx.y == 0 && own < count;")
         else:
             t.add(
-                f"for ({kind} row = blockIdx.x * blockDim.y + threadIdx.y; row < count; "
-                "row += gridDim.x * blockDim.y) {"
+                f"for ({kind} {self.each} = blockIdx.x * blockDim.y + threadIdx.y; "
+                f"{self.each} < count; {self.each} += gridDim.x * blockDim.y) {{"
             )
             t.depth += 1
             if self.folded:
                 t.add("bool first = threadIdx.x == 0;")
-        self._decode("row", axes)
+        self._decode(self.each, axes)
         return 1
 
     def _enter(self, axes: list[Any], gathered: list[Part]) -> int:
@@ -215,11 +221,9 @@ class KernelWriter(LoopWriter):
         start, step = f"threadIdx.{way}", f"blockDim.{way}"
         if self.alone:
             start, step = f"blockIdx.y * {step} + {start}", f"gridDim.y * {step}"
-        name = axes[0][0] if len(axes) == 1 else "entry"
-        t.add(f"for ({self.index} {name} = {start}; {name} < {self.entries}; {name} += {step}) {{")
+        t.add(f"for ({self.index} i = {start}; i < {self.entries}; i += {step}) {{")
         t.depth += 1
-        if len(axes) > 1:
-            self._decode("entry", axes)
+        self._decode("i", axes)
         return 1
 
     def _whole(self, value: str, p: Part) -> str:
@@ -238,6 +242,11 @@ class KernelWriter(LoopWriter):
     def _number(self, k: int) -> str:
         self.params[f"const double *n{k}"] = self.w.numbers_at(k)
         return f"*n{k}"
+
+
+def _named(axes: list[Any], name: str) -> list[Any]:
+    """A single axis under the name of the loop itself."""
+    return [(name, n, dims) for _, n, dims in axes] if len(axes) == 1 else axes
 
 
 # The plan ------------------------------------------------------------------------------------
@@ -298,13 +307,13 @@ class Numbers:
 class _Writer(c._Writer):
     """Writes the kernels, and the Python function that launches them."""
 
+    schedule = staticmethod(schedule)
     PARTS, ARRIVED, NUMBERS = -1, -2, -3  # stand for addresses that are not known yet
 
     def __init__(self, traced: Traced, graph: Graph, without: Collection[str] = ()) -> None:
         super().__init__(traced, graph, without)
-        self.xp = namespace_for(Device(devices(graph).pop()))
+        self.xp = namespace_for(CUDA)
         self.scope["np"] = self.xp  # the Python between the kernels is that of the CPU
-        self.steps = [part for step in self.steps for part in cut(step)]
         self.array: dict[int, Any] = {}  # variable -> its array on the device
         self.kernels: dict[str, str] = {}  # text -> name
         self.lines: dict[str, list[str]] = {}  # name -> the learner's lines
@@ -329,7 +338,8 @@ class _Writer(c._Writer):
     def bring(self, v: Var, name: str) -> None:
         """An argument: copied to where the kernels look for it."""
         self.fix(v, self.xp.empty(v.spec.shape, v.spec.dtype))
-        self.brought.append(f"np.copyto({self.as_array(v)}, {name})")
+        there = name if v.spec.device == "cuda" else f"np.asarray({name})"
+        self.brought.append(f"np.copyto({self.as_array(v)}, {there})")
 
     def constant(self, array: Any) -> Any:
         return self.xp.ascontiguousarray(self.xp.asarray(array))

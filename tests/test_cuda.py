@@ -1,0 +1,427 @@
+"""CUDA plans without a GPU: compiled by NVRTC where it is, and run on the emulator.
+
+The emulator compiles the same text as C++ and runs it on NumPy's memory. With one thread in a block
+it is quick; with all threads that a plan asks for, the barriers and shuffles count too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import emulator
+import numpy as np
+import nvrtc
+import pytest
+from double import DeviceArray, make_cupy
+
+import minitorch_lab as lab
+from minitorch_lab import bench
+from minitorch_lab.device import CUDA, register, unregister
+from minitorch_lab.graph.codegen import cuda as codegen
+from minitorch_lab.op import OPS, current
+from minitorch_lab.tensor import make
+
+pytestmark = pytest.mark.skipif(
+    emulator.compiler() is None, reason="the emulator needs a C++ compiler, and there is none"
+)
+Start = Callable[..., emulator.Device]
+
+
+@pytest.fixture
+def on_device() -> Iterator[Start]:
+    """What makes ``lab.device("cuda")`` the emulator, with so many threads in a block."""
+
+    def begin(threads: int | None = 1) -> emulator.Device:
+        xp, device = emulator.make(threads)
+        register(DeviceArray, xp, CUDA)
+        return device
+
+    yield begin
+    unregister(DeviceArray)
+
+
+def plan_of(compiled: Any) -> Any:
+    """The one plan of a compiled function."""
+    ((entry,),) = compiled.entries.values()
+    return entry.plan
+
+
+def both(f: Callable[..., Any], *inputs: Any) -> tuple[list[Any], list[Any], Any]:
+    """What a function gives in eager mode, what it gives in kernels, and how it was compiled."""
+    compiled = lab.compile(f, executor="cuda")
+    found = compiled(*(x.cuda() for x in inputs))
+    assert compiled.executor_used == "cuda"
+    return as_list(f(*inputs)), as_list(found), compiled
+
+
+def as_list(found: Any) -> list[Any]:
+    return list(found) if isinstance(found, (list, tuple)) else [found]
+
+
+def same(eager: list[Any], found: list[Any], near: float = 3e-5) -> None:
+    for a, b in zip(eager, found, strict=True):
+        assert b.is_cuda
+        assert a.dtype == b.dtype
+        assert a.shape == b.shape
+        there = b.detach().cpu().numpy()
+        np.testing.assert_allclose(there, a.detach().numpy(), rtol=near, atol=near)
+
+
+# Values ------------------------------------------------------------------------------------
+
+PURE = [op for op in OPS.values() if not op.random and op.name != "to_device"]
+GROUPS = [PURE[i : i + 40] for i in range(0, len(PURE), 40)]
+
+
+def samples_of(rows: list[Any], dtype: Any) -> tuple[Any, list[Any]]:
+    """A function that calls ops with their samples, with gradients; and inputs on the device."""
+    rng = np.random.default_rng(7)
+    cases = [(op, s, [make(d(rng, dtype)) for d in s.inputs]) for op in rows for s in op.samples]
+
+    def all_of_them(*inputs: Any) -> list[Any]:
+        rest, out = list(inputs), []
+        for op, sample, xs in cases:
+            taken = tuple(rest.pop(0) for _ in xs)
+            y = current().apply(op, taken, sample.attrs)
+            out.append(y)
+            if op.differentiable and y.dtype.is_floating_point and y.numel():
+                wanted = [x for x in taken if x.requires_grad]
+                grads = lab.autograd.grad((y * y).sum(), wanted, allow_unused=True)
+                out += [g for g in grads if g is not None]
+        return out
+
+    inputs = []
+    for op, _, xs in cases:
+        for i, x in enumerate(xs):
+            inputs.append(x.cuda())
+            inputs[-1].requires_grad = op.rule(i) is not None and x.dtype.is_floating_point
+    return all_of_them, inputs
+
+
+@pytest.mark.parametrize("rows", GROUPS, ids=lambda rows: f"{rows[0].name} to {rows[-1].name}")
+def test_rows_give_what_eager_mode_gives(rows: list[Any], on_device: Start) -> None:
+    device = on_device()
+    f, inputs = samples_of(rows, np.float32)
+    compiled = lab.compile(f, executor="cuda")
+    found = compiled(*inputs)
+    assert compiled.executor_used == "cuda"
+    assert device.launched
+    same([x.cpu() for x in f(*inputs)], found)
+
+
+def curve(entries: int) -> Callable[[Any], Any]:
+    return lambda t: bench.expression(t, entries)
+
+
+MODELS: dict[str, tuple[Callable[[Any], Any], int | None]] = {
+    "linear": (bench.WORK["linear"][1], None),
+    "one": (bench.WORK["one"][1], None),
+    "digits": (bench.WORK["digits"][1], None),
+    "dropout": (lambda t: bench.mlp(t, 8, 0.2), 1),
+    "norms": (bench.WORK["norms"][1], None),
+    "conv": (lambda t: bench.conv(t, 4), 1),
+    "cnn": (lambda t: bench.cnn(t, 4), 1),
+    "gru": (lambda t: bench.recurrent(t, 2), 1),
+    "transformer": (lambda t: bench.transformer(t, 2), 1),
+    "chain": (lambda t: bench.chain(t, 20_000), 64),
+    "expression": (curve(20_000), None),
+}
+
+
+def training(name: str, device: str) -> tuple[Any, Any, Any, Any]:
+    """A training step of a benchmark model, from the same numbers on each device."""
+    lab.manual_seed(0)
+    model, criterion, optimizer, x, y = MODELS[name][0](lab)
+    model.to(device)
+    step, x, y = bench.training_step((model, criterion, optimizer, x.to(device), y.to(device)))
+    return model, step, x, y
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_training_leads_where_eager_mode_leads(name: str, on_device: Start) -> None:
+    device = on_device(MODELS[name][1])
+    losses, ends = [], []
+    for where in ("cpu", "cuda"):
+        model, step, x, y = training(name, where)
+        if where == "cuda":
+            step = lab.compile(step, executor="cuda")
+        losses.append([step(x, y).item() for _ in range(4)])
+        ends.append([p.detach().cpu().numpy() for p in model.parameters()])
+    assert step.executor_used == "cuda"
+    assert device.replays
+    np.testing.assert_allclose(losses[1], losses[0], rtol=2e-6)
+    for a, b in zip(*ends, strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-4, atol=3e-5)  # Adam divides by small numbers
+
+
+SHAPES = [
+    (),
+    (1,),
+    (7,),
+    (3, 5),
+    (4, 33),
+    (300, 2),
+    (2, 300),
+    (3, 1500),
+    (65, 40),
+    (2, 3, 20),
+    (40_000,),
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("dtype", [lab.float32, lab.float64], ids=str)
+def test_sums_with_all_threads_of_a_block(shape: Any, dtype: Any, on_device: Start) -> None:
+    on_device(None)
+    x = lab.randn(*shape).to(dtype)
+
+    def sums(x: Any) -> list[Any]:
+        out = [x.sum(), x.mean(), x.sum() + x * 2]
+        for d in range(x.ndim):
+            out += [x.sum(d), (x * x).mean(d), x.amax(d), x.exp().amin(d), x.softmax(d)]
+        return out
+
+    eager, found, compiled = both(sums, x)
+    same(eager, found, 3e-5 if dtype is lab.float32 else 1e-12)
+    for a, b in zip(found, compiled(x.cuda()), strict=True):  # the same bits in each run
+        np.testing.assert_array_equal(a.cpu().numpy(), b.cpu().numpy())
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_what_is_no_number_stays_none(on_device: Start) -> None:
+    on_device(None)
+    x = lab.tensor([[1.0, float("nan"), 3.0], [-float("inf"), 0.0, float("inf")]])
+    wide = lab.cat([x] * 20, 1)
+    for y in (x, wide, wide.T):
+        eager, found, _ = both(lambda x: [x.amax(1), x.amin(1), x.sum(0), x.amax(), x > 0], y)
+        same(eager, found)
+
+
+# Launches ----------------------------------------------------------------------------------
+
+
+def mix(x: Any, w: Any) -> Any:
+    y = (x * w).tanh()
+    return y.sum(0) + y.mean()
+
+
+def test_a_whole_plan_is_one_graph_from_its_second_run_on(on_device: Start) -> None:
+    device = on_device()
+    w = lab.randn(5).cuda()
+    f = lab.compile(lambda x: mix(x, w), executor="cuda")
+    inputs = [lab.randn(4, 5) for _ in range(4)]
+    found, launched, replays = [], [], []
+    for x in inputs:
+        found.append(f(x.cuda()))
+        launched.append(len(device.launched))
+        replays.append(device.replays)
+    plan = plan_of(f)
+    assert launched == [plan.launches, 2 * plan.launches, 2 * plan.launches, 2 * plan.launches]
+    assert replays == [0, 1, 2, 3]
+    for x, y in zip(inputs, found, strict=True):  # each result is a copy of its own
+        np.testing.assert_allclose(y.cpu().numpy(), mix(x, w.cpu()).numpy(), rtol=1e-5)
+    w.copy_(lab.ones(5).cuda())  # by reference
+    np.testing.assert_allclose(
+        f(inputs[0].cuda()).cpu().numpy(), mix(inputs[0], lab.ones(5)).numpy(), rtol=1e-5
+    )
+    assert device.replays == 4
+
+
+def test_a_graph_sees_numbers_that_change(on_device: Start) -> None:
+    device = on_device()
+    ends = []
+    for where in ("cpu", "cuda"):
+        w = lab.nn.Parameter(lab.tensor([1.0, 2.0, 3.0]).to(where))
+        v = lab.nn.Parameter(lab.ones(5, 3).to(where))
+        optimizer = lab.optim.Adam([w, v], lr=0.1)
+
+        def step() -> Any:
+            optimizer.zero_grad()
+            loss = (v * w * w).sum()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        run = lab.compile(step, executor="cuda") if where == "cuda" else step
+        for lr in (0.1, 0.1, 0.1, 0.5, 0.01):
+            optimizer.param_groups[0]["lr"] = lr
+            run()
+        ends.append(v.detach().cpu().numpy())
+    assert run.executor_used == "cuda"
+    assert (run.traces, device.replays) == (1, 4)
+    np.testing.assert_allclose(ends[1], ends[0], rtol=1e-6)
+
+
+def test_a_device_that_cannot_capture_launches_one_by_one(
+    on_device: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = on_device()
+
+    def refuse(self: emulator.Stream) -> None:
+        raise RuntimeError("cudaErrorStreamCaptureUnsupported")
+
+    monkeypatch.setattr(emulator.Stream, "begin_capture", refuse)
+    x = lab.randn(4, 5)
+    f = lab.compile(lambda x: mix(x, 2.0), executor="cuda")
+    for _ in range(3):
+        np.testing.assert_allclose(f(x.cuda()).cpu().numpy(), mix(x, 2.0).numpy(), rtol=1e-5)
+    assert (len(device.launched), device.replays) == (3 * plan_of(f).launches, 0)
+
+
+def test_loops_that_are_alike_share_a_kernel(on_device: Start) -> None:
+    on_device()
+    _, step, x, y = training("gru", "cuda")
+    step = lab.compile(step, executor="cuda")
+    step(x, y)
+    plan = plan_of(step)
+    assert plan.kernels < 20 < 100 < plan.launches
+    assert plan.source.count("__global__") == plan.kernels
+    assert f"{plan.launches} launches of {plan.kernels} kernels" in str(lab.explain(step))
+
+
+def test_what_runs_between_kernels_runs_as_in_eager_mode(on_device: Start) -> None:
+    device = on_device()
+
+    def sorted_ones(x: Any) -> Any:
+        y = (x * 2).tanh()
+        return lab.sort(y, 1)[0].exp().sum(1)
+
+    x = lab.randn(6, 7)
+    eager, found, compiled = both(sorted_ones, x)
+    same(eager, found)
+    same(eager, as_list(compiled(x.cuda())))
+    code = compiled.code(x.cuda())
+    assert re.search(r"launch0\(\)\n(.*op\d+.*\n)+ *launch1\(\)", code)
+    assert device.launched
+
+
+# The text ----------------------------------------------------------------------------------
+
+
+def test_the_code_is_readable_and_names_the_lines(on_device: Start) -> None:
+    on_device()
+    f = lab.compile(lambda x: (x * 2 + 1).exp().sum(), executor="cuda")
+    f(lab.randn(4, 5).cuda())
+    line = f.function.__code__.co_firstlineno
+    _, _, kernel = lab.explain(f).code().partition("\n\n")
+    assert kernel == KERNEL.replace("LINE", str(line))
+
+
+KERNEL = """\
+// test_cuda.py line LINE
+extern "C" __global__ void loop0(long long count, const float *m0, float *m1)
+{
+    for (int row = blockIdx.x * blockDim.y + threadIdx.y; row < count; row += gridDim.x * blockDim.y) {
+        bool first = threadIdx.x == 0;
+        float s1 = 0;
+        for (int i = threadIdx.x; i < 20; i += blockDim.x) {
+            const float v2 = m0[i] * 2.0f;
+            const float v3 = v2 + 1.0f;
+            const float v4 = lab_expf(v3);
+            s1 += v4;
+        }
+        const float v1 = lab_row(s1, lab_plus());
+        if (first) m1[0] = v1;
+    }
+}
+"""  # noqa: E501
+
+
+# Choices -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wanted", "on_gpu"), [("auto", "cuda"), ("cuda", "cuda"), ("c", "numpy"), ("numpy", "numpy")]
+)
+def test_which_executor_runs_a_graph(wanted: str, on_gpu: str, on_device: Start) -> None:
+    on_device()
+    f = lab.compile(lambda x: x * 2, executor=wanted)
+    assert f(lab.ones(2).cuda()).cpu().tolist() == [2, 2]
+    assert f.executor_used == on_gpu
+    if wanted == "cuda":
+        assert f(lab.ones(2)).tolist() == [2, 2]
+        assert f.executor_used == "numpy"
+
+
+def test_without_kernels_the_plan_runs_op_by_op() -> None:
+    register(DeviceArray, make_cupy(), CUDA)  # a CuPy that has no RawModule
+    f = lab.compile(lambda x: x * 2.5, executor="cuda")
+    with pytest.warns(
+        RuntimeWarning, match="graph mode runs on CuPy op by op: CuPy cannot"
+    ) as told:
+        assert f(lab.ones(2).cuda()).cpu().tolist() == [2.5, 2.5]
+    unregister(DeviceArray)
+    assert len(told) == 1
+    assert f.executor_used == "numpy"
+
+
+def test_a_type_that_c_has_not_runs_op_by_op(on_device: Start) -> None:
+    on_device()
+    f = lab.compile(lambda x: x.half() * 2, executor="cuda")
+    assert f(lab.ones(2).cuda()).cpu().tolist() == [2, 2]
+    assert f.executor_used == "numpy"
+
+
+def test_a_division_by_zero_is_the_error_of_eager_mode(on_device: Start) -> None:
+    on_device()
+    x, y = lab.tensor([7, -7]).cuda(), lab.tensor([2, 2]).cuda()
+    f = lab.compile(lambda x, y: x // y + x % y, executor="cuda")
+    assert f(x, y).cpu().tolist() == [3 + 1, -4 + 1]
+    texts = []
+    for function in (f.function, f):
+        with pytest.raises(Exception, match="0") as error:
+            function(x, y - 2)
+        texts.append(str(error.value).splitlines()[0])
+    assert texts[0] == texts[1]
+    assert f.executor_used == "cuda"
+    assert f(x, y).cpu().tolist() == [4, -3]
+
+
+# NVRTC -------------------------------------------------------------------------------------
+
+NEED_NVRTC = pytest.mark.skipif(
+    nvrtc.library() is None,
+    reason="NVRTC is not here: pip install nvidia-cuda-nvrtc-cu12",
+)
+
+
+@pytest.fixture
+def codes() -> Iterator[list[str]]:
+    """The texts that plans would have compiled, on a device that runs nothing."""
+    kept: list[str] = []
+
+    def module(code: str, options: tuple[str, ...]) -> Any:
+        assert options == codegen.OPTIONS
+        kept.append(code)
+        return SimpleNamespace(get_function=lambda name: None)
+
+    xp = make_cupy()
+    xp.RawModule = module
+    register(DeviceArray, xp, CUDA)
+    yield kept
+    unregister(DeviceArray)
+
+
+@NEED_NVRTC
+@pytest.mark.parametrize("arch", ["sm_70", "sm_90"])
+@pytest.mark.parametrize("name", MODELS)
+def test_nvrtc_compiles_the_models(name: str, arch: str, codes: list[str]) -> None:
+    _, step, x, y = training(name, "cuda")
+    code = lab.compile(step, executor="cuda").code(x, y)
+    (text,) = codes
+    ptx = nvrtc.compiled(text, arch, codegen.OPTIONS)
+    made = set(re.findall(r"\.entry (loop\d+)\(", ptx))
+    assert made == set(re.findall(r"__global__ void (loop\d+)\(", code))
+
+
+@NEED_NVRTC
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("rows", GROUPS, ids=lambda rows: f"{rows[0].name} to {rows[-1].name}")
+def test_nvrtc_compiles_the_rows(rows: list[Any], dtype: Any, codes: list[str]) -> None:
+    f, inputs = samples_of(rows, dtype)
+    lab.compile(f, executor="cuda").code(*inputs)
+    (text,) = codes
+    assert nvrtc.compiled(text, "sm_70", codegen.OPTIONS).count(".entry") > 2
