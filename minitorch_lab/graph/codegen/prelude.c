@@ -138,14 +138,14 @@ static inline int64_t lab_fmod_whole(int64_t x, int64_t y)
 static inline int64_t lab_remainder_whole(int64_t x, int64_t y)
 {
     int64_t rest = lab_fmod_whole(x, y);
-    return rest && (rest < 0) != (y < 0) ? rest + y : rest;
+    return rest + y * ((rest != 0) & ((rest < 0) != (y < 0)));
 }
 
 static inline int64_t lab_floor_divide_whole(int64_t x, int64_t y)
 {
     int64_t rest = lab_fmod_whole(x, y);
     if (y == 0 || y == -1) return y ? (int64_t)-(uint64_t)x : 0;
-    return x / y - (rest && (rest < 0) != (y < 0));
+    return x / y - ((rest != 0) & ((rest < 0) != (y < 0)));
 }
 
 static inline int64_t lab_pow_whole(int64_t x, int64_t y)

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from ....op import Spec
-from ...control import places_of, scanned
+from ...control import scanned
 from ...fuse import Single
-from ...ir import Part, Var
+from ...ir import Part, Var, places_of
 from ..text import C_TYPES, Place, kept, pointer
 
 

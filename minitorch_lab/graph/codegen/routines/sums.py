@@ -107,75 +107,92 @@ def running(w: Any, step: Single) -> bool:
 # Order -------------------------------------------------------------------------------------
 
 
-def _sorted(w: Any, kind: Any, n: int, down: bool = False) -> tuple[str, str]:
-    """What declares room for ``n`` keys, and what sorts them: ``a`` is then their order.
+def argsort(w: Any, step: Single) -> bool:
+    """The order of the entries along a dimension: sorted runs of 1, 2, 4, ... are merged.
 
-    Sorted runs are merged, of 1, 2, 4, ... keys. Equal keys keep their order; NaN is the largest.
+    Equal entries keep their order; NaN is the largest.
     """
-    keys, a, b = (kept(w, np.empty(max(n, 1), d)) for d in (kind, np.int64, np.int64))
-    sign = ">" if down else "<"
-    one, other = ("y", "x") if down else ("x", "y")
-    nan = f" || ({one} != {one} && {other} == {other})" if kind.kind == "f" else ""
-    c = C_TYPES[str(kind)]
-    return (
-        f"{pointer('key', keys, '')}\n{pointer('a', a, '')}\n{pointer('b', b, '')}",
-        f"""
-for (long i = 0; i < {n}; i++) a[i] = i;
+    e = step.equation
+    x, out, dim = w.seen(step, e.inputs[0]), w.seen(step, e.out), e.attrs["dim"]
+    names, kind = axes(x.array.ndim), C_TYPES[str(x.array.dtype)]
+    every = list(zip(names, x.array.shape, strict=True))
+    i, n = every[dim] if names else ("i", 1)
+    names_of = ("key", "a", "next", "b")  # keys and where they stood, and room for both
+    room = [kept(w, np.empty(max(n, 1), d)) for d in (x.array.dtype, np.int64) * 2]
+    declared = "\n".join(pointer(name, r, "") for name, r in zip(names_of, room, strict=True))
+    one, other = ("key[j]", "key[i]") if e.attrs["descending"] else ("key[i]", "key[j]")
+    second = f"({one} > {other})"
+    if x.array.dtype.kind == "f":
+        second += f" | (({one} != {one}) & ({other} == {other}))"
+    fill = nest([(i, n)], f"key[{i}] = x[{index_of(names, x.strides)}];\na[{i}] = {i};")
+    store = nest([(i, n)], f"q[{index_of(names, out.strides)}] = a[{i}];")
+    row = f"""{fill}
 for (long run = 1; run < {n}; run *= 2) {{
     for (long low = 0; low < {n}; low += 2 * run) {{
         const long middle = low + run < {n} ? low + run : {n};
         const long high = middle + run < {n} ? middle + run : {n};
-        for (long i = low, j = middle, k = low; k < high; k++) {{
-            int second = i == middle;
-            if (!second && j < high) {{
-                const {c} x = key[a[i]], y = key[a[j]];
-                second = y {sign} x{nan};
-            }}
-            b[k] = second ? a[j++] : a[i++];
+        long i = low, j = middle, k = low;
+        while (i < middle && j < high) {{
+            const long second = {second};
+            const long from = i + (j - i) * second;  // a branch here would be guessed wrongly
+            next[k] = key[from];
+            b[k++] = a[from];
+            i += !second;
+            j += second;
         }}
+        for (; i < middle; i++, k++) next[k] = key[i], b[k] = a[i];
+        for (; j < high; j++, k++) next[k] = key[j], b[k] = a[j];
     }}
-    int64_t *done = a;
+    {kind} *keys = key;
+    key = next;
+    next = keys;
+    int64_t *order = a;
     a = b;
-    b = done;
-}}""",
-    )
-
-
-def argsort(w: Any, step: Single) -> bool:
-    """The order of the entries along a dimension."""
-    e = step.equation
-    x, out, dim = w.seen(step, e.inputs[0]), w.seen(step, e.out), e.attrs["dim"]
-    names = axes(x.array.ndim)
-    every = list(zip(names, x.array.shape, strict=True))
-    line, n = (every[dim], every[dim][1]) if names else (("i", 1), 1)
-    declared, text = _sorted(w, x.array.dtype, n, e.attrs["descending"])
-    fill = nest([line], f"key[{line[0]}] = x[{index_of(names, x.strides)}];")
-    store = nest([line], f"q[{index_of(names, out.strides)}] = a[{line[0]}];")
-    body = nest([pair for pair in every if pair != line], f"{fill}\n{text}\n{store}")
+    b = order;
+}}
+{store}"""
+    body = nest([pair for d, pair in enumerate(every) if d != dim], row)
     return block(w, f"{pointer('x', x)}\n{pointer('q', out, '')}\n{declared}\n{body}")
 
 
 def median(w: Any, step: Single) -> bool:
-    """The middle of all entries in order; NaN where there is one, which is the last."""
+    """The middle of all entries in order; NaN where there is one.
+
+    The entries are parted at one of them, again and again on the side where the middle is.
+    """
     x, out = w.seen(step, step.equation.inputs[0]), w.seen(step, step.equation.out)
     n, names = x.array.size, axes(x.array.ndim)
     if not n:
         return block(w, f"{pointer('q', out, '')}\n*q = NAN;")
-    declared, text = _sorted(w, x.array.dtype, n)
+    kind = C_TYPES[str(x.array.dtype)]
     fill = nest(
         list(zip(names, x.array.shape, strict=True)),
-        f"key[at++] = x[{index_of(names, x.strides)}];",
+        f"nan |= (key[at] = x[{index_of(names, x.strides)}]) != key[at];\nat++;",
     )
     return block(
         w,
         f"""
 {pointer("x", x)}
 {pointer("q", out, "")}
-{declared}
-long at = 0;
+{pointer("key", kept(w, np.empty(n, x.array.dtype)), "")}
+int nan = 0;
+long at = 0, low = 0, high = {n - 1};
 {fill}
-{text}
-const {C_TYPES[str(out.array.dtype)]} last = key[a[{n - 1}]];
-*q = last != last ? last : key[a[{(n - 1) // 2}]];
+while (low < high && !nan) {{
+    const {kind} middle = key[(low + high) / 2];
+    long i = low, j = high;
+    while (i <= j) {{
+        while (key[i] < middle) i++;
+        while (key[j] > middle) j--;
+        if (i <= j) {{
+            const {kind} moved = key[i];
+            key[i++] = key[j];
+            key[j--] = moved;
+        }}
+    }}
+    if (j < {(n - 1) // 2}) low = i;
+    if (i > {(n - 1) // 2}) high = j;
+}}
+*q = nan ? {"NAN" if x.array.dtype.kind == "f" else "0"} : key[{(n - 1) // 2}];
 """,
     )
