@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +24,20 @@ class LabWidget(anywidget.AnyWidget):
     """A widget with its stylesheet, its ES module, and two twins that need no kernel.
 
     A subclass names its ``part`` and gives ``transcript()`` (plain text, the same on every
-    machine) and ``static_html()`` (a picture for a page without a kernel).
+    machine) and ``static_html()`` (a picture for a page without a kernel). ``uses`` names files
+    that several widgets share, such as ``"graph"``.
     """
 
     part = ""
+    uses: tuple[str, ...] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         # anywidget reads both when the class is made. An ES module in a notebook can import no
         # file beside it, so the shared helpers are put in front of the widget's own. Only where the
         # part is named: anywidget derives a class of its own for each widget, with traits in place.
         if "part" in vars(cls):
-            cls._esm = asset("common.js") + "\n" + asset(f"{cls.part}.js")
-            cls._css = asset("lab.css") + "\n" + asset(f"{cls.part}.css")
+            cls._esm = "\n".join(asset(f"{name}.js") for name in ("common", *cls.uses, cls.part))
+            cls._css = "\n".join(asset(f"{name}.css") for name in ("lab", *cls.uses, cls.part))
         super().__init_subclass__(**kwargs)
 
     def transcript(self) -> str:
@@ -44,6 +48,27 @@ class LabWidget(anywidget.AnyWidget):
         """The widget as a picture, for text/html."""
         raise NotImplementedError
 
+    def answers(self) -> dict[str, dict[str, Any]]:
+        """What a page without a kernel answers: by the value of the trait ``page`` and the message.
+
+        ``{" " + json: ...}`` answers whatever is shown, ``{page + " " + json: ...}`` where the
+        trait ``page`` has that value. An answer may ``set`` traits and ``send`` a message.
+        """
+        return {}
+
+    def page(self) -> str:
+        """The widget as an HTML page of its own, which works without a kernel and a network."""
+        common = set(anywidget.AnyWidget.class_trait_names())
+        names = [n for n in self.trait_names(sync=True) if n not in common and n[0] != "_"]
+        traits = {name: getattr(self, name) for name in names}
+        data = json.dumps({"traits": traits, "answers": self.answers()}, ensure_ascii=False)
+        return _PAGE.format(
+            title=escape(getattr(self, "title", "") or self.part),
+            css=self._css,
+            js=f"{asset('page.js')}\n{self._esm}",
+            data=data.replace("<", "\\u003c"),  # no text can end the script
+        )
+
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         bundle = super()._repr_mimebundle_(**kwargs)
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
@@ -51,3 +76,31 @@ class LabWidget(anywidget.AnyWidget):
         data["text/plain"] = self.transcript()
         data["text/html"] = self.static_html()
         return data, metadata
+
+
+# Nothing is fetched: the policy refuses every address.
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<meta http-equiv="Content-Security-Policy"
+  content="default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:">
+<title>{title}</title>
+<style>
+:root {{ color-scheme: light dark; }}
+body {{ margin: 16px; background: light-dark(#ffffff, #212121); }}
+{css}
+</style>
+</head>
+<body>
+<main id="lab"></main>
+<script type="application/json" id="data">{data}</script>
+<script type="module">
+{js}
+const data = JSON.parse(document.getElementById("data").textContent);
+render({{ model: still(data), el: document.getElementById("lab") }});
+</script>
+</body>
+</html>
+"""

@@ -43,6 +43,7 @@ class Explorer(LabWidget):
     """
 
     part = "explorer"
+    uses = ("graph",)
 
     title = traitlets.Unicode("nothing yet").tag(sync=True)
     state = traitlets.Unicode("message").tag(sync=True)  # "graph" or "message"

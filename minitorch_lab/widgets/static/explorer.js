@@ -3,56 +3,8 @@
 const HINT = "Arrow keys move, Enter opens, Esc closes.";
 const STEPS = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
 
-// The picture in its scrolling window. Scrolling is the browser's own, so that touch, wheel, keys and "scroll into
-// view" of any tool work; `scale` is pixels on screen per pixel drawn.
-function camera(view, onzoom) {
-  let svg = null, scale = 1, fitted = true, natural = [1, 1];
-  const limit = (s) => Math.min(3, Math.max(0.08, s));
-  const at = (px, py) => { // where a point of the picture is in the window
-    const r = svg.getBoundingClientRect(), v = view.getBoundingClientRect();
-    return [r.left - v.left + px * scale, r.top - v.top + py * scale];
-  };
-  function size(next) {
-    scale = limit(next);
-    svg.style.width = `${natural[0] * scale}px`; svg.style.height = `${natural[1] * scale}px`;
-    onzoom(scale);
-  }
-  const hold = (px, py, [sx, sy]) => { const [x, y] = at(px, py); view.scrollBy(x - sx, y - sy); };
-  return {
-    put(element) {
-      svg = element;
-      natural = [svg.width.baseVal.value, svg.height.baseVal.value];
-      size(scale);
-    },
-    natural: () => natural,
-    fit(smallest = 0) {
-      fitted = true;
-      const across = Math.min(1, (view.clientWidth - 8) / natural[0]);
-      const whole = Math.min(across, (view.clientHeight - 8) / natural[1]);
-      size(whole < smallest ? Math.max(smallest, across) : whole);
-    },
-    zoom(factor, sx = view.clientWidth / 2, sy = view.clientHeight / 2) {
-      const [x, y] = at(0, 0), px = (sx - x) / scale, py = (sy - y) / scale;
-      fitted = false;
-      size(scale * factor);
-      hold(px, py, [sx, sy]);
-    },
-    pan: (dx, dy) => view.scrollBy(-dx, -dy),
-    refit(smallest) { if (fitted) this.fit(smallest); },
-    at, hold,
-    reveal(box, air = 16) { // scroll just so far that a box is in sight
-      const [x, y] = at(box.x, box.y), w = box.width * scale, h = box.height * scale;
-      const way = (from, length, room) => (from < air || length + 2 * air > room ? from - air : Math.max(0, from + length + air - room));
-      view.scrollBy(way(x, w, view.clientWidth), way(y, h, view.clientHeight));
-    },
-  };
-}
-
-const frame = (item) => item.querySelector(".body, .grip").getBBox();
-const middle = (item) => { const b = frame(item); return item.matches(".title") ? [b.x + 40, b.y + 10] : [b.x + b.width / 2, b.y + b.height / 2]; };
-
 function render({ model, el }) {
-  const root = h("section", { class: "lab explorer", "aria-label": `Graph explorer: ${model.get("title")}` });
+  const root = h("section", { class: "lab graphic explorer", "aria-label": `Graph explorer: ${model.get("title")}` });
   shield(root);
   const title = h("h2", {}, h("span", { class: "muted" }, "explore: "), model.get("title"));
   el.append(root);
@@ -203,32 +155,15 @@ function render({ model, el }) {
   }
 
   // Pointer: click selects, a sign or a second click opens, drag pans, wheel with Ctrl zooms ------
-  let from = null, dragged = false;
-  view.addEventListener("pointerdown", (event) => { if (event.button === 0) { from = [event.clientX, event.clientY]; dragged = false; } });
-  view.addEventListener("pointermove", (event) => {
-    if (!from || !(event.buttons & 1)) return;
-    const dx = event.clientX - from[0], dy = event.clientY - from[1];
-    if (!dragged && Math.hypot(dx, dy) < 4) return;
-    if (!dragged) { dragged = true; view.classList.add("drag"); view.setPointerCapture(event.pointerId); }
-    eye.pan(dx, dy);
-    from = [event.clientX, event.clientY];
-  });
-  for (const end of ["pointerup", "pointercancel"]) view.addEventListener(end, () => { from = null; view.classList.remove("drag"); });
+  const dragged = pans(view, eye);
   view.addEventListener("click", (event) => {
     const item = event.target.closest(".node, .title");
-    if (!item || dragged) return;
+    if (!item || dragged()) return;
     const again = item.dataset.key === selected;
     if (item.matches(".title") || (again && item.dataset.module != null) || event.target.closest(".sign")) { select(item.dataset.key, { focus: true }); open(item); }
     else if (again && item.dataset.goto) open(item);
     else select(item.dataset.key, { focus: true, reveal: true });
   });
-  view.addEventListener("wheel", (event) => {
-    if (!event.ctrlKey && !event.metaKey) return; // a plain wheel scrolls the notebook
-    event.preventDefault();
-    const box = view.getBoundingClientRect();
-    eye.zoom(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.002)), event.clientX - box.left, event.clientY - box.top);
-  }, { passive: false });
-
   side.addEventListener("click", (event) => {
     const to = event.target.closest("[data-goto], [data-toggle], [data-cell]");
     if (!to) return;
@@ -287,17 +222,5 @@ function message(model, root, title) {
   return () => model.off("change:state", changed);
 }
 
-function download(name, text, type) {
-  const url = URL.createObjectURL(new Blob([text], { type }));
-  h("a", { href: url, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 1000);
-}
-
-// "cell 7": scroll to the notebook cell with that prompt, where there is one.
-function cell(name) {
-  const number = /^cell (\d+)$/.exec(name);
-  const prompt = number && [...document.querySelectorAll(".jp-InputPrompt, .prompt")].find((p) => p.textContent.includes(`[${number[1]}]`));
-  if (prompt) prompt.scrollIntoView({ block: "center" });
-}
 
 export default { render };
