@@ -48,7 +48,7 @@ class LabWidget(anywidget.AnyWidget):
         """The widget as a picture, for text/html."""
         raise NotImplementedError
 
-    def answers(self) -> dict[str, dict[str, Any]]:
+    def page_answers(self) -> dict[str, dict[str, Any]]:
         """What a page without a kernel answers: by the value of the trait ``page`` and the message.
 
         ``{" " + json: ...}`` answers whatever is shown, ``{page + " " + json: ...}`` where the
@@ -61,7 +61,7 @@ class LabWidget(anywidget.AnyWidget):
         common = set(anywidget.AnyWidget.class_trait_names())
         names = [n for n in self.trait_names(sync=True) if n not in common and n[0] != "_"]
         traits = {name: getattr(self, name) for name in names}
-        data = json.dumps({"traits": traits, "answers": self.answers()}, ensure_ascii=False)
+        data = json.dumps({"traits": traits, "answers": self.page_answers()}, ensure_ascii=False)
         return _PAGE.format(
             title=escape(getattr(self, "title", "") or self.part),
             css=self._css,
@@ -85,7 +85,7 @@ _PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <meta http-equiv="Content-Security-Policy"
-  content="default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:">
+  content="default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'">
 <title>{title}</title>
 <style>
 :root {{ color-scheme: light dark; }}
