@@ -134,7 +134,7 @@ class Compiled:
         self.reasons: list[str] = []
         self.traces = 0  # how often the function was traced
         self.history: list[Retrace] = []  # of the last traces
-        self._warned = False
+        self._warned = self._told = False
         self._lock = threading.RLock()
         update_wrapper(self, function)
 
@@ -198,6 +198,8 @@ class Compiled:
                 except BaseException:  # it fails with its own size too: that says nothing
                     self.fixed.pop(_open_key(key, key_size(key)), None)
                     raise
+                if self.dynamic:
+                    self._tell(self.fixed.get(_open_key(key, key_size(key))))
             known = self.entries.setdefault(key, [])
             known.insert(0, entry)
             del known[LIMIT:]
@@ -236,6 +238,16 @@ class Compiled:
             )
             return None
         return entry
+
+    def _tell(self, why: str | None) -> None:
+        """Say once that each size is traced for itself, and why."""
+        if why is not None and not self._told:
+            self._told = True
+            name = getattr(self.function, "__name__", "a function")
+            warn(
+                f"graph mode: {name}() is traced for each size, in spite of dynamic: dimension 0 "
+                f"cannot stay open: {why}"
+            )
 
     def _why_not_open(self, key: Any, is_open: bool) -> str:
         now = key_size(key)
@@ -741,7 +753,7 @@ def _pullback(
     pull = entry.pullbacks.get(index)
     if pull is None:
         pull = entry.pullbacks[index] = Compiled(gradients, dynamic=compiled.dynamic)
-        pull._warned = True  # the function itself has the words
+        pull._warned = pull._told = True  # the function itself has the words
     token = INTERPRETER.set(NO_GRAD.with_grad(True))
     try:
         xp = namespace_of(g)

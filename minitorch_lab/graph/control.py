@@ -20,11 +20,10 @@ from ..errors import ArgumentError, ComputeError, KindError, ShapeError, describ
 from ..op import INTERPRETER, Cost, Op, Spec, current
 from ..ops import FUNCTIONS
 from ..tensor import Tensor, record, tensor
-from .ir import Graph, Part
+from .ir import Graph, Part, places_of, room
 from .trace import Builder, Number, Trace, flatten, refuse
 
 F = Callable[..., Any]
-ALIGN = 16  # bytes: where a result may begin in the packed ones
 
 
 def cond(pred: Any, true_fn: F, false_fn: F, *operands: Any) -> Any:
@@ -403,15 +402,10 @@ def scanned(step: Part, count: int) -> list[int]:
 
 def _pack(xp: Any, arrays: Sequence[Any], specs: Sequence[Spec]) -> Any:
     """All results one after another in one array of bytes: an equation has one result."""
-    out = xp.empty(sum(map(_room, specs)), np.uint8)
+    out = xp.empty(sum(map(room, specs)), np.uint8)
     for a, start, spec in zip(arrays, places_of(specs), specs, strict=True):
         _look(out, start, spec.shape, spec.dtype)[...] = a
     return out
-
-
-def places_of(specs: Sequence[Spec]) -> list[int]:
-    """Where each result begins in the packed ones, in bytes."""
-    return [sum(map(_room, specs[:k])) for k in range(len(specs))]
 
 
 def _look(packed: Any, start: int, shape: tuple[int, ...], dtype: Any) -> Any:
@@ -419,13 +413,9 @@ def _look(packed: Any, start: int, shape: tuple[int, ...], dtype: Any) -> Any:
     return packed[start : start + size].view(dtype).reshape(shape)
 
 
-def _room(spec: Spec) -> int:
-    return -(-spec.nbytes // ALIGN) * ALIGN
-
-
 def _packed(specs: Sequence[Spec], inputs: Sequence[Any]) -> Spec:
     device = next((x.spec.device for x in inputs if not x.spec.number), "cpu")
-    return Spec((sum(map(_room, specs)),), np.dtype(np.uint8), device)
+    return Spec((sum(map(room, specs)),), np.dtype(np.uint8), device)
 
 
 def _cost(out: Spec, *inputs: Spec, parts: Any = None, **attrs: Any) -> Cost:
@@ -436,7 +426,7 @@ def _cost(out: Spec, *inputs: Spec, parts: Any = None, **attrs: Any) -> Cost:
 
 def _row(name: str, doc: str, forward: Callable[..., Any]) -> Op:
     def shape(*inputs: Spec, specs: Sequence[Spec], **attrs: Any) -> Spec:
-        return Spec((sum(map(_room, specs)),), np.dtype(np.uint8))
+        return Spec((sum(map(room, specs)),), np.dtype(np.uint8))
 
     return Op(
         name=name,

@@ -22,7 +22,7 @@ from ..device import namespace_of
 from ..errors import TraceError
 from ..op import Spec, infer
 from ..tape import caller, locate
-from .ir import Graph, Var
+from .ir import Graph, Part, Var, places_of, with_parts
 from .sizes import Dim, Unknown, each, in_attrs, is_open
 
 PRIME = 104729  # stands for the size
@@ -138,6 +138,10 @@ def check(graph: Graph, open_size: OpenSize) -> Graph:
     own = [v.spec.shape for v in graph.inputs if v.kind != "input"]
     if any(map(open_size.opens, (n for shape in own for n in (*shape, prod(shape))))):
         raise Fixed("a captured tensor is too large to tell its sizes from the open one")
+    return _checked(graph, open_size)
+
+
+def _checked(graph: Graph, open_size: OpenSize) -> Graph:
     constants = []
     for v, array in graph.constants:
         if any(map(open_size.opens, v.spec.shape)):
@@ -146,9 +150,8 @@ def check(graph: Graph, open_size: OpenSize) -> Graph:
             one = array.reshape(-1)[:1].copy()
             array = namespace_of(array).broadcast_to(one, array.shape)
         constants.append((v, array))
-    if any("parts" in e.attrs for e in graph.equations):
-        raise Fixed("lab.cond, lab.while_loop or lab.scan is in the graph")
-    return replace(graph, constants=tuple(constants))
+    now = replace(graph, constants=tuple(constants))
+    return with_parts(now, lambda _, p: replace(p, graph=_checked(p.graph, open_size)))
 
 
 def _same(array: Any) -> bool:
@@ -159,11 +162,16 @@ def graph_at(graph: Graph, open_size: OpenSize, size: int) -> Graph:
     """The graph for one size; Mismatch where an op cannot be done for it."""
 
     def change(v: Any) -> Any:
+        if type(v) is Spec:
+            return spec_at(v)
+        if type(v) is Part:
+            return Part(graph_at(v.graph, open_size, size), v.places)
         return open_size.at(v, size)
 
     def spec_at(spec: Spec) -> Spec:
         return replace(spec, shape=tuple(map(change, spec.shape)))
 
+    starts: dict[int, dict[int, int]] = {}  # where results lie in the packed ones: before -> now
     now: dict[int, Var] = {}
 
     def var(v: Var, spec: Spec | None = None) -> Var:
@@ -184,6 +192,11 @@ def graph_at(graph: Graph, open_size: OpenSize, size: int) -> Graph:
     for e in graph.equations:
         values = tuple(now[x.id] if isinstance(x, Var) else change(x) for x in e.inputs)
         attrs = in_attrs(change, e.attrs)
+        if e.parts:
+            before, after = (places_of(a["specs"]) for a in (e.attrs, attrs))
+            starts[e.out.id] = dict(zip(before, after, strict=True))
+        elif e.op.name == "take_out":
+            attrs["start"] = starts[e.inputs[0].id][e.attrs["start"]]
         spec = e.out.spec
         if not spec.number:
             spec = infer(e.op, [x.spec if isinstance(x, Var) else x for x in values], attrs)

@@ -285,6 +285,19 @@ class Part:
                 raise TraceError(f"{where}: {v} is {v.spec}, and is given {x or 'nothing'}")
 
 
+ALIGN = 16  # bytes: where a result of a choice or a loop may begin among the others
+
+
+def room(spec: Spec) -> int:
+    """The bytes that a result of a choice or a loop takes among the others."""
+    return -(-spec.nbytes // ALIGN) * ALIGN
+
+
+def places_of(specs: Sequence[Spec]) -> list[int]:
+    """Where each result begins, in bytes."""
+    return [sum(map(room, specs[:k])) for k in range(len(specs))]
+
+
 def with_parts(graph: Graph, change: Callable[[str, Part], Any]) -> Graph:
     """The graph with other parts in its choices and loops; itself where there are none."""
     if not any(e.parts for e in graph.equations):

@@ -39,7 +39,7 @@ def start_gradient(
         return out
     if not isinstance(gradient, Tensor):
         raise KindError(f"{name}: expected a tensor, got {describe(gradient)}")
-    if tuple(gradient.shape) != spec.shape:
+    if gradient.spec.shape != spec.shape:
         raise GradError(
             f"{name}: the shapes differ\n  tensor    {spec}\n"
             f"  gradient  {gradient.spec}\n  expected {spec.shape}"
