@@ -136,7 +136,7 @@ def test_what_c_makes_of_it(notebook: Notebook, in_c: None) -> None:
     """)
     last = "# cell 1 line 7: return lab.nn.functional.softmax(a + b, dim=-1)"
     assert printed == [
-        "loop exp, add, softmax ['cell 1 line 4', 'cell 1 line 7']",
+        "loop exp, add, softmax ['cell 1 line 4', 'cell 1 line 5', 'cell 1 line 7']",
         "%2 = exp(%1)  # cell 1 line 4: a = lab.exp(x * 1.0)",
         "%3 = exp(%0)  # cell 1 line 5: b = lab.exp(x)",  # which was merged
         f"%5 = add(%2, %3)  {last}",

@@ -462,6 +462,17 @@ def test_a_sample_suits_the_graph(f: Any, x: Any) -> None:
     assert found.certificate().relative < 1e-5
 
 
+def test_a_graph_that_takes_no_sample_says_so() -> None:
+    f = lab.compile(lambda x: lab.linalg.cholesky(x - 10 * lab.eye(3)), executor="numpy")
+    found = lab.explain(f, lab.eye(3) * 20)
+    for ask in (found.certificate, found.bits, found.passes()[0].certificate):
+        with pytest.raises(lab.ComputeError) as error:
+            ask()
+        first, _, last = str(error.value).splitlines()
+        assert first == "certificate: the graph <lambda> does not run on drawn inputs"
+        assert last == "  expected one that takes any numbers, indices of 0, or probabilities"
+
+
 def test_the_way_back_goes_through_all_passes() -> None:
     def f(x: Any, w: Any) -> Any:
         y = nn.functional.relu(x @ w.t())

@@ -6,6 +6,7 @@ from .control import cond, scan, while_loop
 from .executors import executor
 from .explain import explain
 from .ir import Equation, Graph, Var
+from .kernels import Kernel
 from .session import Session, SessionError, UninitializedError
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Function",
     "Graph",
     "GraphBuilder",
+    "Kernel",
     "Operation",
     "Session",
     "SessionError",

@@ -17,7 +17,7 @@ from .codegen import cuda
 from .codegen.numpy import Plan
 from .fuse import Loop, Step, Tile, equations, first, schedule
 from .ir import Equation, Graph, Var
-from .provenance import Provenance, lines_of
+from .provenance import Origin, Provenance
 
 MOST = 6  # names in the name of a kernel
 
@@ -35,12 +35,14 @@ class Kernel:
     they had in the trace where most of their parts are here, such as softmax or layer_norm.
     ``reads`` and ``writes`` are the values that cross its border; what passes between its
     equations never does. ``flops`` and ``bytes`` count its arithmetic and what crosses the border.
+    ``origin`` has the equations as they were traced.
     """
 
     name: str
     kind: str
     ops: tuple[str, ...]
     equations: tuple[Equation, ...]
+    origin: Origin
     reads: tuple[Var, ...]
     writes: tuple[Var, ...]
     flops: int
@@ -52,7 +54,7 @@ class Kernel:
     @property
     def lines(self) -> tuple[Location, ...]:
         """The learner's lines that it came from, each once."""
-        return lines_of(self.equations)
+        return self.origin.lines
 
     @property
     def title(self) -> str:
@@ -111,7 +113,7 @@ class Namer:
 
     def of(self, e: Equation) -> set[tuple[int, str]]:
         """The patterns that an equation is a part of."""
-        found = (self.label.get(i) for i in self.provenance.ids(e.out.id))
+        found = (self.label.get(i) for i in self.provenance.ids([e]))
         return {p for p in found if p is not None}
 
     def __call__(self, inside: list[Equation]) -> tuple[str, tuple[str, ...]]:
@@ -206,6 +208,7 @@ def steps_of(
                 "call" if executor == "numpy" else _kind(step),
                 tuple(e.op.name for e in inside),
                 tuple(inside),
+                namer.provenance.origin(inside),
                 tuple(reads.values()),
                 tuple(writes),
                 sum(e.cost().flops for e in inside),

@@ -6,14 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..tape import Location, location
-from .ir import Equation, Graph
+from .ir import Equation, Graph, Var
 from .passes import Record
-
-
-def lines_of(equations: Iterable[Equation]) -> tuple[Location, ...]:
-    """The learner's lines that equations came from, each once."""
-    found = (location(e) for e in equations)
-    return tuple(dict.fromkeys(line for line in found if line is not None))
+from .passes.record import lines_of
+from .passes.transposes import copied
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +39,28 @@ class Origin:
 class Provenance:
     """Follows values back through the changes of the passes, to the graph that was traced."""
 
-    def __init__(self, traced: Graph, records: Iterable[Record]) -> None:
+    def __init__(self, traced: Graph, records: Iterable[Record], graph: Graph) -> None:
         self.traced = {e.out.id: e for e in traced.equations}
         self._order = {e.out.id: i for i, e in enumerate(traced.equations)}
+        made = {e.out.id for e in graph.equations}
+        extra = [e for e in copied(graph).equations if e.out.id not in made]
+        self.copies = {e.out.id: e.inputs[0].id for e in extra}  # made where "transposes" is off
         self._back = [_back(record) for record in records][::-1]
 
-    def ids(self, *values: int) -> list[int]:
-        """The numbers of the traced values that these values came from, in order."""
-        now = set(values)
+    def ids(self, equations: Iterable[Equation | Var]) -> list[int]:
+        """The numbers of the traced values that these came from, in order."""
+        now = {self.copies.get(v.id, v.id) for v in map(_value, equations)}
         for back in self._back:
             now = {before for i in now for before in back.get(i, ())}
         return sorted(now & self.traced.keys(), key=self._order.__getitem__)
 
-    def origin(self, *values: int) -> Origin:
-        """The traced equations that these values came from."""
-        return Origin(tuple(self.traced[i] for i in self.ids(*values)))
+    def origin(self, equations: Iterable[Equation | Var]) -> Origin:
+        """The traced equations that these came from."""
+        return Origin(tuple(self.traced[i] for i in self.ids(equations)))
+
+
+def _value(x: Equation | Var) -> Var:
+    return x.out if isinstance(x, Equation) else x
 
 
 def _back(record: Record) -> dict[int, set[int]]:

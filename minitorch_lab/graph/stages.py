@@ -57,7 +57,7 @@ class Workings:
     @cached_property
     def provenance(self) -> Provenance:
         """The way back from a value of the graph to what was traced."""
-        return Provenance(self.traced.graph, self.records)
+        return Provenance(self.traced.graph, self.records, self.graph)
 
     @cached_property
     def namer(self) -> Namer:
@@ -76,31 +76,21 @@ class Workings:
 
     def origin(self, what: Kernel | Equation | Var) -> Origin:
         """The traced equations that made what a kernel or an equation computes."""
-        if isinstance(what, Kernel):
-            values = [e.out for e in what.equations]
-        elif isinstance(what, (Equation, Var)):
-            values = [what.out if isinstance(what, Equation) else what]
-        else:
+        if not isinstance(what, (Kernel, Equation, Var)):
             raise KindError(
                 f"origin: got {type(what).__name__}\n"
                 "  expected a kernel of kernels(), an equation of graph(), or a value of it"
             )
-        ids = [self._copies.get(v.id, v.id) for v in values]
-        known = {v.id for v in (*self.graph.inputs, *self.graph.constant_vars)}
-        known |= {e.out.id for e in self.graph.equations}
-        if not known.issuperset(ids):
+        if isinstance(what, Kernel):
+            return what.origin
+        graph, v = self.graph, what.out if isinstance(what, Equation) else what
+        known = (*graph.inputs, *graph.constant_vars, *(e.out for e in graph.equations))
+        if v.id not in self.provenance.copies and not any(x.id == v.id for x in known):
             raise ArgumentError(
                 f"origin: {what} is not in this graph\n"
                 "  expected a kernel of kernels(), an equation of graph(), or a value of it"
             )
-        return self.provenance.origin(*ids)
-
-    @cached_property
-    def _copies(self) -> dict[int, int]:
-        """For each copy that is made where matrices are not read as they lie, what it copies."""
-        made = {e.out.id for e in self.graph.equations}
-        extra = (e for e in copied(self.graph).equations if e.out.id not in made)
-        return {e.out.id: e.inputs[0].id for e in extra}
+        return self.provenance.origin([v])
 
     # Certificates
 
@@ -252,9 +242,10 @@ class StageRecord:
         if self.name != "buffers":
             return steps
         plan = self._workings.plan
-        sizes = [plan.sizes[number] for number in plan.memory.values()]
-        direct = [v.spec.nbytes for v in self._written()]
-        return replace(steps, memory=sum(sizes) + sum(direct))
+        number = list(plan.memory.values())
+        again = sum(plan.sizes[n] for n in number) - sum(plan.sizes[n] for n in set(number))
+        direct = sum(v.spec.nbytes for v in self._written())
+        return replace(steps, memory=plan.buffer_bytes + again + direct)
 
     @cached_property
     def _timed(self) -> tuple[Steps, float]:

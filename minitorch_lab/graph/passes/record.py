@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import unified_diff
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ... import random
-from ...device import to_host
+from ...device import first_line, to_host
+from ...errors import ComputeError
 from ...tape import Location, location
 from ..ir import Equation, Graph, Var
 from ..trace import Argument
@@ -61,8 +62,7 @@ class Change:
     @property
     def lines(self) -> tuple[Location, ...]:
         """The learner's lines that the equations before came from, each once."""
-        found = (location(e) for e in self.before)
-        return tuple(dict.fromkeys(line for line in found if line is not None))
+        return lines_of(self.before)
 
     def __str__(self) -> str:
         before = ", ".join(map(str, self.before))
@@ -75,6 +75,12 @@ class Change:
             + (f" -> {after}" if after else "")
             + (f"  # {lines}" if lines else "")
         )
+
+
+def lines_of(equations: Iterable[Equation]) -> tuple[Location, ...]:
+    """The learner's lines that equations came from, each once."""
+    found = (location(e) for e in equations)
+    return tuple(dict.fromkeys(line for line in found if line is not None))
 
 
 def _vars(x: Equation | Var | Kernel) -> tuple[Var, ...]:
@@ -196,9 +202,13 @@ def sample(graph: Graph, bindings: tuple[Any, ...]) -> Iterator[Again]:
             try:
                 again(graph.run)
                 break
-            except Exception:
+            except Exception as error:  # noqa: BLE001  what an op says of numbers it cannot take
                 if draw is DRAWS[-1]:
-                    raise
+                    raise ComputeError(
+                        f"certificate: the graph {graph.name} does not run on drawn inputs\n"
+                        f"  {first_line(error)}\n"
+                        "  expected one that takes any numbers, indices of 0, or probabilities"
+                    ) from None
         yield again
     finally:
         random.set_rng_state(state)
