@@ -13,11 +13,19 @@ from ...fuse import Single
 from .flow import cond, scan, take_out, while_loop
 from .joins import cat, flip, repeat, stack, triangle, unslice, write_view
 from .matrix import matmul
+from .pools import average, average_grad, chosen, pick, wide_max, wide_max_grad
 from .rows import class_error, class_index, joined, nll_mean, row_share, taken, zeros_joined
 from .sums import argsort, argument, fold_dims, median, running
 from .windows import fold, max_pool, max_pool_grad, pool_put, pool_where, unfold
 
-ROUTINES: dict[str, Callable[[Any, Single], bool]] = {
+Routine = Callable[[Any, Single], bool]
+
+
+def _either(first: Routine, second: Routine) -> Routine:
+    return lambda w, step: first(w, step) or second(w, step)
+
+
+ROUTINES: dict[str, Routine] = {
     "matmul": matmul,
     # rows
     "gather": taken, "index_select": taken, "embedding": taken, "index": taken,
@@ -37,6 +45,10 @@ ROUTINES: dict[str, Callable[[Any, Single], bool]] = {
     # choices and loops
     "cond": cond, "while_loop": while_loop, "scan": scan, "take_out": take_out,
     # windows
-    "fold": fold, "unfold": unfold, "max_pool2d": max_pool, "max_pool2d_grad": max_pool_grad,
-    "max_pool2d_where": pool_where, "max_pool2d_put": pool_put,
+    "fold": fold, "unfold": unfold, "max_pool2d_put": pool_put,
+    "max_pool2d": _either(max_pool, wide_max),
+    "max_pool2d_grad": _either(max_pool_grad, wide_max_grad),
+    "max_pool2d_where": _either(pool_where, chosen),
+    "max_pool2d_take": chosen, "max_pool2d_places": chosen, "max_pool2d_pick": pick,
+    "avg_pool2d": average, "avg_pool2d_grad": average_grad,
 }  # fmt: skip
