@@ -32,7 +32,7 @@ from .dynamic import PRIME, Fixed, OpenSize, check, graph_at
 from .executors import build, check_executor
 from .ir import Graph, Var
 from .passes import Record, check_names, run_passes
-from .stages import StageRecord, Workings
+from .stages import StageRecord
 from .trace import (
     ArgumentGrad,
     Captured,
@@ -43,6 +43,7 @@ from .trace import (
     need_function,
     trace,
 )
+from .workings import Workings
 
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound="Compiled")

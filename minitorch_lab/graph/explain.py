@@ -15,8 +15,9 @@ from .kernels import Kernel, Steps
 from .passes import Certificate, Record
 from .plain import plain
 from .provenance import Origin
-from .stages import Bits, StageRecord
+from .stages import StageRecord
 from .trace import ArgumentGrad, Captured, Grad, Guard, Number
+from .workings import Bits
 
 TIMES = ("tracing", "passes", "build", "first call", "cached call")
 

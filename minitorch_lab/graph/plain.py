@@ -8,7 +8,8 @@ from ..tape import Location, location
 from .ir import Equation
 from .kernels import Kernel
 from .passes import Change, Record
-from .stages import StageRecord, Workings
+from .stages import StageRecord
+from .workings import Workings
 
 
 def plain(workings: Workings) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ... import random
-from ...device import first_line, to_host
+from ...device import Device, first_line, namespace_for, to_host
 from ...errors import ComputeError
 from ...tape import Location, location
 from ..ir import Equation, Graph, Var
@@ -220,7 +220,7 @@ def _values(graph: Graph, bindings: tuple[Any, ...], draw: Draw) -> list[Any]:
     for i, v in enumerate(graph.inputs):
         binding = bindings[i] if i < len(bindings) else None
         if binding is None or isinstance(binding, Argument):
-            values.append(1.0 if v.spec.number else draw(v, rng).astype(v.spec.dtype))
+            values.append(_placed(draw(v, rng), v))
         else:
             values.append(binding.value([]))
     return values
@@ -234,6 +234,13 @@ def compare(first: tuple[Any, ...], before: tuple[Any, ...], after: tuple[Any, .
         absolute = max(absolute, difference)
         relative = max(relative, difference / scale if difference else 0.0)
     return Certificate(absolute, relative, _same(first, after), _same(before, after), len(after))
+
+
+def _placed(value: Any, v: Var) -> Any:
+    """A drawn value as the graph takes it: a number, or an array on the device."""
+    if v.spec.number:
+        return 1.0
+    return namespace_for(Device(v.spec.device)).asarray(value.astype(v.spec.dtype))
 
 
 Draw = Callable[[Var, np.random.Generator], Any]
