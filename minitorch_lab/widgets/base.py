@@ -36,9 +36,24 @@ class LabWidget(anywidget.AnyWidget):
         # file beside it, so the shared helpers are put in front of the widget's own. Only where the
         # part is named: anywidget derives a class of its own for each widget, with traits in place.
         if "part" in vars(cls):
-            cls._esm = "\n".join(asset(f"{name}.js") for name in ("common", *cls.uses, cls.part))
-            cls._css = "\n".join(asset(f"{name}.css") for name in ("lab", *cls.uses, cls.part))
+            cls._esm, cls._css = cls.script(), cls.style()
         super().__init_subclass__(**kwargs)
+
+    @classmethod
+    def script(cls) -> str:
+        """The ES module: the shared helpers, then the widget's own."""
+        return "\n".join(asset(f"{name}.js") for name in ("common", *cls.uses, cls.part))
+
+    @classmethod
+    def style(cls) -> str:
+        """The stylesheet: the one of all widgets, then the widget's own."""
+        return "\n".join(asset(f"{name}.css") for name in ("lab", *cls.uses, cls.part))
+
+    def shown(self) -> dict[str, Any]:
+        """The traits that the page has, by name."""
+        common = set(anywidget.AnyWidget.class_trait_names())
+        names = [n for n in self.trait_names(sync=True) if n not in common and n[0] != "_"]
+        return {name: getattr(self, name) for name in names}
 
     def transcript(self) -> str:
         """The widget in words, for text/plain."""
@@ -58,14 +73,13 @@ class LabWidget(anywidget.AnyWidget):
 
     def page(self) -> str:
         """The widget as an HTML page of its own, which works without a kernel and a network."""
-        common = set(anywidget.AnyWidget.class_trait_names())
-        names = [n for n in self.trait_names(sync=True) if n not in common and n[0] != "_"]
-        traits = {name: getattr(self, name) for name in names}
-        data = json.dumps({"traits": traits, "answers": self.page_answers()}, ensure_ascii=False)
+        data = json.dumps(
+            {"traits": self.shown(), "answers": self.page_answers()}, ensure_ascii=False
+        )
         return _PAGE.format(
             title=escape(getattr(self, "title", "") or self.part),
-            css=self._css,
-            js=f"{asset('page.js')}\n{self._esm}",
+            css=self.style(),
+            js=f"{asset('page.js')}\n{self.script()}",
             data=data.replace("<", "\\u003c"),  # no text can end the script
         )
 

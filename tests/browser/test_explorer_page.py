@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from explorer_page import show
+from host_page import show
 from playwright.sync_api import Page, expect
 
 import minitorch_lab as lab

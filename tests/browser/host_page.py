@@ -1,4 +1,4 @@
-"""The explorer on a page of its own: real Python behind it, no Jupyter between.
+"""A widget on a page of its own: real Python behind it, no Jupyter between.
 
 ``model`` on the page hands what the script sends to the widget in this process, and the changed
 traits and messages back: what a comm does, without a kernel.
@@ -11,10 +11,7 @@ from typing import Any
 
 from playwright.sync_api import Page
 
-from minitorch_lab.widgets.base import asset
-from minitorch_lab.widgets.explorer import Explorer
-
-TRAITS = ("title", "state", "message", "badge", "picture", "panels", "index", "selected")
+from minitorch_lab.widgets.base import LabWidget
 
 # JupyterLab's own variables in its two themes stand for the host.
 HOST = """
@@ -36,13 +33,14 @@ body[data-jp-theme-light="false"] { --jp-layout-color0: #111; --jp-layout-color1
 
 MODEL = """
 const handlers = {};
+let changes = {};
 const fire = (name, ...what) => (handlers[name] || []).forEach((f) => f(...what));
 window.busy = false; // a kernel that runs a cell: what is sent waits
 window.waiting = [];
 window.model = {
   get: (name) => state[name],
-  set: (name, value) => { state[name] = value; },
-  save_changes: () => window.toPython({set: "selected", value: state.selected}),
+  set: (name, value) => { state[name] = value; changes[name] = value; },
+  save_changes: () => { window.toPython({set: changes}); changes = {}; },
   on: (name, f) => (handlers[name] ||= []).push(f),
   off: (name, f) => { handlers[name] = (handlers[name] || []).filter((g) => g !== f); },
   send: async (content) => {
@@ -57,7 +55,7 @@ window.model = {
 """  # noqa: E501
 
 
-def show(page: Page, widget: Explorer, *, dark: bool = False) -> None:
+def show(page: Page, widget: LabWidget, *, dark: bool = False) -> None:
     """Put ``widget`` on ``page``."""
     messages: list[Any] = []
     widget.send = lambda content, buffers=None: messages.append(content)  # type: ignore[method-assign]
@@ -65,18 +63,19 @@ def show(page: Page, widget: Explorer, *, dark: bool = False) -> None:
     def to_python(content: dict[str, Any]) -> dict[str, Any]:
         messages.clear()
         if "set" in content:
-            widget.selected = content["value"]
+            for name, value in content["set"].items():
+                setattr(widget, name, value)
         else:
-            widget._on_message(widget, content, [])
-        return {"traits": {t: getattr(widget, t) for t in TRAITS}, "messages": list(messages)}
+            widget._on_message(widget, content, [])  # type: ignore[attr-defined]
+        return {"traits": widget.shown(), "messages": list(messages)}
 
     page.expose_function("toPython", to_python)
-    script = (asset("common.js") + asset("explorer.js")).replace("export default", "const made =")
-    state = json.dumps({t: getattr(widget, t) for t in TRAITS}).replace("</", "<\\/")
+    script = widget.script().replace("export default", "const made =")
+    state = json.dumps(widget.shown()).replace("</", "<\\/")
     theme = "false" if dark else "true"
     page.set_content(
-        f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>explorer</title>
-<style>{asset("lab.css")}{asset("explorer.css")}{HOST}</style>
+        f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>{widget.part}</title>
+<style>{widget.style()}{HOST}</style>
 <body data-jp-theme-light="{theme}"><main id="here" class="jp-OutputArea-output"></main><script>
 const state = {state};
 {MODEL}
