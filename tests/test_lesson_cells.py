@@ -240,6 +240,10 @@ def test_a_view_has_all_it_needs(notebook: Notebook, in_c: None) -> None:
     for a, b in zip(data["passes"], data["passes"][1:], strict=False):
         if b["name"] != "transposes":  # there the steps of a plan begin
             assert a["after"] == b["before"]
+    common = data["passes"][names.index("common")]
+    went = {row["id"] for row in common["before"]} - {row["id"] for row in common["after"]}
+    (change,) = common["changes"]
+    assert (went, change["ids"]) == ({3}, [[2, 3], [2]])  # what a view marks in its lines
     traced = {e["id"]: e for e in data["traced"]}
     (kernel,) = data["kernels"]
     assert [traced[i]["op"] for i in kernel["origin"]] == ["exp", "exp", "add", "softmax"]

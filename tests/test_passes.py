@@ -422,6 +422,21 @@ def test_stages_leave_the_results_near(explained: Any, pictures: Any) -> None:
     assert "changes bits" in str(bits)
 
 
+def test_what_may_change_bits_is_named_before_it_is_measured() -> None:
+    x = lab.randn(3, 4)
+    cases = [
+        (lambda x: x.exp().sum(0), (), "every bit as in eager mode"),
+        (lambda x: x.t().exp().sum(0), (), "rounding may differ by numpy; bits() measures it"),
+        (lambda x: nn.functional.softmax(x, 1), (), "rounding may differ by lower; bits() mea"),
+        (lambda x: nn.functional.softmax(x, 1), "lower", "every bit as in eager mode"),
+    ]
+    for f, without, words in cases:
+        found = lab.explain(lab.compile(f, executor="numpy", without=without), x)
+        assert f"  bits             {words}" in str(found)
+        assert found.bits().same
+        assert "  bits             every bit as in eager mode" in str(found)
+
+
 def test_a_certificate_of_a_plan_changes_nothing() -> None:
     lab.manual_seed(3)
     layer, drop = nn.BatchNorm1d(4), nn.Dropout(0.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ..tape import Location, location
@@ -10,6 +11,8 @@ from .kernels import Kernel
 from .passes import Change, Record
 from .stages import StageRecord
 from .workings import Workings
+
+DEFINES = re.compile(r" {0,2}%(\d+) = ")  # further to the right stand the graphs of choices
 
 
 def plain(workings: Workings) -> dict[str, Any]:
@@ -27,14 +30,20 @@ def _record(r: Record | StageRecord) -> dict[str, Any]:
     return {
         "name": r.name,
         "words": r.words,
-        "before": str(r.before).splitlines(),
-        "after": str(r.after).splitlines(),
+        "before": _rows(r.before),
+        "after": _rows(r.after),
         "changes": [_change(c) for c in r.changes],
         "flops_saved": r.flops_saved,
         "bytes_saved": r.bytes_saved,
         "memory_saved": r.memory_saved,
         "seconds": r.seconds,
     }
+
+
+def _rows(text: Any) -> list[dict[str, Any]]:
+    """The lines of a graph or of steps, each with the number of the value that it defines."""
+    found = [(line, DEFINES.match(line)) for line in str(text).splitlines()]
+    return [{"text": line, "id": int(m[1]) if m else None} for line, m in found]
 
 
 def _change(c: Change) -> dict[str, Any]:
