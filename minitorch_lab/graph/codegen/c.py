@@ -454,6 +454,8 @@ class _Writer:
         made = ROUTINES.get(e.op.name)
         if made is not None and made(self, step):
             return
+        if not e.out.spec.size and (e.op.kernel is not None or e.op.name == "to"):
+            return  # elementwise, and there is no entry
         self.flush()
         self.between(e)
 

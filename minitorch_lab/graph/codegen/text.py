@@ -82,11 +82,6 @@ def axes(ndim: int) -> list[str]:
     return [f"i{d}" for d in range(ndim)]
 
 
-def loops(shape: tuple[int, ...]) -> str:
-    """The heads of nested loops over a shape."""
-    return "\n".join(f"for (long i{d} = 0; i{d} < {n}; i{d}++)" for d, n in enumerate(shape))
-
-
 def nest(around: list[tuple[str, int]], body: str, simd: bool = False) -> str:
     """Nested loops, a variable and a size each, with ``body`` inside."""
     for name, n in reversed(around):
@@ -94,6 +89,11 @@ def nest(around: list[tuple[str, int]], body: str, simd: bool = False) -> str:
         if simd:
             body, simd = f"#pragma omp simd\n{body}", False
     return body
+
+
+def over(shape: tuple[int, ...], body: str) -> str:
+    """``body`` for each place of a shape, which it knows as i0, i1, ..."""
+    return nest(list(zip(axes(len(shape)), shape, strict=True)), body)
 
 
 def source(w: Any, step: Any, x: Any, dtype: Any, shape: tuple[int, ...]) -> tuple[str, str]:

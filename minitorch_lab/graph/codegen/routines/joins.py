@@ -8,7 +8,7 @@ import numpy as np
 
 from ....op import OPS
 from ...fuse import Single
-from ..text import Place, axes, block, index_of, kept, loops, pointer, source
+from ..text import Place, axes, block, index_of, kept, over, pointer, source
 
 
 def part(place: Place, view: Any) -> Place:
@@ -53,13 +53,10 @@ def copied(w: Any, to: Place, x: Place) -> None:
 def unslice(w: Any, step: Single) -> bool:
     """A value put into zeros where a slice took it: the gradient of the slice."""
     e = step.equation
-    x, out = w.seen(step, e.inputs[0]), w.seen(step, e.out)
+    out = w.seen(step, e.out)
     view = OPS["slice"].forward(np, out.array, index=e.attrs["index"])
-    if view.size != x.array.size:
-        return False
     block(w, f"{pointer('q', out, '')}\nmemset(q, 0, {out.array.nbytes});")
-    copied(w, part(out, view), x)
-    return True
+    return _written(w, step, part(out, view), e.inputs[0])
 
 
 def flip(w: Any, step: Single) -> bool:
@@ -91,14 +88,14 @@ def triangle(w: Any, step: Single) -> bool:
     names = axes(out.array.ndim)
     row, column = names[-2:]
     sign = "<=" if e.op.name == "tril" else ">="
+    inside = f"{column} - {row} {sign} {e.attrs['diagonal']}"
+    value = f"{inside} ? x[{index_of(names, x.strides)}] : 0"
     return block(
         w,
         f"""
 {pointer("x", x)}
 {pointer("q", out, "")}
-{loops(out.array.shape)}
-    q[{index_of(names, out.strides)}] =
-        {column} - {row} {sign} {e.attrs["diagonal"]} ? x[{index_of(names, x.strides)}] : 0;
+{over(out.array.shape, f"q[{index_of(names, out.strides)}] = {value};")}
 """,
     )
 
@@ -113,20 +110,27 @@ def write_view(w: Any, step: Single) -> bool:
     copied(w, out, x)
     if not view.size:
         return True
-    to, at, names = part(out, view), "", axes(view.ndim)
-    here = index_of(names, to.strides)
-    if not np.may_share_memory(view, out.array):  # in another order: the places are written down
-        known = kept(w, np.ascontiguousarray(numbers))
-        to, at = out, pointer("k", known)
-        here = f"k[{index_of(names, known.strides)}]"
-    lines, value = source(w, step, e.inputs[1], out.array.dtype, view.shape)
+    if np.may_share_memory(view, out.array):
+        return _written(w, step, part(out, view), e.inputs[1])
+    known = kept(w, np.ascontiguousarray(numbers))  # in another order: the places are written down
+    at = f"k[{index_of(axes(view.ndim), known.strides)}]"
+    return _written(
+        w, step, Place(out.slot, out.offset, view), e.inputs[1], pointer("k", known), at
+    )
+
+
+def _written(
+    w: Any, step: Single, to: Place, value: Any, declared: str = "", at: str | None = None
+) -> bool:
+    """A value, or a number, spread over a place."""
+    lines, text = source(w, step, value, to.array.dtype, to.array.shape)
+    here = index_of(axes(to.array.ndim), to.strides) if at is None else at
     return block(
         w,
         f"""
 {pointer("q", to, "")}
-{at}
+{declared}
 {lines}
-{loops(view.shape)}
-    q[{here}] = {value};
+{over(to.array.shape, f"q[{here}] = {text};")}
 """,
     )

@@ -1,4 +1,4 @@
-"""Matrix products: a call of the BLAS, or a loop for a small one."""
+"""Matrix products: a call of the BLAS, or a loop for a small one and for whole numbers."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ def matmul(w: Any, step: Single) -> bool:
     e = step.equation
     a, b, out = (w.seen(step, x) for x in (*e.inputs, e.out))
     dtype = e.out.spec.dtype
-    if str(dtype) not in ("float32", "float64"):
-        return False
     m, n = out.array.shape[-2:]
     k = a.array.shape[-1]
     kind = C_TYPES[str(dtype)]
@@ -48,7 +46,7 @@ def matmul(w: Any, step: Single) -> bool:
     ]
     tiny = m * n * k <= TINY
     forms = [_layout(st[-2:], x.array.shape[-2:]) for st, x in zip(steps, (a, b, out), strict=True)]
-    if tiny or any(f is None for f in forms) or not k:
+    if tiny or dtype.kind != "f" or any(f is None for f in forms) or not k:
         (ra, ca), (rb, cb), (rc, cc) = (st[-2:] for st in steps)
         t.add(
             f"for (long i = 0; i < {m}; i++) for (long j = 0; j < {n}; j++) {{ {kind} s = 0; "

@@ -14,7 +14,7 @@ import numpy as np
 from ....ops.indexing import PLACE, ints_first
 from ....ops.movement import expand_ellipsis
 from ...fuse import Single
-from ..text import C_TYPES, Place, axes, block, index_of, loops, pointer, source
+from ..text import C_TYPES, Place, axes, block, index_of, over, pointer, source
 from .joins import copied, part
 
 
@@ -231,16 +231,10 @@ def class_index(w: Any, step: Single) -> bool:
     e = step.equation
     x, target, out = (w.seen(step, v) for v in (*e.inputs, e.out))
     names = axes(out.array.ndim)
+    body = f"""const long at = k[{index_of(names, target.strides)}];
+const int keep = at != {e.attrs["ignore_index"]};
+if (keep && (at < 0 || at >= {x.array.shape[e.attrs["dim"]]})) return 1;
+q[{index_of(names, out.strides)}] = keep ? at : 0;"""
     return block(
-        w,
-        f"""
-{pointer("k", target)}
-{pointer("q", out, "")}
-{loops(out.array.shape)} {{
-    const long at = k[{index_of(names, target.strides)}];
-    const int keep = at != {e.attrs["ignore_index"]};
-    if (keep && (at < 0 || at >= {x.array.shape[e.attrs["dim"]]})) return 1;
-    q[{index_of(names, out.strides)}] = keep ? at : 0;
-}}
-""",
+        w, f"{pointer('k', target)}\n{pointer('q', out, '')}\n{over(out.array.shape, body)}"
     )
