@@ -62,7 +62,7 @@ class Device:
     """What the emulated device did, and how it does it."""
 
     def __init__(self, threads: int | None) -> None:
-        self.threads = threads  # None: as many as the plan asks for, else so many along x
+        self.threads = threads  # None: as many as the plan asks for, else at most so many a side
         self.codes: list[str] = []
         self.options: set[tuple[str, ...]] = set()
         self.launched: list[str] = []
@@ -91,7 +91,7 @@ class Device:
             held = [ctypes.c_longlong(v) for v in values]
             pointers = (ctypes.c_void_p * len(held))(*map(ctypes.addressof, held))
             if self.threads is not None:
-                block = (self.threads, 1)
+                block = (min(block[0], self.threads), min(block[1], self.threads))
             run((ctypes.c_uint * 4)(*grid, *block), pointers)
             assert not ctypes.c_int.in_dll(made, "emulator_wrong").value, name
 

@@ -153,8 +153,10 @@ def test_training_leads_where_eager_mode_leads(name: str, on_device: Start) -> N
     assert step.executor_used == "cuda"
     assert device.replays
     np.testing.assert_allclose(losses[1], losses[0], rtol=2e-6)
+    # the gradient of a key's bias is 0 but for rounding, which Adam scales up
+    near = 2e-3 if name == "transformer" else 3e-5
     for a, b in zip(*ends, strict=True):
-        np.testing.assert_allclose(b, a, rtol=1e-4, atol=3e-5)  # Adam divides by small numbers
+        np.testing.assert_allclose(b, a, rtol=1e-4, atol=near)
 
 
 SHAPES = [
@@ -200,7 +202,67 @@ def test_what_is_no_number_stays_none(on_device: Start) -> None:
         same(eager, found)
 
 
+PRODUCTS = {
+    "matrices": lambda x, y: x @ y,
+    "turned": lambda x, y: y.T @ x.T,
+    "turned copies": lambda x, y: x.T.contiguous().T @ y.T.contiguous().T,
+    "batches": lambda x, y: lab.stack([x, x * 2, -x]) @ y,
+    "batches of both": lambda x, y: lab.stack([x, -x]).reshape(2, 1, 33, 17) @ lab.stack([y, y, y]),
+    "a vector": lambda x, y: x @ y[:, 0],
+}
+
+
+@pytest.mark.parametrize("threads", [None, 1])
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_small_products_are_kernels(name: str, threads: int | None, on_device: Start) -> None:
+    on_device(threads)
+    eager, found, compiled = both(PRODUCTS[name], lab.randn(33, 17), lab.randn(17, 20))
+    same(eager, found)
+    assert "void matmul" in plan_of(compiled).source
+
+
+def test_a_large_product_is_cublas(on_device: Start) -> None:
+    on_device()
+    eager, found, compiled = both(lambda x: x @ x, lab.randn(170, 170))
+    same(eager, found)
+    assert "np.dot(w0, w0, out=w1)" in plan_of(compiled).source
+
+
 # Launches ----------------------------------------------------------------------------------
+
+
+def test_a_training_step_is_one_graph(on_device: Start) -> None:
+    device = on_device()
+    _, step, x, y = training("digits", "cuda")
+    step = lab.compile(step, executor="cuda")
+    for _ in range(3):
+        step(x, y)
+    code = plan_of(step).source
+    assert "launch0()" in code
+    assert "launch1()" not in code
+    assert not re.search(r"\bop\d+\(|np\.dot|np\.matmul", code)
+    assert device.replays == 2
+
+
+def test_a_target_that_is_no_class_changes_nothing(on_device: Start) -> None:
+    on_device()
+    model, step, x, y = training("digits", "cuda")
+    compiled = lab.compile(step, executor="cuda")
+    for _ in range(3):
+        compiled(x, y)
+    wrong = y.cpu()
+    wrong[3] = 10
+    before = [p.detach().cpu().numpy() for p in model.parameters()]
+    texts = []
+    for function in (step, compiled):
+        with pytest.raises(IndexError, match="target") as error:
+            function(x, wrong.cuda())
+        texts.append(str(error.value).splitlines()[0])
+    assert texts[0] == texts[1]
+    for a, p in zip(before, model.parameters(), strict=True):
+        np.testing.assert_array_equal(p.detach().cpu().numpy(), a)
+    assert compiled(x, y).item() == pytest.approx(step(x, y).item(), abs=0.1)
+    assert compiled.traces == 1
 
 
 def mix(x: Any, w: Any) -> Any:
@@ -277,7 +339,7 @@ def test_loops_that_are_alike_share_a_kernel(on_device: Start) -> None:
     step = lab.compile(step, executor="cuda")
     step(x, y)
     plan = plan_of(step)
-    assert plan.kernels < 20 < 100 < plan.launches
+    assert plan.kernels < 30 < 200 < plan.launches
     assert plan.source.count("__global__") == plan.kernels
     assert f"{plan.launches} launches of {plan.kernels} kernels" in str(lab.explain(step))
 

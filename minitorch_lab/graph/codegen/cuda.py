@@ -10,7 +10,7 @@ as one CUDA graph.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from ..fuse import Loop, Part, Single, Step, expression
 from ..ir import Equation, Graph, Var
 from ..trace import Traced
 from . import c, native
+from .calls import BLOCK, CALLS, FILL, Kernel
 from .loops import LoopWriter
 from .numpy import Plan
 from .text import C_TYPES, Place, Text, canonical
@@ -31,8 +32,7 @@ COMMON = "/* Where NumPy says otherwise"  # from here on the two preludes are on
 PRELUDE = Path(__file__).with_name("prelude.cu").read_text(encoding="utf-8")
 PRELUDE += "\n" + COMMON + native.PRELUDE.partition(COMMON)[2]
 OPTIONS = ("-std=c++14", "--device-as-default-execution-space")
-NARROW, WARP, BLOCK = 8, 32, 256  # entries of a row for one thread; threads of a warp, of a block
-FILL = 256  # blocks that keep a whole device busy
+NARROW, WARP = 8, 32  # entries of a row that one thread takes; threads of a warp
 FEW, LONG = 64, 1 << 14  # so few rows that are so long are shared by many blocks
 JOIN = {"amax": "lab_max()", "amin": "lab_min()"}
 
@@ -101,17 +101,6 @@ def _stage(loop: Loop, parts: list[Part]) -> list[Step]:
 # Kernels -------------------------------------------------------------------------------------
 
 
-@dataclass
-class Kernel:
-    """A launch: the text that alike loops share, and what is this one's own."""
-
-    text: str
-    where: str  # the learner's lines
-    grid: tuple[int, int]
-    block: tuple[int, int]
-    values: list[int]  # addresses and sizes, in the order of the parameters
-
-
 class KernelWriter(LoopWriter):
     """The CUDA text of one loop."""
 
@@ -137,7 +126,8 @@ class KernelWriter(LoopWriter):
         lines = f'extern "C" __global__ void NAME({", ".join(declared)})\n{{\n'
         text = canonical(lines + "\n".join(body) + "\n")
         values = [self.rows, *self.params.values()]
-        return Kernel(text, head.partition("// ")[2], *self.launch(), values)
+        kernel = Kernel(text, head.partition("// ")[2], *self.launch(), values)
+        return replace(kernel, refuses=any(_refuses(p.equation) for p in self.loop.parts))
 
     # What the threads share
 
@@ -321,7 +311,7 @@ class _Writer(c._Writer):
         self.groups: list[list[Kernel | tuple[Any, ...]]] = []
         self.brought: list[str] = []
         self.parts = 0  # the most places that a sum over several blocks needs
-        self.refuses = False  # whether a kernel may find a value that its op refuses
+        self.refusing: set[str] = set()  # kernels that may come upon a value that an op refuses
 
     # Memory: all of it stays where it is
 
@@ -392,18 +382,26 @@ class _Writer(c._Writer):
             self.single(step)
             return
         assert isinstance(step, Loop)  # there are no tiles here
-        kernel = KernelWriter(self, step).kernel()
-        name = self.kernels.setdefault(kernel.text, f"loop{len(self.kernels)}")
+        self.add(KernelWriter(self, step).kernel())
+
+    def add(self, kernel: Kernel) -> None:
+        """A launch; kernels with the same text are one."""
+        name = self.kernels.setdefault(kernel.text, f"{kernel.stem}{len(self.kernels)}")
         known = self.lines.setdefault(name, [])
         known += [line for line in kernel.where.split(", ") if line and line not in known]
         self.pending.append(kernel)
         self.text.lines += kernel.text.replace("NAME", name).splitlines()
-        self.refuses |= any(_refuses(p.equation) for p in step.parts)
+        if kernel.refuses:
+            self.refusing.add(name)
 
     def single(self, step: Single) -> None:
         e = step.equation
         if e.op.view:  # one that has to copy
             self.copy(self.array[e.out.id], self.array[e.inputs[0].id])
+            return
+        kernel = CALLS[e.op.name](self, step) if e.op.name in CALLS else None
+        if kernel is not None:
+            self.add(kernel)
             return
         self.flush()
         if e.op.name == "matmul" and e.out.spec.dtype.kind == "f":
@@ -449,7 +447,7 @@ class _Writer(c._Writer):
             calls = [self.call(item, made, at) for item in group]
             self.scope[f"launch{i}"] = Launches(xp, calls)
         body += self.python
-        if self.refuses:
+        if self.refusing:
             told = self.scope["told"] = xp.zeros(1, np.int32)
             ask = Kernel("", "", (1, 1), (1, 1), [int(told.data.ptr)])
             self.scope["ask"] = _launcher(made["lab_told"], ask, {})
@@ -465,6 +463,8 @@ class _Writer(c._Writer):
             lines = self.lines[name]
             more = f" and {len(lines) - 3} more" if len(lines) > 3 else ""
             where = f"// {', '.join(lines[:3])}{more}\n" if lines else ""
+            if self.refusing and name not in self.refusing:
+                text = text.replace("\n{\n", f"\n{{\n    {UNLESS_REFUSED}\n", 1)
             out.append(where + text.replace("NAME", name, 1))
         return "\n".join(out)
 
@@ -491,6 +491,9 @@ def functions(xp: Any, code: str, names: list[str]) -> dict[str, Any]:
         raise native.NoCompiler(f"CuPy cannot compile kernels: {first_line(error)}") from None
 
 
+# What comes after a value that an op has refused changes nothing. A kernel that may refuse one
+# itself goes on, to keep its threads together.
+UNLESS_REFUSED = "if (lab_wrong) return;"
 REFUSING = ("lab_fmod", "lab_remainder", "lab_floor_divide", "lab_pow")
 
 
