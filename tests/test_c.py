@@ -94,6 +94,19 @@ def test_a_convolution_needs_less_than_half_the_memory() -> None:
     assert plan.buffer_bytes < 0.5 * sum(spec.nbytes for spec in results)
 
 
+def test_two_reshapes_of_what_was_turned_share_one_copy() -> None:
+    x = lab.randn(6, 4)
+
+    def f(x: Any) -> Any:
+        turned = x.mT
+        return turned.reshape(24) * 2, turned.reshape(2, 12) + 1
+
+    compiled = lab.compile(f, executor="c")
+    for a, b in zip(compiled(x), f(x), strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+    assert lab.explain(compiled).signatures[0].steps == 3  # the copy, and two loops
+
+
 @pytest.mark.parametrize("shape", [(8, 3, 80, 80), (6, 5, 90, 43)], ids=str)
 def test_planes_of_a_picture_run_one_after_another(shape: tuple[int, ...]) -> None:
     """A tile in a tile: values, sums over planes, and what each plane adds to."""

@@ -205,7 +205,7 @@ def test_a_record_says_what_was_done_and_where_it_came_from() -> None:
     graph = traced(shared, lab.ones(4))
     records = {r.name: r for r in run_passes(graph)}
     assert list(records) == list(PASSES) == [
-        "lower", "fold", "simplify", "common", "pools", "dead",
+        "lower", "fold", "simplify", "common", "pools", "slices", "dead",
     ]  # fmt: skip
 
     (change,) = records["lower"].changes
@@ -531,7 +531,7 @@ def test_an_unknown_pass_is_named() -> None:
             lab.compile(shared, without=wrong)
         assert str(error.value) == (
             "without: no pass is called 'folding'\n"
-            "  expected names of lower, fold, simplify, common, pools, dead, "
+            "  expected names of lower, fold, simplify, common, pools, slices, dead, "
             "transposes, fuse, tile, buffers"
         )
 
@@ -726,3 +726,42 @@ def test_overlapping_windows_are_left_alone() -> None:
 
     graph = traced(f, lab.randn(1, 1, 9, 9).requires_grad_())
     assert "max_pool2d_grad" in names(run_passes(graph)[-1].after)
+
+
+# Slices ------------------------------------------------------------------------------------
+
+CUTS: dict[str, tuple[Callable[[Any], list[Any]], str]] = {
+    "queries, keys, values": (lambda x: [x[0], x[2], x[1]], "stack"),
+    "chunks of the last dimension": (lambda x: list(lab.chunk(x, 2, -1)), "cat"),
+    "unequal pieces": (lambda x: [x[:, 1:], x[:, :1]], "cat"),
+    "from behind": (lambda x: [x[-1], x[0], x[1]], "stack"),
+    "a gap": (lambda x: [x[0], x[2]], ""),
+    "one piece twice": (lambda x: [x[0], x[0], x[1], x[2]], ""),
+    "an overlap": (lambda x: [x[:2].sum(0), x[1:].sum(0)], ""),
+    "two dimensions": (lambda x: [x[0, :2], x[0, 2:], x[1, :2], x[1, 2:]], ""),
+    "every second": (lambda x: [x[:, ::2], x[:, 1::2]], ""),
+}
+
+
+@pytest.mark.parametrize("name", CUTS)
+def test_gradients_of_slices_lie_side_by_side(name: str) -> None:
+    cut, joined = CUTS[name]
+    lab.manual_seed(0)
+    x = lab.randn(3, 4, 6).requires_grad_()
+
+    def f(x: Any) -> Any:
+        loss = 0.0
+        for i, piece in enumerate(cut(x)):
+            loss = loss + (piece.exp() * (i + 1)).sum()
+        return lab.autograd.grad(loss, x)[0]
+
+    graph = run_passes(traced(f, x))[-1].after
+    ops = names(graph)
+    if joined:
+        assert joined in ops
+        assert "unslice" not in ops
+    else:
+        assert {"stack", "cat"}.isdisjoint(ops)
+    for executor in ("numpy", "c"):
+        found = lab.compile(f, executor=executor)(x)
+        np.testing.assert_allclose(found.detach().numpy(), f(x).numpy(), rtol=1e-6)

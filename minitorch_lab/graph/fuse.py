@@ -9,7 +9,7 @@ become one loop with three stages, and each row is still in the cache when it is
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -102,14 +102,15 @@ class _Scheduler:
         self.views: list[Equation] = []  # those that copy nothing
         self.part: dict[int, Part] = {}  # variable -> its part of a loop
         self.like: dict[int, Any] = {}  # variable -> an array laid out like it, never touched
+        self.copied: dict[int, Var] = {}  # variable -> its copy in order, made by a reshape
 
     def run(self) -> list[Loop | Single]:
         """All steps in order."""
         for e in self.graph.equations:
             if e.out.spec.number:
                 continue
-            if e.op.view and self.looks(e):
-                self.made[e.out.id] = self.made.get(e.inputs[0].id, -1)
+            if e.op.view and (self.looks(e) or self.looks(self.at_copy(e))):
+                self.made[e.out.id] = self.made.get(self.views[-1].inputs[0].id, -1)
             elif fusible(e):
                 self.join(e)
             elif e.op.name in REDUCTIONS and self.reducible(e):
@@ -130,6 +131,13 @@ class _Scheduler:
         self.like[e.out.id] = made
         self.views.append(e)
         return True
+
+    def at_copy(self, e: Equation) -> Equation:
+        """A reshape that has to copy, as a look at the copy that another one has made."""
+        if e.op.name != "reshape":
+            return e
+        copy = self.copied.setdefault(e.inputs[0].id, e.out)
+        return e if copy is e.out else replace(e, inputs=(copy,))
 
     def after(self, e: Equation) -> int:
         """The step before which no part of ``e`` can run."""

@@ -20,6 +20,7 @@ from .lower import lower
 from .pools import remember_places
 from .record import Certificate, Change, Note, Record
 from .simplify import simplify
+from .slices import join_slices
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,12 @@ PASSES: dict[str, Pass] = {
             "Keeps where the largest entry of a window was, not the picture.",
             remember_places,
             bitwise=True,
+        ),
+        Pass(
+            "slices",
+            "Puts gradients of slices side by side, with no zeros around them.",
+            join_slices,
+            bitwise=False,
         ),
         Pass("dead", "Leaves out what nothing needs.", drop_dead, bitwise=True),
     )
@@ -192,6 +199,7 @@ __all__ = [
     "drop_dead",
     "fold_constants",
     "join_common",
+    "join_slices",
     "lower",
     "optimise",
     "remember_places",
