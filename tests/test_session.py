@@ -507,6 +507,43 @@ def test_the_text_of_a_graph() -> None:
     assert "clone" not in str(graph.ir(y))
 
 
+@pytest.mark.usefixtures("each_executor")
+def test_a_call_that_was_seen_before_is_the_same_call() -> None:
+    graph = GraphBuilder()
+    with graph:
+        x = graph.placeholder("float32", (None,), "x")
+        y = graph.placeholder("float32", (), "y")
+        v = graph.variable(0.0, "v")
+        total = x.sum() * y + v
+        up = graph.group(v.assign_add(y), name="up")
+        init = graph.initializer()
+    session = Session(graph)
+    session.run(init)
+    one, two = np.ones(3, "float32"), np.full(2, 2.0, "float32")
+    ten = np.array(10.0, "float32")
+    for k in range(1, 7):  # the first calls are timed, later ones go straight to the plan
+        assert session.run(up, {y: ten}) is None
+        assert session.run(v) == 10 * k
+        for fed in (one, two, [1.0, 2.0], np.ones(3), lab.ones(3), np.ones((3, 2), "f")[:, 0]):
+            expected = float(np.sum(np.asarray(fed))) * 10 + 10 * k
+            assert session.run(total, {x: fed, y: ten}) == expected
+            assert session.run([total, up, v], {y: ten * 0, x: fed})[0] == 10 * k
+        assert session.run({"v": v, "x": [x]}, {x: two})["x"][0].tolist() == [2, 2]
+    assert session._quick
+    with pytest.raises(lab.ArgumentError, match="placeholder 'y' is not fed"):
+        session.run(total, {x: one})
+    with pytest.raises(lab.ShapeError, match="has another shape"):
+        session.run(total, {x: np.ones((2, 2), "f"), y: ten})
+    session.load(v, -1.0)
+    assert session.run(v) == -1
+    found = session.run(v)
+    session.run(up, {y: ten})
+    assert found == -1  # what was fetched stays
+    session.close()
+    with pytest.raises(lab.LabError, match="the session is closed"):
+        session.run(v)
+
+
 def test_a_size_may_be_compared_where_every_run_gives_the_same_answer() -> None:
     graph = GraphBuilder()
     with graph:

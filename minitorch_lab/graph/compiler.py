@@ -98,6 +98,13 @@ class Entry:
                 return False
         return not self.slow or all(guard.holds() for guard in self.slow)
 
+    def changed(self) -> None:
+        """Note that a run has changed the tensors that the graph updates."""
+        if self.updated:
+            now = tick()
+            for tensor in self.updated:
+                tensor.version[0] = now
+
     def rebind(self) -> None:
         """Build the plan anew: a captured tensor has got another array."""
         self.plan = build(self.traced, self.graph, self.executor, self.without)
@@ -315,11 +322,8 @@ class Compiled:
             try:
                 results = plan.run(*[x.array for x in leaves])
             except Exception as error:  # noqa: BLE001  retold in the learner's words
-                raise _explain(entry, leaves, error) from None
-            if entry.updated:
-                now = tick()
-                for tensor in entry.updated:
-                    tensor.version[0] = now
+                raise retold(entry, leaves, error) from None
+            entry.changed()
             n = entry.outputs
             for target, array in zip(entry.grads, results[n:], strict=True):
                 if isinstance(target, Grad):
@@ -546,7 +550,7 @@ def _named(function: Callable[..., Any]) -> list[tuple[str, Any]]:
     ]
 
 
-def _explain(entry: Entry, leaves: list[Any], error: Exception) -> Exception:
+def retold(entry: Entry, leaves: list[Any], error: Exception) -> Exception:
     """The error that the failing op raises in eager mode.
 
     The graph as it was traced is run op by op, which changes no state, until one fails.

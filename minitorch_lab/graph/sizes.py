@@ -263,7 +263,7 @@ def fits(found: Sequence[int], wanted: Sequence[Any]) -> bool:
     if len(found) != len(wanted):
         return False
     for m, n in zip(found, wanted, strict=True):  # noqa: SIM110  on the way of every feed
-        if m != n and not isinstance(n, Dim):
+        if type(n) is not Dim and m != n:
             return False
     return True
 
