@@ -1,8 +1,9 @@
 """Learning rates that change from epoch to epoch, with PyTorch's names and numbers.
 
-Call ``scheduler.step()`` once after each epoch (``OneCycleLR``: after each batch). A schedule
-writes ``optimizer.param_groups[i]["lr"]``; graph mode reads it in each step and traces nothing
-anew. What ``optimizer.step()`` of the first epoch uses is the rate that the schedule starts with.
+Call ``scheduler.step()`` once after each epoch (``OneCycleLR``: after each batch), outside of a
+compiled function. A schedule writes ``optimizer.param_groups[i]["lr"]``; graph mode reads it in
+each step and traces nothing anew. What ``optimizer.step()`` of the first epoch uses is the rate
+that the schedule starts with.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from math import cos, floor, inf, log, pi
 from typing import Any
 
 from ..errors import ArgumentError, KindError, describe
+from ..op import current
 from .optimizer import CYCLED, Group, MissingError, Optimizer
 
 
@@ -53,6 +55,7 @@ class LRScheduler:
 
     def _count(self) -> None:
         """Count the step; the first one comes with the making, before optimizer.step()."""
+        _need_values(self)
         own = type(self.optimizer).step.__module__.startswith(_PACKAGE)
         if self._step_count == 1 and own and not self.optimizer.stepped:
             warnings.warn(
@@ -631,6 +634,7 @@ class SequentialLR(_Group):
 
     def step(self) -> None:
         """Go on by one epoch."""
+        _need_values(self)
         self.last_epoch += 1
         i = bisect_right(self._milestones, self.last_epoch)
         scheduler = self._schedulers[i]
@@ -676,6 +680,7 @@ class ReduceLROnPlateau(LRScheduler):
 
     def step(self, metrics: Any = None, epoch: int | None = None) -> None:
         """Go on by one epoch, in which the loss (or ``mode="max"``: the accuracy) was this."""
+        _need_values(self)
         if metrics is None:
             raise KindError(
                 "ReduceLROnPlateau.step(metrics): the loss of this epoch is needed\n"
@@ -711,6 +716,12 @@ def _for_each(name: str, value: Any, optimizer: Optimizer) -> list[float]:
     if len(values) != n:
         raise ArgumentError(f"{name}: expected {n} values, one for each group, got {len(values)}")
     return values
+
+
+def _need_values(scheduler: Any) -> None:
+    """A schedule counts in Python: in a graph it would go on once, while it is traced."""
+    name = type(scheduler).__name__
+    current().refuse(f"{name}.step()", "call it after the compiled function, which reads lr anew")
 
 
 def _need_momentum(optimizer: Optimizer) -> None:
