@@ -21,7 +21,7 @@ from typing import Any
 from double import make_cupy
 
 KERNEL = re.compile(r'extern "C" __global__ void (\w+)\(([^)]*)\)')
-FLAGS = "-x c++ -std=c++14 -O1 -w -shared -fPIC -ffp-contract=off".split()
+FLAGS = "-x c++ -std=c++17 -O1 -w -shared -fPIC -ffp-contract=off".split()
 FOLDER = Path(tempfile.mkdtemp(prefix="emulator-"))
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 
@@ -64,7 +64,6 @@ class Device:
     def __init__(self, threads: int | None) -> None:
         self.threads = threads  # None: as many as the plan asks for, else at most so many a side
         self.codes: list[str] = []
-        self.options: set[tuple[str, ...]] = set()
         self.launched: list[str] = []
         self.replays = 0
         self.tape: list[Any] | None = None  # what a stream captures
@@ -76,10 +75,9 @@ class Device:
         else:
             self.tape.append(call)
 
-    def module(self, code: str, options: tuple[str, ...] = ()) -> Any:
+    def module(self, code: str) -> Any:
         """``cupy.RawModule``."""
         self.codes.append(code)
-        self.options.add(options)
         made = library(code)
         return SimpleNamespace(get_function=lambda name: self.function(made, name))
 

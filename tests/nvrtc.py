@@ -8,6 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+# What CuPy 14 adds to the options of a RawModule, of which we give none.
+OPTIONS = ("-std=c++17", "-ftz=true", "--device-as-default-execution-space")
+
 
 @cache
 def library() -> Any:
@@ -22,11 +25,11 @@ def library() -> Any:
     return None
 
 
-def compiled(code: str, arch: str, options: tuple[str, ...]) -> str:
+def compiled(code: str, arch: str) -> str:
     """The PTX of a text for "sm_70", say; RuntimeError with what the compiler says."""
     nvrtc, program, size = library(), ctypes.c_void_p(), ctypes.c_size_t()
     nvrtc.nvrtcCreateProgram(ctypes.byref(program), code.encode(), b"plan.cu", 0, None, None)
-    given = [*options, f"--gpu-architecture={arch.replace('sm', 'compute')}"]
+    given = [*OPTIONS, f"--gpu-architecture={arch.replace('sm', 'compute')}"]
     wrong = nvrtc.nvrtcCompileProgram(
         program, len(given), (ctypes.c_char_p * len(given))(*(x.encode() for x in given))
     )

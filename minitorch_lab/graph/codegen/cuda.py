@@ -31,7 +31,6 @@ from .text import C_TYPES, Place, Text, canonical
 COMMON = "/* Where NumPy says otherwise"  # from here on the two preludes are one
 PRELUDE = Path(__file__).with_name("prelude.cu").read_text(encoding="utf-8")
 PRELUDE += "\n" + COMMON + native.PRELUDE.partition(COMMON)[2]
-OPTIONS = ("-std=c++14", "--device-as-default-execution-space")
 NARROW, WARP = 8, 32  # entries of a row that one thread takes; threads of a warp
 FEW, LONG = 64, 1 << 14  # so few rows that are so long are shared by many blocks
 JOIN = {"amax": "lab_max()", "amin": "lab_min()"}
@@ -451,6 +450,7 @@ class _Writer(c._Writer):
             told = self.scope["told"] = xp.zeros(1, np.int32)
             ask = Kernel("", "", (1, 1), (1, 1), [int(told.data.ptr)])
             self.scope["ask"] = _launcher(made["lab_told"], ask, {})
+            body.insert(0, "ask()")  # a run before may have ended before it asked
             body += ["ask()", "if told.item(): raise ValueError('a value is out of range')"]
         plan = self.made(arguments, captured, body + copies, code, "cuda")
         launches = sum(len(group) for group in self.groups)
@@ -485,7 +485,7 @@ def _launcher(function: Any, kernel: Kernel, at: dict[int, int]) -> Callable[[],
 def functions(xp: Any, code: str, names: list[str]) -> dict[str, Any]:
     """The kernels of a text, ready to launch; NoCompiler where CuPy cannot make them."""
     try:
-        module = xp.RawModule(code=code, options=OPTIONS)
+        module = xp.RawModule(code=code)
         return {name: module.get_function(name) for name in names}
     except Exception as error:  # noqa: BLE001  whatever it is, it is the reason
         raise native.NoCompiler(f"CuPy cannot compile kernels: {first_line(error)}") from None
