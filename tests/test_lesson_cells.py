@@ -126,6 +126,40 @@ def test_certificates(notebook: Notebook) -> None:
     assert "  bits             every bit as in eager mode" in notebook.run("print(found)")
 
 
+def test_a_pass_of_ones_own_and_why_it_is_not_safe(notebook: Notebook) -> None:
+    notebook.run("""
+        import minitorch_lab as lab
+        from minitorch_lab.graph import replaced, run_pass
+
+        def undo(graph):
+            "Takes log(exp(x)) for x."
+            made = {e.out: e for e in graph.equations}
+            instead = {}
+            for e in graph.equations:
+                if e.op.name == "log" and made[e.inputs[0]].op.name == "exp":
+                    instead[e.out] = made[e.inputs[0]].inputs[0]
+            return replaced(graph, instead)
+
+        graph = lab.compile(lambda x: lab.log(lab.exp(x)) + 1).graph(lab.ones(3))
+    """)
+    printed = notebook.run("""
+        record = run_pass(undo, graph)
+        print(record.name, record.words, len(record.changes), record.flops_saved)
+        print(record.diff())
+        print(record.certificate())
+        print(record.certificate([0.0, 1.0, 2.0]).relative < 1e-6)
+        print(record.certificate([0.0, 1.0, 1000.0]))
+    """)
+    assert printed[0].startswith("undo Takes log(exp(x)) for x. 2 ")
+    assert [line[:14] for line in printed if line.startswith(("-", "+"))] == [
+        "-  %2 = log(%1", "-  %3 = add(%2", "+  %3 = add(%0",
+    ]  # fmt: skip
+    near, few, far = printed[-3:]
+    assert near.startswith("largest difference ")  # small: it looks safe
+    assert few == "True"
+    assert far == "largest difference inf, relative inf"
+
+
 def test_what_c_makes_of_it(notebook: Notebook, in_c: None) -> None:
     notebook.run(SETUP)
     printed = notebook.run("""

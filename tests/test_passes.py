@@ -16,6 +16,7 @@ from test_ops import CASES, arrays_of, call
 import minitorch_lab as lab
 from minitorch_lab import nn, optim
 from minitorch_lab.errors import ArgumentError, LabError
+from minitorch_lab.graph import replaced, run_pass
 from minitorch_lab.graph.codegen import native
 from minitorch_lab.graph.ir import Equation, Graph
 from minitorch_lab.graph.passes import PASSES, STAGES, Record, run_passes, simplify
@@ -483,9 +484,60 @@ def test_a_graph_that_takes_no_sample_says_so() -> None:
     for ask in (found.certificate, found.bits, found.passes()[0].certificate):
         with pytest.raises(lab.ComputeError) as error:
             ask()
-        first, _, last = str(error.value).splitlines()
+        first, _, *last = str(error.value).splitlines()
         assert first == "certificate: the graph <lambda> does not run on drawn inputs"
-        assert last == "  expected one that takes any numbers, indices of 0, or probabilities"
+        assert last == [
+            "  expected one that takes any numbers, indices of 0, or probabilities",
+            "  give arguments that it takes: record.certificate(x)",
+        ]
+    fits = lab.eye(3) * 20
+    assert found.certificate(arguments=(fits,)).relative < 1e-6
+    assert all(record.certificate(fits).relative < 1e-6 for record in found.passes())
+    with pytest.raises(lab.linalg.LinAlgError, match="not positive definite"):
+        found.certificate(arguments=(-fits,))
+    with pytest.raises(
+        ArgumentError, match=r"input %0.* is float32 \(2, 2\)\n  expected float32 \(3"
+    ):
+        found.certificate(arguments=(lab.eye(2),))
+    with pytest.raises(
+        ArgumentError, match=r"certificate: got .* for %0\n  expected float32 \(3, 3"
+    ):
+        found.certificate(arguments=("a matrix",))
+    with pytest.raises(ArgumentError) as wrong:
+        found.passes()[0].certificate(fits, fits)
+    assert str(wrong.value) == (
+        "certificate: got 2 arguments for 1 inputs\n  expected one for each of %0: float32 (3, 3)"
+    )
+
+
+def test_a_pass_of_ones_own_is_checked() -> None:
+    graph = traced(lambda x: lab.exp(x).sum() * 2, lab.ones(3))
+    exp, total, _ = graph.equations
+    same = run_pass(lambda graph: graph, graph)
+    assert (same.name, same.changes, same.diff()) == ("<lambda>", (), "")
+    assert same.certificate().bitwise
+    with pytest.raises(lab.KindError) as kind:
+        run_pass(lambda graph: None, graph)  # type: ignore[arg-type, return-value]
+    assert str(kind.value) == (
+        "run_pass(<lambda>): the pass gave NoneType\n"
+        "  expected a Graph: return the graph itself where there is nothing to do"
+    )
+    with pytest.raises(ArgumentError, match=r"other inputs or results\n  before  1 inputs, 1 res"):
+        run_pass(lambda graph: traced(lambda x: (x, x), lab.ones(3)), graph)
+    with pytest.raises(lab.TraceError, match="uses %1 before it is defined"):
+        run_pass(lambda graph: Graph(graph.inputs, (), graph.equations[1:], graph.outputs), graph)
+    with pytest.raises(ArgumentError) as shape:
+        replaced(graph, {total.out: exp.out})
+    assert str(shape.value) == (
+        "replaced: %1 cannot stand for %2\n  %2  float32 ()\n  %1  float32 (3,)\n"
+        "  expected the same shape and dtype"
+    )
+    with pytest.raises(ArgumentError, match="replaced: %1 stands for itself"):
+        replaced(graph, {exp.out: exp.out})
+    chain = traced(lambda x: lab.exp(lab.abs(lab.neg(x))), lab.ones(3))
+    neg, positive, _ = chain.equations
+    left = replaced(chain, {positive.out: neg.out, neg.out: chain.inputs[0]})
+    assert [str(e) for e in left.equations] == ["%3 = exp(%0)"]
 
 
 def test_the_way_back_goes_through_all_passes() -> None:
@@ -676,7 +728,10 @@ def test_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out
     assert "merged: %2 = exp(%0), %3 = exp(%0) -> %2 = exp(%0)  # passes.md line 5" in printed
     assert "  common      keeps every bit" in printed
-    assert int(printed.splitlines()[-1]) >= 4 * 4000
+    assert "-  %2 = log(%1)" in printed
+    last, cost = printed.splitlines()[-1], re.findall(r"^\d+$", printed, re.MULTILINE)
+    assert last == "largest difference inf, relative inf"
+    assert int(cost[0]) >= 4 * 4000
 
 
 def test_errors_are_told_as_before_the_passes() -> None:

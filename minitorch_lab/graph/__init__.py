@@ -7,6 +7,7 @@ from .executors import executor
 from .explain import explain
 from .ir import Equation, Graph, Var
 from .kernels import Kernel
+from .passes.own import replaced, run_pass
 from .session import Session, SessionError, UninitializedError
 
 __all__ = [
@@ -27,6 +28,8 @@ __all__ = [
     "explain",
     "function",
     "mode",
+    "replaced",
+    "run_pass",
     "scan",
     "while_loop",
 ]

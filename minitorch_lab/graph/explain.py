@@ -145,12 +145,13 @@ class Explanation:
         """The traced equations that a kernel or an equation came from, and the learner's lines."""
         return self._at(index).workings.origin(what)
 
-    def certificate(self, index: int = -1) -> Certificate:
+    def certificate(self, index: int = -1, arguments: tuple[Any, ...] = ()) -> Certificate:
         """Run the plan itself on sample inputs, and compare with the graph as it was traced.
 
-        Captured tensors have their present values, arguments are drawn; nothing is changed.
+        Captured tensors have their present values, arguments are drawn where none are given;
+        nothing is changed.
         """
-        return self._at(index).workings.certificate()
+        return self._at(index).workings.certificate(*arguments)
 
     def bits(self, index: int = -1) -> Bits:
         """Which passes change bits of the results, on sample inputs; kept once it was measured.

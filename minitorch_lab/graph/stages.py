@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cached_property, partial
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .ir import Equation, Var
 from .kernels import Steps
@@ -97,13 +97,14 @@ class StageRecord:
         """The steps that the stage took away and those that it added, with what stands around."""
         return difference(self.before, self.after)
 
-    def certificate(self) -> Certificate:
+    def certificate(self, *arguments: Any) -> Certificate:
         """Run the plan with the stages so far, and compare with the graph as it was traced.
 
-        Captured tensors have their present values, arguments are drawn; nothing is changed.
+        Captured tensors have their present values, arguments are drawn where none are given;
+        nothing is changed.
         """
         w = self._workings
-        with sample(w.traced.graph, w.traced.bindings) as again:
+        with sample(w.traced.graph, w.traced.bindings, arguments) as again:
             first = again(w.traced.graph.run)
             before, now = (
                 again(partial(w.run, w.later(self.name, inclusive))) for inclusive in (True, False)

@@ -135,9 +135,9 @@ class Workings:
         after = names[names.index(name) + (not inclusive) :]
         return tuple(n for n in names if n in after or n in self.without)
 
-    def certificate(self) -> Certificate:
+    def certificate(self, *arguments: Any) -> Certificate:
         """The plan itself against the graph as it was traced."""
-        with sample(self.traced.graph, self.traced.bindings) as again:
+        with sample(self.traced.graph, self.traced.bindings, arguments) as again:
             first = again(self.traced.graph.run)
             now = again(partial(self.run, self.without))
         return compare(first, first, now)

@@ -69,7 +69,8 @@ PASSES: dict[str, Pass] = {
 }
 
 
-# After them, in the order in which they run: what executors make of the graph that is left.
+# After them, in the order in which they run: what executors make of the graph that is left. They
+# find the name of one that is left out in ``without``; graph/stages.py finds what it changed.
 STAGES: dict[str, Stage] = {
     s.name: s
     for s in (

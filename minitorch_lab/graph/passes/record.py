@@ -13,7 +13,7 @@ import numpy as np
 
 from ... import random
 from ...device import Device, first_line, namespace_for, to_host
-from ...errors import ComputeError
+from ...errors import ArgumentError, ComputeError, describe
 from ...tape import Location, location
 from ..ir import Equation, Graph, Var
 from ..trace import Argument
@@ -150,13 +150,14 @@ class Record:
         """The lines that the pass took away and those that it added, with what stands around."""
         return difference(self.before, self.after)
 
-    def certificate(self) -> Certificate:
+    def certificate(self, *arguments: Any) -> Certificate:
         """Compare all results with those of the graph as it was traced.
 
-        Captured tensors have their present values, arguments are drawn. Nothing is changed, and
-        the random numbers of the program go on as if nothing had been drawn.
+        Captured tensors have their present values, arguments are drawn where none are given.
+        Nothing is changed, and the random numbers of the program go on as if nothing had been
+        drawn.
         """
-        with sample(self.origin, self.bindings) as again:
+        with sample(self.origin, self.bindings, arguments) as again:
             first, before, after = (again(g.run) for g in (self.origin, self.before, self.after))
         return compare(first, before, after)
 
@@ -184,10 +185,13 @@ Again = Callable[[Callable[..., tuple[Any, ...]]], tuple[Any, ...]]
 
 
 @contextmanager
-def sample(graph: Graph, bindings: tuple[Any, ...]) -> Iterator[Again]:
+def sample(
+    graph: Graph, bindings: tuple[Any, ...], arguments: tuple[Any, ...] = ()
+) -> Iterator[Again]:
     """A function that runs something with values for the inputs of a graph.
 
-    Each run draws the same random numbers, and those of the program go on as if none had been.
+    Arguments are drawn where none are given. Each run draws the same random numbers, and those of
+    the program go on as if none had been.
     """
     state = random.get_rng_state()
 
@@ -197,33 +201,57 @@ def sample(graph: Graph, bindings: tuple[Any, ...]) -> Iterator[Again]:
 
     values: list[Any] = []
     try:
-        for draw in DRAWS:
+        for draw in [_given(graph, bindings, arguments)] if arguments else DRAWS:
             values = _values(graph, bindings, draw)
             try:
                 again(graph.run)
                 break
-            except Exception as error:  # noqa: BLE001  what an op says of numbers it cannot take
+            except Exception as error:
+                if arguments:
+                    raise
                 if draw is DRAWS[-1]:
                     raise ComputeError(
                         f"certificate: the graph {graph.name} does not run on drawn inputs\n"
                         f"  {first_line(error)}\n"
-                        "  expected one that takes any numbers, indices of 0, or probabilities"
+                        "  expected one that takes any numbers, indices of 0, or probabilities\n"
+                        "  give arguments that it takes: record.certificate(x)"
                     ) from None
         yield again
     finally:
         random.set_rng_state(state)
 
 
+def _is_argument(i: int, bindings: tuple[Any, ...]) -> bool:
+    return i >= len(bindings) or isinstance(bindings[i], Argument)
+
+
 def _values(graph: Graph, bindings: tuple[Any, ...], draw: Draw) -> list[Any]:
     rng = np.random.default_rng(0)
-    values: list[Any] = []
-    for i, v in enumerate(graph.inputs):
-        binding = bindings[i] if i < len(bindings) else None
-        if binding is None or isinstance(binding, Argument):
-            values.append(_placed(draw(v, rng), v))
-        else:
-            values.append(binding.value([]))
-    return values
+    return [
+        _placed(draw(v, rng), v) if _is_argument(i, bindings) else bindings[i].value([])
+        for i, v in enumerate(graph.inputs)
+    ]
+
+
+def _given(graph: Graph, bindings: tuple[Any, ...], arguments: tuple[Any, ...]) -> Draw:
+    """Arguments in place of numbers that are drawn."""
+    wanted = [v for i, v in enumerate(graph.inputs) if _is_argument(i, bindings)]
+    if len(arguments) != len(wanted):
+        raise ArgumentError(
+            f"certificate: got {len(arguments)} arguments for {len(wanted)} inputs\n"
+            f"  expected one for each of {', '.join(f'{v}: {v.spec}' for v in wanted) or 'none'}"
+        )
+    by = {v.id: _array_of(x, v) for v, x in zip(wanted, arguments, strict=True)}
+    return lambda v, rng: by[v.id]
+
+
+def _array_of(x: Any, v: Var) -> Any:
+    try:
+        return np.asarray(to_host(x.array) if hasattr(x, "array") else x).astype(v.spec.dtype)
+    except (TypeError, ValueError):
+        raise ArgumentError(
+            f"certificate: got {describe(x)} for {v}\n  expected {v.spec}"
+        ) from None
 
 
 def compare(first: tuple[Any, ...], before: tuple[Any, ...], after: tuple[Any, ...]) -> Certificate:
