@@ -394,3 +394,14 @@ def test_generated_code_stays_inside_its_buffers(cache: Path) -> None:
         env=environment, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_the_same_graph_from_another_line_needs_no_new_library(cache: Path) -> None:
+    x = lab.ones(5)
+    lab.compile(lambda x: x.exp() * 3, executor="c")(x)
+    kept = sorted(cache.rglob("*.so"))
+    again = lab.compile(lambda x: x.exp() * 3, executor="c")
+    again(x)
+    assert sorted(cache.rglob("*.so")) == kept
+    assert len(kept) == 1
+    assert f"{Path(__file__).name} line" in lab.explain(again).code()

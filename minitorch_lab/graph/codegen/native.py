@@ -13,6 +13,7 @@ import importlib
 import importlib.machinery
 import importlib.util
 import os
+import re
 import shlex
 import shutil
 import socket
@@ -260,6 +261,7 @@ def _cpu() -> str:
 
 # Loading -----------------------------------------------------------------------------------
 
+COMMENT = re.compile(r"  // .*")
 _LOADED: dict[str, Any] = {}
 _TOLD: set[str] = set()
 
@@ -267,19 +269,28 @@ _TOLD: set[str] = set()
 def load(text: str, functions: list[str]) -> Any:
     """The library of a C text with these functions, ready to call; compiled now unless kept.
 
-    Raises NoCompiler where that cannot be done here.
+    Raises NoCompiler where that cannot be done here. Comments, which name the learner's lines, are
+    left out: a cell that is run again needs no new library.
     """
+    text = COMMENT.sub("", text)
     about = [text, *FLAGS, NATIVE, _identity(compiler()), _cpu()]
     key = hashlib.sha256("\0".join(about).encode()).hexdigest()[:40]
     if key not in _LOADED:
-        api = importlib.import_module("cffi").FFI()
-        api.cdef("".join(f"int {name}(void **p, double *n);" for name in functions))
-        api.cdef("extern void *lab_sgemm_pointer; extern void *lab_dgemm_pointer;")
+        api = _declared(len(functions).bit_length())
         library = _kept(key, api) or _made(key, text, api)
         library.lab_sgemm_pointer = api.cast("void *", blas("sgemm"))
         library.lab_dgemm_pointer = api.cast("void *", blas("dgemm"))
         _LOADED.setdefault(key, library)  # another thread may have been quicker
     return _LOADED[key]
+
+
+@cache
+def _declared(bits: int) -> Any:
+    """cffi, knowing the functions of a plan, up to so many: to parse them takes milliseconds."""
+    api = importlib.import_module("cffi").FFI()
+    api.cdef("".join(f"int step{i}(void **p, double *n);" for i in range(1 << bits)))
+    api.cdef("extern void *lab_sgemm_pointer; extern void *lab_dgemm_pointer;")
+    return api
 
 
 def _kept(key: str, api: Any) -> Any:
