@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,8 +25,31 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::RuntimeWarning"),
 ]
 
+LAPACK = "work of LAPACK, which NumPy brings"
+DRAWS = "draws from the generator, the same numbers as in eager mode"
+IN_PYTHON = {  # what runs between two C functions, and why
+    "cholesky": LAPACK, "cofactors": LAPACK, "det": LAPACK, "det_sign": LAPACK, "inv": LAPACK,
+    "logabsdet": LAPACK, "pinv": LAPACK, "solve": LAPACK,
+    "bernoulli": DRAWS, "bernoulli_each": DRAWS, "exponential": DRAWS, "multinomial": DRAWS,
+    "rand": DRAWS, "randint": DRAWS, "randn": DRAWS, "randperm": DRAWS, "random": DRAWS,
+    "uniform": DRAWS,
+}  # fmt: skip
+
 PURE = [op for op in OPS.values() if not op.random and op.name != "to_device"]
 GROUPS = [PURE[i : i + 12] for i in range(0, len(PURE), 12)]
+
+
+def in_python(compiled: Any, *inputs: Any) -> set[str]:
+    """The rows that run between the C functions of a plan."""
+    names = {e.out.id: e.op.name for e in compiled.graph(*inputs).equations}
+    calls = compiled.code(*inputs).partition("\nstatic ")[0]
+    return {names[int(n)] for n in re.findall(r"\bop(\d+)\(", calls)}
+
+
+def test_what_draws_runs_between() -> None:
+    assert {n for n, why in IN_PYTHON.items() if why == DRAWS} == {
+        op.name for op in OPS.values() if op.random
+    }
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -58,6 +83,9 @@ def test_rows_give_what_eager_mode_gives(rows: list[Any], dtype: Any) -> None:
     compiled = lab.compile(all_of_them, executor="c")
     found = compiled(*inputs)
     assert compiled.executor_used == "c"
+    between = in_python(compiled, *inputs)
+    assert between <= set(IN_PYTHON)
+    assert between >= {op.name for op in rows} & set(IN_PYTHON)
     near = 3e-5 if dtype is np.float32 else 1e-9
     for a, b in zip(eager, found, strict=True):
         assert a.dtype == b.dtype
@@ -66,6 +94,122 @@ def test_rows_give_what_eager_mode_gives(rows: list[Any], dtype: Any) -> None:
     again = compiled(*inputs)  # buffers are used again
     for a, b in zip(found, again, strict=True):
         np.testing.assert_array_equal(a.detach().numpy(), b.detach().numpy())
+
+
+# More than one sample: every dtype, views, numbers, places that are named twice, nothing at all.
+AT, PLACES = lab.tensor([[2, 0, 2], [1, 1, 0]]), lab.tensor([3, 1, -1])
+MOVES: dict[str, Callable[..., Any]] = {
+    "flip": lambda x, s: x.transpose(0, 2)[1:].flip(0, 1),
+    "roll": lambda x, s: x.roll(7),
+    "repeat": lambda x, s: x.transpose(0, 1).repeat(2, 1, 1, 3),
+    "tril": lambda x, s: x.transpose(1, 2).tril(1),
+    "triu": lambda x, s: x.triu(-1),
+    "cat": lambda x, s: lab.cat([x, s[:, :2, :5], x[:, :0]], 1),
+    "stack": lambda x, s: lab.stack([x, s[:, :4, :5]], 3),
+    "in place": lambda x, s: put(x.clone(), s),
+    "gather": lambda x, s: lab.gather(x, 1, AT[:, :, None].int()),
+    "scatter": lambda x, s: lab.scatter(x, 2, AT[:, None], s),
+    "scatter a number": lambda x, s: lab.scatter(x, 2, AT[:, None], 1),
+    "scatter_add": lambda x, s: lab.scatter_add(x, 2, AT[:, None], s),
+    "amax at": lambda x, s: lab.scatter_reduce(x, 2, AT[:, None], s, "amax"),
+    "amin at": lambda x, s: lab.scatter_reduce(x, 2, AT[:, None], s, "amin"),
+    "index_select": lambda x, s: lab.index_select(x.transpose(0, 2), 2, AT[0]),
+    "index_add": lambda x, s: lab.index_add(x, 1, AT[0], s[:, :3, :5]),
+    "rows": lambda x, s: x[AT],
+    "columns from the end": lambda x, s: x[:, PLACES],
+    "neighbours": lambda x, s: x[1:, PLACES, None, PLACES],
+    "apart": lambda x, s: x[AT[:, :1], :, AT],
+    "after an int": lambda x, s: x[0, :, PLACES],
+    "spread": lambda x, s: x[lab.tensor([1])[:, None].expand(1, 3)],
+    "index_put": lambda x, s: lab.index_put(x, (AT[0], PLACES), s[0, 0, :5]),
+    "added": lambda x, s: lab.index_put(x, (lab.tensor([2]).expand(3),), s[0, 0, :5], True),
+    "index_fill": lambda x, s: lab.index_fill(x, 1, AT[0], 1),
+    "sort": lambda x, s: x.sort(1).values,
+    "argsort down": lambda x, s: x.transpose(0, 2).argsort(0, descending=True),
+    "topk": lambda x, s: x.topk(2, 0).indices,
+    "sort of one": lambda x, s: x[0, 0, 0].sort().indices,
+    "amax": lambda x, s: x.amax((0, 1)),
+    "amin": lambda x, s: x.amin(0, True),
+    "all": lambda x, s: x.all(1),
+    "any": lambda x, s: x.any(2, True),
+    "count": lambda x, s: (x == x.flip(0)).sum((0, 2)),
+    "count of all": lambda x, s: lab.count_nonzero(x),
+    "sum of none": lambda x, s: x[:, :0].sum(1),
+    "cumsum of none": lambda x, s: x[:, :0].cumsum(1),
+    "none": lambda x, s: x[:0].flip(0),
+}  # fmt: skip
+NUMBERS: dict[str, Callable[..., Any]] = {  # bools have none of these
+    "median": lambda x, s: x.median(),
+    "median along": lambda x, s: x.median(1).indices,
+    "argmax": lambda x, s: x.argmax(1),
+    "argmin": lambda x, s: x.transpose(0, 2).argmin(0, True),
+    "argmax of all": lambda x, s: x.transpose(0, 2).argmax(),
+    "remainder": lambda x, s: x % s[:, :1, :5],
+    "floor_divide": lambda x, s: x // s[:, :1, :5],
+    "fmod": lambda x, s: lab.fmod(x, -3),
+    "abs": lambda x, s: x.abs(),
+    "floor": lambda x, s: x.floor(),
+    "round": lambda x, s: lab.round(x, decimals=1),
+}
+WHOLE: dict[str, Callable[..., Any]] = {
+    "sum": lambda x, s: x.sum(1),
+    "prod": lambda x, s: x.prod(2),
+    "cumsum": lambda x, s: x.cumsum(0),
+    "cumprod": lambda x, s: x.cumprod(2),
+    "matmul": lambda x, s: x[0].T @ x[1],
+    "power": lambda x, s: x**5,
+    "left": lambda x, s: x << x.abs(),
+    "right": lambda x, s: x >> x.abs(),
+    "beyond 2**53": lambda x, s: (x.long() + 2**60).abs().floor() // 3,
+    "the lowest": lambda x, s: (x.long() * 0 - 2**62) * 2 // -1,
+}
+TRUTHS: dict[str, Callable[..., Any]] = {
+    "add": lambda x, s: (x + s[:, :4, :5]).long(),
+    "not": lambda x, s: (~x).long(),
+    "sum": lambda x, s: x.sum(),
+}
+
+
+def put(y: Any, s: Any) -> Any:
+    y[1] = s[0, :4, :5]
+    y[:, ::2] = s[:, 1:3, :5]
+    y.transpose(0, 2)[1, 2] = 1
+    y[:, AT[0]] = s[:, :3, 2:7]
+    y[0, :, PLACES] = s[1, :4, :3]
+    y[..., -1] = 0
+    return y
+
+
+@pytest.mark.parametrize(
+    ("dtype", "cases"),
+    [
+        ("float32", MOVES | NUMBERS),
+        ("bool", MOVES | TRUTHS),
+        ("int64", MOVES | NUMBERS | WHOLE),
+        ("int8", NUMBERS | WHOLE),
+        ("uint8", WHOLE),
+    ],
+    ids=["float32", "bool", "int64", "int8", "uint8"],
+)
+def test_moves_order_and_whole_numbers_are_exact(
+    dtype: str, cases: dict[str, Callable[..., Any]]
+) -> None:
+    rng = np.random.default_rng(3)
+    low = 0 if dtype in ("bool", "uint8") else -9
+    x, s = (rng.integers(low, 10, shape) for shape in ((3, 4, 5), (3, 6, 7)))
+    s[s == 0] = 4  # a divisor
+    if dtype.startswith("float"):
+        x = x * 0.37
+        x[1, 2, 3] = x[0, 0, 1] = np.nan
+        x[2, :, 0] = -np.inf
+    a, b = lab.tensor(x.astype(dtype)), lab.tensor(s.astype(dtype))
+    compiled = lab.compile(lambda x, s: [f(x, s) for f in cases.values()], executor="c")
+    found = compiled(a, b)
+    assert not in_python(compiled, a, b)
+    for (name, f), y in zip(cases.items(), found, strict=True):
+        expected = f(a, b)
+        assert y.dtype == expected.dtype, name
+        np.testing.assert_array_equal(y.numpy(), expected.numpy(), err_msg=name)
 
 
 MODELS = ["linear", "digits", "norms", "conv", "cnn", "gru"]
@@ -126,7 +270,7 @@ def test_planes_of_a_picture_run_one_after_another(shape: tuple[int, ...]) -> No
     assert f"for (long u = 0; u < {shape[1]}; u++)" in code
 
 
-def test_a_window_that_is_too_wide_for_c_runs_between() -> None:
+def test_a_window_that_is_too_wide_to_be_written_out_is_a_loop() -> None:
     def wide(x: Any, w: Any) -> Any:
         y = lab.nn.functional.conv2d(x, w, padding=1).relu()
         return lab.nn.functional.max_pool2d(y, 9, 3).mean()
@@ -142,22 +286,43 @@ def test_a_window_that_is_too_wide_for_c_runs_between() -> None:
         np.testing.assert_allclose(b.detach().numpy(), a.detach().numpy(), rtol=1e-5, atol=1e-6)
 
 
-def test_an_index_outside_is_the_error_of_eager_mode() -> None:
-    weight = lab.randn(4, 3)
+REFUSED: dict[str, tuple[Callable[..., Any], list[int], list[int]]] = {
+    "embedding": (lambda x, i: lab.nn.functional.embedding(i, x) * 2, [3, 0], [1, 4]),
+    "x[index]": (lambda x, i: x[:, i], [2, -3], [0, -4]),
+    "gather": (lambda x, i: lab.gather(x, 1, i[:, None]), [2, 0], [0, -1]),
+    "index_add": (lambda x, i: lab.index_add(x, 0, i, x[:2]), [3, 0], [0, -1]),
+    "index_put": (lambda x, i: lab.index_fill(x, 1, i, 5.0), [2, -3], [3, 0]),
+    "scatter": (lambda x, i: lab.scatter(x, 1, i[:, None], 1.0), [2, 0], [0, 3]),
+    "classes": (
+        lambda x, i: lab.nn.functional.cross_entropy(x[:2], i, reduction="sum"), [2, -100], [0, 3],
+    ),
+    "division": (lambda x, i: (x > 0)[:2, 0].long() // i, [2, -3], [1, 0]),
+    "power": (lambda x, i: 2**i, [2, 0], [1, -1]),
+    "probability": (
+        lambda x, i: lab.nn.functional.binary_cross_entropy(x[:2, 0].sigmoid(), i.float()),
+        [1, 0], [0, 3],
+    ),
+}  # fmt: skip
 
-    def look(index: Any) -> Any:
-        return lab.nn.functional.embedding(index, weight) * 2
 
-    compiled = lab.compile(look, executor="c")
-    np.testing.assert_array_equal(
-        compiled(lab.tensor([3, 0])).numpy(), look(lab.tensor([3, 0])).numpy()
+@pytest.mark.parametrize(("function", "good", "bad"), REFUSED.values(), ids=REFUSED)
+def test_a_value_out_of_range_is_the_error_of_eager_mode(
+    function: Callable[..., Any], good: list[int], bad: list[int]
+) -> None:
+    x = lab.randn(4, 3)
+    compiled = lab.compile(function, executor="c")
+    np.testing.assert_allclose(
+        compiled(x, lab.tensor(good)).numpy(), function(x, lab.tensor(good)).numpy(), rtol=1e-6
     )
-    texts = []
-    for function in (look, compiled):
-        with pytest.raises(IndexError) as error:
-            function(lab.tensor([1, 4]))
-        texts.append(str(error.value).splitlines()[0])
-    assert texts[0] == texts[1]
+    said = []
+    for f in (function, compiled):
+        with pytest.raises(lab.LabError) as error:
+            f(x, lab.tensor(bad))
+        said.append(str(error.value).splitlines()[0])
+    assert said[0] == said[1]
+    np.testing.assert_allclose(
+        compiled(x, lab.tensor(good)).numpy(), function(x, lab.tensor(good)).numpy(), rtol=1e-6
+    )
 
 
 def test_numbers_that_are_none_pass_through() -> None:

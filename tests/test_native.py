@@ -373,6 +373,27 @@ x, index, y = lab.randn(3, 2, 7, 7), lab.tensor([6, 0, 6]), lab.tensor([4, -100,
 losses = [step(x, index, y).item() for _ in range(4)]
 assert step.executor_used == "c"
 assert losses[-1] < losses[0], losses
+
+# every routine of its own, on views and at the edges
+sys.path.insert(0, os.environ["TESTS"])
+from test_c import MOVES, NUMBERS
+
+@lab.compile(executor="c")
+def routines(x, s, picture):
+    scores = [
+        F.avg_pool2d(picture, 3, 2, 1), F.max_pool2d(picture, 9, 2, 4),
+        F.max_pool2d(picture, 3, 2, 1), picture.prod(1), picture.cumsum(2), picture.cumprod(3),
+        F.cross_entropy(picture[:, :, 0, :3], index.expand(3, 3) % 2, reduction="none"),
+    ]
+    (grad,) = lab.autograd.grad(sum(y.sum() for y in scores), [picture], create_graph=True)
+    (second,) = lab.autograd.grad((grad * grad).sum(), [picture])
+    places = F.max_pool2d(picture, 3, 2, 1, return_indices=True)[1]
+    return [*(f(x, s) for f in (MOVES | NUMBERS).values()), *scores, grad, second, places]
+
+native.FLAGS += ["-O0"]  # this one is about addresses
+picture = lab.randn(3, 2, 11, 10, requires_grad=True)
+routines(lab.randn(3, 4, 5), lab.randn(3, 6, 7), picture)
+assert routines.executor_used == "c"
 """
 
 
@@ -388,6 +409,7 @@ def test_generated_code_stays_inside_its_buffers(cache: Path) -> None:
         "LD_PRELOAD": runtime,
         "ASAN_OPTIONS": "detect_leaks=0",
         "PYTHONMALLOC": "malloc",
+        "TESTS": str(Path(__file__).parent),
     }
     done = subprocess.run(
         [sys.executable, "-c", SANITISED],
