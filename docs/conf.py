@@ -12,6 +12,7 @@ ROOT = HERE.parent
 sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(HERE))
 
+from gallery import write_gallery  # noqa: E402
 from op_pages import write_op_pages  # noqa: E402
 
 from minitorch_lab._version import __version__  # noqa: E402
@@ -34,6 +35,7 @@ html_theme = "furo"
 html_title = f"minitorch_lab {release}"
 html_static_path = ["_static"]
 html_css_files = ["docs.css"]
+html_extra_path = ["gallery/extra"]
 html_show_sourcelink = False
 
 # -- text and lessons --------------------------------------------------------------------------
@@ -104,6 +106,7 @@ def setup(app) -> None:
     for notebook in sorted((ROOT / "notebooks").glob("*.ipynb")):
         shutil.copy(notebook, lessons)
     write_op_pages(HERE / "api" / "generated")
+    write_gallery(HERE / "gallery")
 
 
 html_math_renderer = "mathml"

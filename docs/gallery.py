@@ -1,0 +1,63 @@
+"""The gallery: each widget as it stays in a page without a kernel, made when the site is built."""
+
+import shutil
+from pathlib import Path
+
+PAGES = "pages"  # below gallery/: widgets as pages of their own
+
+# A heading, a few words, and the cell that shows the widget: its last line is the widget.
+WIDGETS = [
+    (
+        "Explorer",
+        "The graph of a result. Click a node, or move with the arrow keys: value, gradient, formula, "
+        "cost and the line that made it are beside the picture.",
+        """
+        x = lab.tensor(2.0, requires_grad=True)
+        y = x**2 + 2 * x + 1
+        lab.explore(y)
+        """,
+    ),
+    (
+        "Explorer of a network",
+        "Modules are boxes that fold and unfold.",
+        """
+        model = lab.nn.Sequential(
+            lab.nn.Conv2d(1, 4, 3), lab.nn.ReLU(), lab.nn.MaxPool2d(2),
+            lab.nn.Flatten(), lab.nn.Linear(36, 10),
+        )
+        loss = lab.nn.functional.cross_entropy(model(lab.randn(8, 1, 8, 8)), lab.arange(8))
+        loss.backward()
+        lab.explore(loss)
+        """,
+    ),
+]
+
+
+def write_gallery(folder: Path) -> None:
+    """Write ``gallery.md`` and, for each widget that has one, its page."""
+    import minitorch_lab as lab
+
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "extra" / "gallery" / PAGES).mkdir(parents=True)
+    parts = [
+        "# Gallery\n\nEach widget as a page without a kernel shows it: what stays in a notebook on "
+        "GitHub, in nbviewer or in an export. Where it says so, the whole widget is on a page of "
+        "its own, which folds, selects and steps with no kernel and no network.\n"
+    ]
+    for title, words, cell in WIDGETS:
+        lines = [line[8:] for line in cell.strip("\n").rstrip().splitlines()]
+        lab.manual_seed(0)
+        scope = {"lab": lab}
+        code = "\n".join(lines)
+        *rest, last = lines
+        exec(compile("\n".join(rest), "gallery", "exec"), scope)  # noqa: S102  the cells above
+        widget = eval(last, scope)  # noqa: S307
+        still = "".join(line.strip() + "\n" for line in widget.static_html().splitlines())
+        name = title.lower().replace(" ", "-") + ".html"
+        (folder / "extra" / "gallery" / PAGES / name).write_text(widget.page(), encoding="utf-8")
+        parts.append(
+            f"## {title}\n\n{words}\n\n```python\n{code}\n```\n\n"
+            f"```{{raw}} html\n{still}```\n\n"
+            f'<a href="gallery/{PAGES}/{name}">the same as a page of its own</a>\n'
+        )
+    (folder / "index.md").write_text("\n".join(parts), encoding="utf-8")
