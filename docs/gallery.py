@@ -9,8 +9,8 @@ PAGES = "pages"  # below gallery/: widgets as pages of their own
 WIDGETS = [
     (
         "Explorer",
-        "The graph of a result. Click a node, or move with the arrow keys: value, gradient, formula, "
-        "cost and the line that made it are beside the picture.",
+        "The graph of a result. Click a node, or move with the arrow keys: value, gradient, "
+        "formula, cost and the line that made it are beside the picture.",
         """
         x = lab.tensor(2.0, requires_grad=True)
         y = x**2 + 2 * x + 1
