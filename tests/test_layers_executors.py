@@ -338,3 +338,21 @@ def test_a_schedule_inside_is_refused_and_nothing_has_changed(name: str) -> None
     assert [g["lr"] for g in optimiser.param_groups] == before[1]
     for key in ("last_epoch", "_last_lr", "_step_count"):
         assert scheduler.state_dict().get(key) == before[0].get(key)
+
+
+def test_a_rate_that_is_changed_inside_is_refused_and_nothing_has_changed() -> None:
+    w = lab.tensor([1.0, 2.0], requires_grad=True)
+    optimiser = optim.SGD([w], lr=0.1)
+
+    @lab.compile
+    def step() -> Any:
+        optimiser.zero_grad()
+        loss = (w * w).sum()
+        loss.backward()
+        optimiser.step()
+        optimiser.param_groups[0]["lr"] *= 0.5
+        return loss
+
+    with pytest.raises(lab.TraceError, match=r"'lr' was changed from 0.1 to 0.05 while the graph"):
+        step()
+    assert (optimiser.param_groups[0]["lr"], w.tolist()) == (0.1, [1.0, 2.0])
