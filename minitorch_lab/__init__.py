@@ -332,6 +332,7 @@ _LATER = {
     "load": "saving:load",
     "vision": "vision:",
     "func": "func:",
+    "broken": "autograd.broken:broken",
     "explore": "widgets.explorer:explore",
     "train": "widgets.live:train",
     "start": "lessons:start",

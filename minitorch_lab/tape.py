@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
 from math import inf
+from operator import add as plus
 from pathlib import Path
 from types import CodeType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .errors import GradError
+from .errors import GradError, LabError, ShapeError
 from .op import COMPUTE, INTERPRETER, OPS, Op, Spec, current
 
 NUMBERS = frozenset((int, float, bool))
@@ -279,6 +280,46 @@ def undo_broadcast(g: Any, shape: tuple[int, ...], reduce_sum: Op, reshape: Op) 
     return reshape(g, tuple(shape)) if tuple(g.shape) != tuple(shape) else g
 
 
+def by_time() -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The last node first: when a node's turn comes, all of its gradient has arrived."""
+    return heappush, heappop
+
+
+class Engine(NamedTuple):
+    """How a backward pass puts gradients together.
+
+    The default is the right way; ``autograd/broken.py`` has engines with a mistake each.
+    """
+
+    name: str = ""  # of what is broken; "" for nothing
+    add: Callable[[Any, Any], Any] = plus  # what has arrived, and what arrives now
+    undo: Callable[..., Any] = undo_broadcast
+    order: Callable[[], tuple[Callable[..., Any], Callable[..., Any]]] = by_time
+    clears: bool = True  # whether zero_grad() does its work
+
+
+RIGHT = Engine()
+ENGINE: ContextVar[Engine] = ContextVar("engine", default=RIGHT)
+
+
+class _EngineName:
+    """Reads like a dict, so that a graph can guard which engine its backward pass is from."""
+
+    def get(self, key: str) -> str:
+        return ENGINE.get().name
+
+    __getitem__ = get
+
+
+_ENGINE_NAME = _EngineName()
+
+
+def engine() -> Engine:
+    """The engine of this place of the program; a graph that is traced now holds for it only."""
+    current().fixed(_ENGINE_NAME, "lab.broken")
+    return ENGINE.get()
+
+
 def at_time(x: Any, time: int | float) -> Any:
     """The tensor as it was at ``time``: before the in-place op of that time and later ones.
 
@@ -333,6 +374,7 @@ def walk(
     if since:
         return _walk(root, gradient, value_of, output_of, free, since)
     current().fixed(WATCH, WATCHED)  # a graph with other hooks is another graph
+    engine()
     return _watched(_walk(root, gradient, value_of, output_of, free))
 
 
@@ -345,6 +387,7 @@ def _watched(steps: Iterator[Step]) -> Iterator[Step]:
 
 def _hook_leaves(steps: Iterator[Step]) -> Iterator[Step]:
     """The steps, with what goes to leaves that have hooks gathered in the last one."""
+    add = ENGINE.get().add
     totals: dict[int, Any] = {}
     leaves: dict[int, tuple[int, Any]] = {}
     last: Step | None = None
@@ -355,7 +398,7 @@ def _hook_leaves(steps: Iterator[Step]) -> Iterator[Step]:
         rest = []
         for i, x, gx in step.contributions:
             if x.node is None and getattr(x, "_hooks", None):
-                totals[id(x)] = totals[id(x)] + gx if id(x) in totals else gx
+                totals[id(x)] = add(totals[id(x)], gx) if id(x) in totals else gx
                 leaves[id(x)] = (i, x)
             else:
                 rest.append((i, x, gx))
@@ -387,15 +430,17 @@ def _walk(
     since: int = 0,
 ) -> Iterator[Step]:
     reduce_sum, reshape, to = OPS["sum"], OPS["reshape"], OPS["to"]
+    _, add, undo, order, _ = ENGINE.get()
+    push, pop = by_time() if since else order()
     root, gradient = to_base(root, gradient, inf, value_of)
     node = root.node
     pending: dict[int, tuple[Node, Any]] = {node.id: (node, gradient)}
     heap = [-node.id]
     if since:
         pending[since] = (_STOP, None)
-        heappush(heap, -since)
+        push(heap, -since)
     while heap:
-        time = -heappop(heap)
+        time = -pop(heap)
         node, g = pending.pop(time)
         if node.y.__class__ is Spec:
             if node is _STOP:
@@ -426,7 +471,7 @@ def _walk(
                 continue
             value: Any = values[i]
             if gx.shape != value.shape:
-                gx = undo_broadcast(gx, value.shape, reduce_sum, reshape)
+                gx = undo(gx, value.shape, reduce_sum, reshape)
             if gx.dtype != value.dtype:
                 gx = to(gx, value.dtype)
             if changed:
@@ -440,9 +485,9 @@ def _walk(
             known = pending.get(parent.id)
             if known is None:
                 pending[parent.id] = (parent, gx)
-                heappush(heap, -parent.id)
+                push(heap, -parent.id)
             else:
-                pending[parent.id] = (parent, known[1] + gx)
+                pending[parent.id] = (parent, add(known[1], gx))
         if free:
             node.free()
 
@@ -462,6 +507,10 @@ def walk_arrays(root: Any, gradient: Any, free: bool, since: int = 0) -> list[St
         if since:
             return list(_walk(root, gradient, _array, _output, free, since))
         return list(_watched(_walk(root, gradient, _array, _output, free)))
+    except ValueError as error:  # NumPy's, of shapes that only a broken engine lets through
+        if not ENGINE.get().name or isinstance(error, LabError):
+            raise
+        raise ShapeError(does_not_fit_message(error)) from error
     finally:
         INTERPRETER.reset(token)
 
@@ -490,6 +539,16 @@ def made_by(node: Node) -> str:
     where = location(node)
     scope = f" in {node.scope}" if node.scope else ""
     return f"{node.op.name}{scope}" + (f", {where}" if where else "")
+
+
+def does_not_fit_message(error: Exception) -> str:
+    """A gradient whose broadcasting was not undone does not fit into the next op."""
+    return (
+        f"backward() with lab.broken({ENGINE.get().name!r}): a gradient has the wrong shape\n"
+        f"  NumPy says: {error}\n"
+        "  expected each gradient in the shape of its input\n"
+        "  leave the with block: the right engine sums it over the dimensions that were spread"
+    )
 
 
 def freed_message(node: Node) -> str:

@@ -65,6 +65,14 @@ def gradcheck(
             numeric[k] = (high - value()) / (2 * eps)
             array[k] = kept
         exact = np.zeros_like(array) if found is None else found.array
+        if exact.shape != array.shape:  # an engine that lab.broken broke
+            if not raise_exception:
+                return False
+            raise GradError(
+                f"gradcheck: the gradient of input {i} has another shape than the input\n"
+                f"  input     {array.shape}\n  gradient  {exact.shape}\n"
+                "  expected the shape of the input: broadcasting was not undone"
+            )
         if not np.allclose(exact, numeric, rtol, atol):
             if not raise_exception:
                 return False

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from operator import add as plus
 from typing import Any, NoReturn
 
 import numpy as np
@@ -21,7 +22,18 @@ from ..errors import KindError, LabError, TraceError, describe
 from ..op import INTERPRETER, OPS, Attrs, Mismatch, Op, Spec, common_dtype, infer
 from ..ops import elementwise as e
 from ..ops.movement import Path, reshape, write_view
-from ..tape import NUMBERS, SCOPE, Node, Settings, caller, locate, location, tick, walk
+from ..tape import (
+    ENGINE,
+    NUMBERS,
+    SCOPE,
+    Node,
+    Settings,
+    caller,
+    locate,
+    location,
+    tick,
+    walk,
+)
 from ..tensor import (
     Size,
     Tensor,
@@ -270,7 +282,6 @@ class Builder:
         self.updated: dict[int, tuple[Var, Tensor]] = {}
         self.numbers: dict[tuple[int, str], Any] = {}
         self.written: dict[tuple[int, str], tuple[Any, str]] = {}
-        self.read: dict[tuple[int, str], tuple[Any, Any]] = {}  # the owner, the value as traced
         self.grads: dict[int, Any] = {}
         self.borders: dict[int, Symbol] = {}  # id of a tensor with a history -> its stand-in
         self.guards: dict[tuple[int, Any], Any] = {}
@@ -535,7 +546,7 @@ class Trace:
             spec = Spec((), np.dtype("float64"), number=True)
             found = self.symbol(builder.input(spec, key, "state", Number(owner, key)))
             builder.numbers[id(owner), key] = found
-            builder.read[id(owner), key] = (owner, owner[key])
+            builder.keep.append(owner)
         return found
 
     def write(self, owner: Any, key: str, value: Any) -> None:
@@ -608,10 +619,11 @@ class Trace:
         known = self.get_grad(x)
         token = INTERPRETER.set(self.with_grad(False))
         try:
+            add = ENGINE.get().add
             if known is None:
                 self.set_grad(x, gx)
-            elif isinstance(known, Symbol):
-                self.set_grad(x, known + gx)
+            elif isinstance(known, Symbol) or add is not plus:
+                self.set_grad(x, add(known, gx))
             else:
                 self.update(e.add, known, (known, gx), {})
         finally:
@@ -716,21 +728,6 @@ def trace(
         return finish(interpreter, outputs, rebuild, symbols, names)
 
 
-def _need_unchanged(read: dict[Any, tuple[Any, Any]]) -> None:
-    """TraceError where Python changed a number that the graph reads: no run would do it again."""
-    changed = {}
-    for (_, key), (owner, was) in read.items():
-        now = owner[key]
-        if now is not was and now != was:
-            changed[key], owner[key] = (was, now), was
-    for key, (was, now) in changed.items():
-        raise TraceError(
-            f"graph mode: {key!r} was changed from {was} to {now} while the graph was traced\n"
-            "  expected numbers that stay as they are: a graph holds ops, and no Python code\n"
-            "  change it outside of the compiled function, which reads it anew in each run"
-        )
-
-
 def finish(
     interpreter: Trace,
     outputs: list[Any],
@@ -748,7 +745,6 @@ def finish(
                 "  expected arguments that stay as they are: a graph changes only its own state\n"
                 "  return the new value, or change a tensor that the function closes over"
             )
-    _need_unchanged(builder.read)
     updates: list[tuple[Var, Var]] = []
     targets: list[Any] = []
     for key, (entry, tensor) in builder.updated.items():

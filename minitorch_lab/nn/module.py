@@ -15,7 +15,7 @@ from ..autograd.function import Function
 from ..device import Device
 from ..errors import ArgumentError, DTypeError, GradError, KindError, LabError, ShapeError, describe
 from ..op import current
-from ..tape import SCOPE, RemovableHandle, tick
+from ..tape import SCOPE, RemovableHandle, engine, tick
 from ..tensor import Tensor, make, no_grad
 
 M = TypeVar("M", bound="Module")
@@ -626,6 +626,8 @@ class Module:
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all parameters."""
+        if not engine().clears:
+            return
         for parameter in self.parameters():
             clear_grad(parameter, set_to_none)
 

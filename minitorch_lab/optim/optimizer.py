@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import ArgumentError, GradError, KindError, describe
 from ..op import INTERPRETER, current
+from ..tape import engine
 from ..tensor import NO_GRAD, Tensor, enable_grad, make, no_grad
 
 Group = dict[str, Any]
@@ -117,6 +118,8 @@ class Optimizer:
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all parameters: to None, or to zeros."""
+        if not engine().clears:
+            return
         for group in self.param_groups:
             for p in group["params"]:
                 if set_to_none:

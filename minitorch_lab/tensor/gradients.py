@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import add as plus
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from ..op import (
     current,
 )
 from ..tape import (
+    ENGINE,
     no_graph_message,
     not_scalar_message,
     tick,
@@ -58,9 +60,10 @@ def collect(
     """Add the gradients of ``targets`` to ``found``: arrays, or tensors that have a graph."""
     interpreter = current()
     create = create or interpreter.tracing
+    total = ENGINE.get().add
 
     def add(i: int, gx: Any) -> None:
-        found[i] = gx if found[i] is None else found[i] + gx
+        found[i] = gx if found[i] is None else total(found[i], gx)
 
     leaves = {id(x): i for i, x in enumerate(targets) if x.node is None}
     inner = {x.node.id: i for i, x in enumerate(targets) if x.node is not None}
@@ -81,16 +84,17 @@ AFTER: dict[int, dict[int, Callable[[Tensor], Any]]] = {}  # of leaves, by id: w
 
 def accumulate(found: list[tuple[Tensor, Any, bool]]) -> None:
     """Add gradients to leaves. ``own`` says that nobody else holds the array."""
+    add = ENGINE.get().add
     for x, gx, own in found:
         if isinstance(gx, Tensor):  # create_graph: the gradient keeps its history
-            x._grad = gx if x._grad is None else x._grad + gx
+            x._grad = gx if x._grad is None else add(x._grad, gx)
         elif x._grad is None:
             x._grad = make(gx if own and gx.__class__ in NAMESPACES else copied(gx))
-        elif x._grad.node is None:
+        elif x._grad.node is None and add is plus:
             x._grad.array += gx
             x._grad.version[0] = tick()
         else:
-            x._grad = x._grad + make(copied(gx))
+            x._grad = add(x._grad, make(copied(gx)))
     if AFTER:
         for x, _, _ in found:
             for hook in tuple(AFTER.get(id(x), {}).values()):

@@ -34,6 +34,7 @@ from ..op import op as new_op
 from ..ops import movement
 from ..ops.rules import per_entry
 from ..tape import (
+    ENGINE,
     NUMBERS,
     SCOPE,
     Node,
@@ -222,13 +223,14 @@ class Record:
         if root.node is None:
             accumulate([(root, run_hooks(getattr(root, "_hooks", {}), g.array), False)])
             return
+        add = ENGINE.get().add
         found: dict[int, tuple[Tensor, Any, bool]] = {}
         for step in self.walk(root, g, keep, create):
             for _, x, gx in step.contributions:
                 if x.node is None:
                     known = found.get(id(x))
                     if known is not None:
-                        found[id(x)] = (x, known[1] + gx, True)
+                        found[id(x)] = (x, add(known[1], gx), True)
                     else:
                         own = gx is not step.incoming and getattr(gx, "base", None) is None
                         found[id(x)] = (x, gx, own)
