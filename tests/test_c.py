@@ -325,6 +325,37 @@ def test_a_value_out_of_range_is_the_error_of_eager_mode(
     )
 
 
+@pytest.mark.parametrize(
+    ("loss_of", "bad"),
+    [
+        (lambda x, i: (x * x).sum() + (7 // i).sum(), [1, 0]),
+        (lambda x, i: lab.nn.functional.binary_cross_entropy(x[:2].sigmoid(), i * 1.0), [1, 3]),
+        (lambda x, i: (x * x)[i].sum(), [1, 7]),
+    ],
+    ids=["division", "loss", "index"],
+)
+def test_what_is_refused_changes_no_state(loss_of: Callable[..., Any], bad: list[int]) -> None:
+    weight, count = lab.tensor([0.2, 0.5, 0.7], requires_grad=True), lab.tensor([8, 8])
+    optimizer = lab.optim.Adam([weight], lr=0.1)
+
+    @lab.compile(executor="c")
+    def step(i: Any) -> Any:
+        optimizer.zero_grad()
+        loss = loss_of(weight, i)
+        loss.backward()
+        optimizer.step()
+        count.copy_(count // (i + 1))
+        return loss
+
+    step(lab.tensor([1, 1]))
+    before = weight.detach().numpy().copy(), optimizer.state[weight]["exp_avg"].numpy().copy()
+    with pytest.raises(lab.LabError):
+        step(lab.tensor(bad))
+    np.testing.assert_array_equal(weight.detach().numpy(), before[0])
+    np.testing.assert_array_equal(optimizer.state[weight]["exp_avg"].numpy(), before[1])
+    assert count.tolist() == [4, 4]
+
+
 def test_numbers_that_are_none_pass_through() -> None:
     x = lab.tensor([float("nan"), float("inf"), -float("inf"), 0.0, -0.0, 1e-42, 200.0])
 

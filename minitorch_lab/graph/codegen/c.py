@@ -20,6 +20,7 @@ from ..fuse import (
     Step,
     Tile,
     dimension,
+    expression,
     first,
     leaves,
     operands,
@@ -33,7 +34,7 @@ from . import native
 from .loops import LoopWriter
 from .numpy import NUMBER_CODE, Plan
 from .routines import ROUTINES
-from .text import C_TYPES, Place, Text, index_of, joined
+from .text import C_TYPES, REFUSES, Place, Text, index_of, joined
 
 
 def build(traced: Traced, graph: Graph, without: Collection[str] = ()) -> Plan:
@@ -274,6 +275,8 @@ class _Writer:
             write = next(p for p in step.parts if p.equation.out is value)
             if write.level != "entry":
                 continue
+            if any(REFUSES.search(expression(p.equation) or "") for p in step.parts):
+                continue  # a value that is refused leaves the state as it is
             if all(self.reads_in_place(p, entry, write) for p in step.parts):
                 found[value.id] = array
         return found

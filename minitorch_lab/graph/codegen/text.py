@@ -136,6 +136,7 @@ def indented(text: str) -> str:
 SLOT = re.compile(r"\b([pn])\[(\d+)\]")
 NAME = re.compile(r"\b(m|n|v|w|s|nan)(\d+)\b")
 BOUND = re.compile(r"(?<= < )\d+(?=; )")
+REFUSES = re.compile(r"\blab_(fmod|remainder|floor_divide|pow|bce)\(")  # they know values to refuse
 HEAD = "void *const *p, const double *n"
 
 
@@ -163,8 +164,10 @@ def joined(functions: list[list[list[str]]]) -> str:
             slots = ", ".join(k for _, k in SLOT.findall(text))
             given = f", (const short[]){{{slots}}}" if shared and slots else ""
             calls.append(f"{made[shape]}(p, n{given}{f', {_length(text)}' if long else ''})")
-        chain = "\n        || ".join([*calls, "lab_wrong"])
-        out.append(f"int step{number}({HEAD})\n{{\n    lab_wrong = 0;\n    return {chain};\n}}\n")
+        chain = "\n        || ".join(calls)
+        clear = any(REFUSES.search(line) for block in blocks for line in block)
+        start = "    lab_wrong = 0;\n" if clear else ""
+        out.append(f"int step{number}({HEAD})\n{{\n{start}    return {chain};\n}}\n")
     return "\n".join(out)
 
 
@@ -182,7 +185,8 @@ def _function(name: str, text: str, shared: bool, long: bool) -> str:
         )
     head += ", long length" if long else ""
     start = f"static __attribute__((noinline)) int {name}({head})"
-    return f"{start}\n{{\n{text}\n    return 0;\n}}\n"
+    end = "lab_wrong" if REFUSES.search(text) else "0"  # what was refused ends the step
+    return f"{start}\n{{\n{text}\n    return {end};\n}}\n"
 
 
 def _length(text: str) -> str:
