@@ -282,6 +282,7 @@ class Builder:
         self.updated: dict[int, tuple[Var, Tensor]] = {}
         self.numbers: dict[tuple[int, str], Any] = {}
         self.written: dict[tuple[int, str], tuple[Any, str]] = {}
+        self.read: dict[tuple[int, str], tuple[Any, Any]] = {}  # the owner, the value as traced
         self.grads: dict[int, Any] = {}
         self.borders: dict[int, Symbol] = {}  # id of a tensor with a history -> its stand-in
         self.guards: dict[tuple[int, Any], Any] = {}
@@ -546,7 +547,7 @@ class Trace:
             spec = Spec((), np.dtype("float64"), number=True)
             found = self.symbol(builder.input(spec, key, "state", Number(owner, key)))
             builder.numbers[id(owner), key] = found
-            builder.keep.append(owner)
+            builder.read[id(owner), key] = (owner, owner[key])
         return found
 
     def write(self, owner: Any, key: str, value: Any) -> None:
@@ -728,6 +729,21 @@ def trace(
         return finish(interpreter, outputs, rebuild, symbols, names)
 
 
+def _need_unchanged(read: dict[Any, tuple[Any, Any]]) -> None:
+    """TraceError where Python changed a number that the graph reads: no run would do it again."""
+    changed = {}
+    for (_, key), (owner, was) in read.items():
+        now = owner[key]
+        if now is not was and now != was:
+            changed[key], owner[key] = (was, now), was
+    for key, (was, now) in changed.items():
+        raise TraceError(
+            f"graph mode: {key!r} was changed from {was} to {now} while the graph was traced\n"
+            "  expected numbers that stay as they are: a graph holds ops, and no Python code\n"
+            "  change it outside of the compiled function, which reads it anew in each run"
+        )
+
+
 def finish(
     interpreter: Trace,
     outputs: list[Any],
@@ -745,6 +761,7 @@ def finish(
                 "  expected arguments that stay as they are: a graph changes only its own state\n"
                 "  return the new value, or change a tensor that the function closes over"
             )
+    _need_unchanged(builder.read)
     updates: list[tuple[Var, Var]] = []
     targets: list[Any] = []
     for key, (entry, tensor) in builder.updated.items():
