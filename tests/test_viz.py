@@ -19,9 +19,12 @@ import minitorch_lab as lab
 import minitorch_lab.nn.functional as F
 from minitorch_lab import nn
 from minitorch_lab.errors import GradError, KindError
+from minitorch_lab.graph.builder import GraphBuilder
+from minitorch_lab.graph.session import Session
 from minitorch_lab.op import OPS
 from minitorch_lab.viz import layout as layout_module
-from minitorch_lab.viz.build import from_call, from_tensors
+from minitorch_lab.viz.build import from_call, from_compiled, from_session, from_tensors
+from minitorch_lab.viz.compose import opened
 from minitorch_lab.viz.dot import dot, main_path, skeleton
 from minitorch_lab.viz.fold import CAP, closed_scopes, draw
 from minitorch_lab.viz.formula import formulas, mathml
@@ -242,6 +245,166 @@ def test_two_views_of_one_run_are_equal():
     one, two = (from_call(net, x, names={id(x): "x", id(net): "net"}) for _ in range(2))
     assert transcript(one) == transcript(two)
     assert skeleton(draw(one)) == skeleton(draw(two))
+
+
+# Calls, plans and sessions -----------------------------------------------------------------
+
+
+def attend(q: Any) -> Any:
+    return F.scaled_dot_product_attention(q, q, q)
+
+
+def test_functions_are_boxes_call_by_call():
+    net = nn.Sequential(nn.Linear(4, 3), nn.LayerNorm(3))
+
+    def model(x):
+        h = net(x)
+        return attend(h).sum() + attend(h * 2).mean()
+
+    view = from_call(model, lab.ones(5, 4), modules={"net": net})
+    labels = {scope.path: scope.label for scope in view.scopes.walk()}
+    inner = "scaled_dot_product_attention"
+    assert {path: label for path, label in labels.items() if path.endswith(")")} == {
+        "attend()": "attend()",
+        f"attend().{inner}()": f"{inner}()",
+        "attend(2)": "attend() 2",
+        f"attend(2).{inner}(2)": f"{inner}() 2",
+    }
+    ops = [node.op for node in view.nodes if node.scope == f"attend().{inner}()" and node.op]
+    assert ops == ["mul", "permute", "matmul", "softmax", "matmul"]
+    assert labels["Sequential.1"] == "1 LayerNorm"
+    assert "attend" not in transcript(view)  # known where lines are kept: not on every machine
+    folded = svg(draw(view, {"attend()", "attend(2)"}))
+    assert folded.count('aria-expanded="false"') == 2
+
+
+def test_modules_called_in_a_function_stand_inside_it():
+    net = nn.Sequential(nn.Linear(4, 3), nn.Tanh())
+
+    def encode(x):
+        return net(x) * 2
+
+    view = from_call(lambda x: encode(x).sum(), lab.ones(5, 4), modules={"net": net})
+    assert view.node(4).scope == "encode().Sequential.0"
+    assert view.node(2).scope == "encode().Sequential.0"  # its weight
+    assert {s.path: s.label for s in view.scopes.walk()}["encode().Sequential"] == "net"
+
+
+def test_a_tensor_of_a_cell_has_boxes_for_functions_too(monkeypatch):
+    from minitorch_lab.tape import Settings
+
+    monkeypatch.setattr(Settings, "sources", True)
+    x = lab.ones(3, requires_grad=True)
+    view = from_tensors(attend(x.reshape(1, 3)).sum())
+    assert {node.scope for node in view.nodes if node.op == "matmul"} == {"attend()"}
+
+
+def test_an_op_can_be_opened_into_the_ops_that_it_is_made_of():
+    x = lab.tensor([[1.0, 2.0, 4.0]], requires_grad=True)
+    w = lab.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    loss = (F.layer_norm(x, (3,), w) * lab.tensor([1.0, 0.0, 2.0])).sum()
+    view = from_tensors(loss, "loss", {id(x): "x", id(w): "w"})
+    (whole,) = [node for node in view.nodes if node.op == "layer_norm"]
+    more = opened(view, [whole.id])
+    last = more.node(whole.id)
+    assert (last.op, more.node(last.inputs[0]).op) == ("mul", "standardize")
+    assert last.scope == f"layer_norm #{whole.id}"
+    assert last.users == whole.users
+    np.testing.assert_array_equal(last.value, whole.value)
+    again = opened(more, [len(view) + 1])  # and the parts of a part
+    spread = next(node for node in again.nodes if node.op == "sqrt")
+    eps, row = 1e-5, np.array([1.0, 2.0, 4.0])
+    np.testing.assert_allclose(spread.value, [[np.sqrt(row.var() + eps)]], rtol=1e-6)
+    # what arrives at x along the parts is its gradient
+    arrives = sum(edge.value for edge in again.gradients_into(1))
+    np.testing.assert_allclose(arrives, view.node(1).gradient, rtol=1e-4, atol=1e-6)
+    assert f"layer_norm #{whole.id}" in svg(draw(again, ()))
+
+
+def test_an_op_without_values_is_opened_too():
+    x = lab.ones(2, 3, requires_grad=True)
+    loss = F.layer_norm(x, (3,)).sum()
+    loss.backward()
+    view = from_tensors(loss)
+    number = next(node.id for node in view.nodes if node.op == "layer_norm")
+    more = opened(view, [number])
+    assert [node.op for node in more.nodes if "layer_norm #" in node.scope] == ["standardize"]
+    assert more.node(number).shape == (2, 3)
+    assert more.node(number).value is None
+
+
+def test_every_composition_of_the_table_opens():
+    rng = np.random.default_rng(0)
+    for op in OPS.values():
+        if op.composition is None:
+            continue
+        sample = op.samples[0]
+        inputs = [lab.tensor(draw_(rng).astype("float32")) if draw_.kind != "integers" else
+                  lab.tensor(draw_(rng)) for draw_ in sample.inputs]  # fmt: skip
+        view = from_call(lambda *xs: op(*xs, **sample.attrs), *inputs)
+        for node in [node for node in view.nodes if node.parts is not None]:
+            more = opened(view, [node.id])
+            assert len(more) >= len(view), op.name
+            assert more.node(node.id).shape == node.shape, op.name
+
+
+def test_a_compiled_function_has_values_when_they_are_asked_for():
+    p = nn.Parameter(lab.ones(3))
+    optimizer = lab.optim.SGD([p], lr=0.1)
+
+    @lab.compile
+    def step(x):
+        loss = ((p * x) ** 2).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    with pytest.raises(KindError, match=r"not traced yet\n  expected a call of it before"):
+        from_compiled(step)
+    step(lab.ones(3))
+    view = from_compiled(step)  # what was traced last, without its arguments
+    assert view.title == "step"
+    by_name = {node.label: node.id for node in view.nodes}
+    np.testing.assert_array_equal(view.value(by_name["parameter"]), np.full(3, 0.8, "float32"))
+    assert view.value(by_name["x"]) is None
+    assert view.value(view.outputs[0]) is None
+    view = from_compiled(step, lab.tensor([1.0, 2.0, 3.0]))
+    assert view.node(view.outputs[0]).value is None  # not before it is asked for
+    np.testing.assert_allclose(view.value(view.outputs[0]), 0.64 * 14, rtol=1e-6)
+    news = view.value(by_name["new state"])
+    np.testing.assert_allclose(news, 0.8 - 0.1 * 1.6 * np.array([1.0, 4.0, 9.0]), rtol=1e-6)
+    assert view.known(view.node(view.outputs[0])).note.startswith("Computed for this view")
+    assert p.tolist() == pytest.approx([0.8] * 3)  # looking trains nothing
+
+
+def test_looking_at_a_compiled_function_draws_no_random_numbers():
+    noisy = lab.compile(lambda x: F.dropout(x) * lab.rand(3))
+    lab.manual_seed(3)
+    view = from_compiled(noisy, lab.ones(3))
+    before = lab.get_rng_state().tolist()
+    assert view.value(view.outputs[0]).shape == (3,)
+    assert lab.get_rng_state().tolist() == before
+
+
+def test_a_session_shows_all_of_its_graph_or_one_run():
+    graph = GraphBuilder()
+    with graph:
+        x = graph.placeholder("float32", (2,), name="x")
+        w = graph.variable([3.0, 4.0], name="w")
+        y = x * w
+        z = y + 1
+    with Session(graph) as session:
+        session.run(w.initializer)
+        view = from_session(session)
+        assert {n.op for n in view.nodes if n.op} >= {"mul", "add"}
+        (weight,) = [node for node in view.nodes if node.name.startswith("w")]
+        np.testing.assert_array_equal(view.value(weight.id), [3.0, 4.0])
+        one = from_session(session, y, {x: [1.0, 10.0]})
+        assert {n.op for n in one.nodes if n.op} == {"mul"}
+        np.testing.assert_array_equal(one.value(one.outputs[0]), [3.0, 40.0])
+        both = from_session(session, [z, y], {x: [1.0, 10.0]})
+        assert [both.value(i).tolist() for i in both.outputs] == [[4.0, 41.0], [3.0, 40.0]]
 
 
 # What is drawn -----------------------------------------------------------------------------

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from types import CodeType
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import CodeType, FrameType
 from typing import Any
 
 import numpy as np
 
 from ..errors import GradError, KindError, LabError, describe
-from ..graph.compiler import Compiled
-from ..graph.ir import Graph
+from ..graph.compiler import Compiled, Entry
+from ..graph.ir import Graph, Var, compute
+from ..graph.session import Session
 from ..graph.sizes import Unknown
+from ..graph.trace import Argument, Captured, Number, Trace, flatten
+from ..graph.trace import Builder as Writer
+from ..nn import functional
 from ..nn.module import Module, Parameter
-from ..op import INTERPRETER, Op, Spec
+from ..op import COMPUTE, INTERPRETER, OPS, Attrs, Mismatch, Op, Spec
+from ..ops.rules import broadcast_shapes
+from ..random import get_rng_state, set_rng_state
 from ..tape import (
     NUMBERS,
     Freed,
@@ -25,9 +36,9 @@ from ..tape import (
     no_graph_message,
     steps,
 )
-from ..tensor import Record, Tensor
-from .measure import shorten
-from .view import Builder, GraphView, Kind, Source, Work
+from ..tensor import NO_GRAD, Record, Tensor, make
+from .measure import shape_text, shorten
+from .view import Builder, GraphView, Kind, Source, Work, modules_of
 
 Names = Mapping[int, str]  # id of an object -> the variable that holds it
 
@@ -45,24 +56,30 @@ def from_tensors(
     title: str = "",
     names: Names | None = None,
     modules: Mapping[str, Module] | None = None,
+    gradient: Any = None,
+    calls: bool = False,
 ) -> GraphView:
     """The graph that the tape holds of one tensor or of several.
 
     ``names`` says which variables hold which tensors, ``modules`` has modules by variable. Where
-    the graph is alive and the tensor is one number, every node gets its gradient; no ``.grad`` is
-    touched. Raises GradError where no tensor has a history.
+    the graph is alive and the tensor is one number, or ``gradient`` is its gradient, every node
+    gets its gradient; no ``.grad`` is touched. ``calls`` says that the scopes name the calls of
+    functions already. Raises GradError where no tensor has a history.
     """
     many = (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
     roots = [t for t in many if t.node is not None]
     if not roots:
         raise GradError(no_graph_message(many[0]) if many else "there is no tensor to explore")
-    return _Tape(names or {}, modules or {}).view(roots, title)
+    return _Tape(names or {}, modules or {}, gradient, calls).view(roots, title)
 
 
 class _Tape:
     """One walk over the tape."""
 
-    def __init__(self, names: Names, modules: Mapping[str, Module]) -> None:
+    def __init__(
+        self, names: Names, modules: Mapping[str, Module], gradient: Any, calls: bool
+    ) -> None:
+        self.gradient, self.calls = gradient, calls
         self.names = {
             id(parameter): f"{variable}.{path}"
             for variable, module in modules.items()
@@ -97,12 +114,13 @@ class _Tape:
     def _homes(self, scopes: set[str]) -> dict[int, str]:
         """Where parameters belong, also those that another module uses first."""
         homes = {}
+        full = {modules_of(scope): scope for scope in sorted(scopes, reverse=True)}
         for module in self.modules.values():
             root = type(module).__name__
             for path, parameter in module.named_parameters():
                 scope = ".".join([root, *path.split(".")[:-1]])
-                if scope in scopes:
-                    homes[id(parameter)] = scope
+                if scope in full:
+                    homes[id(parameter)] = full[scope]
         return homes
 
     def _labels(self) -> dict[str, str]:
@@ -119,12 +137,13 @@ class _Tape:
     ) -> tuple[dict[int, Any], list[tuple[Node, int, Any, Any]], str]:
         """The gradient of every node and leaf, by id, and what flows along each edge."""
         root = roots[0]
-        if not alive or len(roots) != 1 or root.array.size != 1 or not root.requires_grad:
+        known = self.gradient is not None or root.array.size == 1
+        if not alive or len(roots) != 1 or not known or not root.requires_grad:
             return {}, [], ""
         gradients: dict[int, Any] = {}
         flows: list[tuple[Node, int, Any, Any]] = []
         try:
-            for step in steps(root):
+            for step in steps(root, self.gradient):
                 gradients[id(step.node)] = step.incoming
                 for index, x, g in step.contributions:
                     flows.append((step.node, index, x, g))
@@ -215,7 +234,7 @@ class _Tape:
             device=spec.device,
             note=FREED if value is None else "",
             gradient_note=why,
-            scope=node.scope,
+            scope=node.scope or ("" if self.calls else _function(node.source)),
             source=self._source(node),
             **self._facts(node.op, node.attrs, spec, tuple(_spec(x) for x in _inputs(node))),
         )
@@ -358,7 +377,156 @@ def op_facts(op: Op, attrs: Mapping[str, Any], out: Spec, inputs: Sequence[Any])
         "arguments": tuple(op.argument(i) for i in range(len(inputs))),
         "attributes": shown,
         "cost": cost,
+        "shapes": _shapes(op, out, inputs),
+        "again": partial(_again, op, attrs) if OPS.get(op.name) is op else None,
+        "parts": partial(_parts, op, attrs, tuple(inputs)) if op.composition else None,
     }
+
+
+def _shapes(op: Op, out: Spec, inputs: Sequence[Any]) -> str:
+    """Where the shape comes from, and what broadcasting repeats, in words."""
+    arrays = [(op.argument(i), tuple(x.shape)) for i, x in enumerate(inputs) if not x.number]
+    if len(arrays) < 2:
+        return ""
+    try:
+        together = broadcast_shapes(*(shape for _, shape in arrays))
+    except Mismatch:
+        return ""
+    if together != tuple(out.shape) or not (op.kernel or op.ufunc):
+        return ""
+    words = []
+    for name, shape in arrays:
+        lead = len(together) - len(shape)
+        axes = [i for i, n in enumerate(together) if i < lead or shape[i - lead] != n]
+        if axes:
+            times = " x ".join(str(together[i]) for i in axes)
+            dims = ", ".join(map(str, axes))
+            words.append(
+                f"{name} {shape_text(shape)} is repeated {times} times along dimension"
+                f"{'s' if len(axes) > 1 else ''} {dims}; its gradient is the sum over them."
+            )
+    return " ".join(words)
+
+
+def _again(op: Op, attrs: Mapping[str, Any], *values: Any) -> Any:
+    """The value of a call from the values of its inputs; the generator stays as it is."""
+    kept = get_rng_state() if op.random else None
+    try:
+        return COMPUTE.apply(op, values, dict(attrs))
+    finally:
+        if kept is not None:
+            set_rng_state(kept)
+
+
+@contextmanager
+def _interpreted(interpreter: Any, sources: bool) -> Iterator[None]:
+    token = INTERPRETER.set(interpreter)
+    before, Settings.sources = Settings.sources, sources
+    try:
+        yield
+    finally:
+        Settings.sources = before
+        INTERPRETER.reset(token)
+
+
+def _parts(
+    op: Op,
+    attrs: Mapping[str, Any],
+    specs: tuple[Any, ...],
+    values: Sequence[Any],
+    gradient: Any,
+) -> GraphView:
+    """The graph of the smaller ops that ``op`` is made of; input ``i`` is the leaf ``@i``.
+
+    Run where the values are known, else only traced.
+    """
+    assert op.composition is not None
+    xs: list[Any]
+    if all(value is not None for value in values):
+        xs = [x if x.__class__ in NUMBERS else make(x) for x in values]
+        for x in xs:
+            if isinstance(x, Tensor) and gradient is not None and x.array.dtype.kind == "f":
+                x.requires_grad = True
+        with _interpreted(Record(always=True), sources=False):
+            out = op.composition(*xs, **attrs)
+        names = {id(x): f"@{i}" for i, x in enumerate(xs)}
+        return from_tensors(out, op.name, names, gradient=gradient if out.requires_grad else None)
+    writer = Writer(op.name)
+    trace = Trace(writer, recording=False)
+    given = [writer.input(spec, f"@{i}", "input", Argument(i)) for i, spec in enumerate(specs)]
+    xs = [
+        x if x.__class__ in NUMBERS else trace.symbol(v) for x, v in zip(values, given, strict=True)
+    ]
+    with _interpreted(trace, sources=False):
+        out = op.composition(*xs, **attrs)
+    writer.open = False
+    outputs = (out.variable,)
+    return from_graph(
+        Graph(tuple(given), tuple(writer.constants), tuple(writer.equations), outputs)
+    )
+
+
+# Functions as boxes ------------------------------------------------------------------------
+
+_FUNCTIONAL = str(Path(functional.__file__).parent)
+_PACKAGE = str(Path(__file__).parent.parent)
+
+
+def _is_function(code: CodeType) -> bool:
+    """Whether a call of this code is a box: the learner's functions and those of F."""
+    name, file = code.co_name, code.co_filename
+    if name[0] in "<_" or name == "forward" or name in OPS:
+        return False
+    return not file.startswith(_PACKAGE) or file.startswith(_FUNCTIONAL)
+
+
+def _function(source: tuple[CodeType, int] | None, inside: CodeType | None = None) -> str:
+    """The box of a node outside of modules, by the learner's function that its line is in."""
+    code = source[0] if source is not None else None
+    return f"{code.co_name}()" if code and code is not inside and _is_function(code) else ""
+
+
+class _Calls(Record):
+    """Records every op, and puts the functions around it into its scope, call by call."""
+
+    __slots__ = ("frames", "names")
+
+    def __init__(
+        self, recording: bool = True, frames: Any = None, names: dict[str, int] | None = None
+    ) -> None:
+        super().__init__(recording, always=True)
+        self.frames: dict[int, tuple[FrameType, str]] = {} if frames is None else frames
+        self.names: dict[str, int] = {} if names is None else names
+
+    def with_grad(self, recording: bool) -> Record:
+        """The same; under ``no_grad`` nothing is recorded."""
+        return _Calls(True, self.frames, self.names) if recording else Record(recording=False)
+
+    def apply(self, op: Op, inputs: tuple[Any, ...], attrs: Attrs) -> Tensor:
+        """Run and record ``op``."""
+        made = super().apply(op, inputs, attrs)
+        if made.node is not None:
+            made.node.scope = self._scope(sys._getframe(1), made.node.scope)
+        return made
+
+    def _scope(self, frame: FrameType | None, scope: str) -> str:
+        modules, parts = scope.split(".") if scope else [], []
+        while frame is not None and frame.f_code is not from_call.__code__:
+            code, around = frame.f_code, frame.f_back
+            if code is Module.__call__.__code__ and modules:
+                parts.append(modules.pop())
+            elif _is_function(code) and around and around.f_code is not from_call.__code__:
+                parts.append(self._name(frame))
+            frame = around
+        return ".".join([*modules, *reversed(parts)])
+
+    def _name(self, frame: FrameType) -> str:
+        """A name for one call: "attention()", the next one "attention(2)"."""
+        if id(frame) not in self.frames:  # kept, so that no other frame gets its id
+            name = frame.f_code.co_name
+            count = self.names[name] = self.names.get(name, 0) + 1
+            self.frames[id(frame)] = (frame, f"{name}({count if count > 1 else ''})")
+        return self.frames[id(frame)][1]
 
 
 def _attr(value: Any) -> str:
@@ -377,11 +545,17 @@ _KINDS: Mapping[str, Kind] = {
 
 
 def from_graph(
-    graph: Graph, title: str = "", modules: Mapping[str, Module] | None = None
+    graph: Graph,
+    title: str = "",
+    modules: Mapping[str, Module] | None = None,
+    given: Callable[[], Mapping[int, Any]] | None = None,
+    code: CodeType | None = None,
 ) -> GraphView:
     """A traced graph: inputs, captured state, equations in order, outputs, updates of state.
 
-    A traced graph has no values: the plan computes them in memory that it uses again.
+    The plan keeps no values in between, it uses their memory again. ``given`` gives the inputs'
+    values, by the variable's number, when a value is asked for: what follows from them is computed
+    then, op by op. ``code`` is that of the traced function, which gets no box.
     """
     build = Builder()
     numbers: dict[int, int] = {}
@@ -427,7 +601,7 @@ def from_graph(
             device=out.spec.device,
             note=no_value,
             gradient_note="In a traced graph the backward pass is part of the graph.",
-            scope=equation.scope,
+            scope=equation.scope or _function(equation.source, code),
             source=Source(*place) if place is not None else None,
             **op_facts(equation.op, equation.attrs, out.spec, specs),
         )
@@ -452,7 +626,107 @@ def from_graph(
                 note=no_value,
             )
         )
-    return build.build(title or graph.name, ends, labels=_module_titles(modules or {}))
+    view = build.build(title or graph.name, ends, labels=_module_titles(modules or {}))
+    if given is None:
+        return view
+    last = ends[len(graph.outputs) :]
+    news = {end: value.id for end, (_, value) in zip(last, graph.updates, strict=True)}
+
+    def values() -> Mapping[int, Any]:
+        known = _evaluate(graph, given())
+        found = {numbers[v]: value for v, value in known.items() if v in numbers}
+        return found | {end: known[v] for end, v in news.items() if v in known}
+
+    return replace(view, compute=values)
+
+
+def _evaluate(graph: Graph, given: Mapping[int, Any]) -> dict[int, Any]:
+    """The values that follow from those of some inputs, by variable. Nothing is changed by it."""
+    known = dict(graph.constant_values)
+    for v in graph.inputs:
+        value = given.get(v.id)
+        if value is not None and (v.spec.number or _fits(value, v.spec)):
+            known[v.id] = value if v.spec.number else value.copy()
+    kept = get_rng_state()
+    try:
+        with np.errstate(all="ignore"):
+            for e in graph.equations:
+                if all(x.id in known for x in e.inputs if isinstance(x, Var)):
+                    known[e.out.id] = compute(e, known)
+    except Exception:  # noqa: BLE001  a run would tell; here the values up to that op are shown
+        pass
+    finally:
+        set_rng_state(kept)
+    return known
+
+
+def _fits(value: Any, spec: Spec) -> bool:
+    return tuple(value.shape) == tuple(spec.shape) and value.dtype == spec.dtype
+
+
+def _bound(entry: Entry, leaves: Sequence[Any]) -> Callable[[], dict[int, Any]]:
+    """What gives the inputs' values of a compiled graph; arguments where they are known."""
+    arrays = [x.array for x in leaves]
+
+    def given() -> dict[int, Any]:
+        found = {}
+        for v, binding in zip(entry.graph.inputs, entry.traced.bindings, strict=True):
+            if isinstance(binding, Argument):
+                if binding.index < len(arrays):
+                    found[v.id] = arrays[binding.index]
+            elif isinstance(binding, (Captured, Number)):
+                found[v.id] = binding.value([])
+        return found
+
+    return given
+
+
+def from_compiled(
+    function: Compiled,
+    *inputs: Any,
+    title: str = "",
+    names: Names | None = None,
+    modules: Mapping[str, Module] | None = None,
+) -> GraphView:
+    """The optimised graph of a compiled function for ``inputs``.
+
+    Without inputs it is the graph that was traced last; raises KindError where there is none.
+    """
+    leaves: list[Any] = []
+    kept = function._kept()
+    needs = function.function.__code__.co_argcount if hasattr(function.function, "__code__") else 1
+    if not inputs and (kept or needs):
+        if not kept:
+            name = (names or {}).get(id(function), function.__name__)  # type: ignore[attr-defined]
+            raise KindError(
+                f"explore({name}): this function was not traced yet\n"
+                f"  expected a call of it before, or its inputs: lab.explore({name}, x)"
+            )
+        entry = max(kept, key=lambda entry: entry.history.number)
+    else:
+        flatten((inputs, {}), leaves)
+        entry = function._entry(inputs, {})
+    title = title or _call_title(function, inputs, names)
+    if not inputs:
+        title = title.removesuffix("()")
+    code = getattr(function.function, "__code__", None)
+    return from_graph(entry.graph, title, modules, _bound(entry, leaves), code)
+
+
+def from_session(session: Session, *call: Any, title: str = "") -> GraphView:
+    """All of a session's graph with the values of its variables; or what one run computes.
+
+    ``call`` is what ``run`` takes: fetches and a feed_dict.
+    """
+    if not call:
+        given = {v: x.array for v, x in session.kept.items() if v in session.known}
+        return from_graph(session.graph.ir(), title or "session", None, lambda: given)
+    with session._lock, _interpreted(NO_GRAD, Settings.sources):
+        program, feeds, *_ = session._prepare(call[0], call[1] if len(call) > 1 else None)
+        entry = program.compiled._entry(feeds, {})
+    leaves: list[Any] = []
+    flatten((feeds, {}), leaves)
+    return from_graph(entry.graph, title or "session", None, _bound(entry, leaves))
 
 
 # From a call -------------------------------------------------------------------------------
@@ -467,19 +741,14 @@ def from_call(
 ) -> GraphView:
     """Run ``function`` (or a module) on ``inputs`` and view what it returned.
 
-    Every op is recorded, also those that no gradient flows through. Several results are several
-    outputs. A compiled function is traced and its graph shown.
+    Every op is recorded, also those that no gradient flows through, with the functions around it,
+    call by call. Several results are several outputs. A compiled function is traced and its graph
+    shown.
     """
     if isinstance(function, Compiled):
-        graph = function.graph(*inputs)
-        return from_graph(graph, title or _call_title(function, inputs, names), modules)
-    token = INTERPRETER.set(Record(always=True))
-    before, Settings.sources = Settings.sources, True
-    try:
+        return from_compiled(function, *inputs, title=title, names=names, modules=modules)
+    with _interpreted(_Calls(), sources=True):
         result = function(*inputs)
-    finally:
-        Settings.sources = before
-        INTERPRETER.reset(token)
     found = list(_tensors(result))
     if not found:
         raise KindError(
@@ -491,7 +760,7 @@ def from_call(
     title = title or _call_title(function, inputs, names)
     if isinstance(function, Module) and function not in (modules or {}).values():
         modules = {type(function).__name__: function, **(modules or {})}
-    return from_tensors(found, title, names, modules)
+    return from_tensors(found, title, names, modules, calls=True)
 
 
 def _tensors(value: Any) -> list[Tensor]:

@@ -86,7 +86,8 @@ def _boxes_at(view: GraphView, depth: int) -> int:
 def frames(view: GraphView) -> set[str]:
     """The modules that get a frame and can be folded.
 
-    Around a single node a frame says nothing, and none around all ops of the graph either.
+    Around a single node a frame says nothing, and none around all ops of the graph either. An op
+    that was opened keeps its frame, to be folded again.
     """
     counts: dict[str, int] = {}
     ops: dict[str, int] = {}
@@ -97,7 +98,11 @@ def frames(view: GraphView) -> set[str]:
             path = node.scope[: len(node.scope) - cut]
             counts[path] = counts.get(path, 0) + 1
             ops[path] = ops.get(path, 0) + bool(node.op)
-    return {path for path, count in counts.items() if count > 1 and ops[path] < total}
+    return {
+        path
+        for path, count in counts.items()
+        if count > 1 and (ops[path] < total or "#" in path.rpartition(".")[2])
+    }
 
 
 def draw(

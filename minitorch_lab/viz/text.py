@@ -6,7 +6,7 @@ from collections import Counter
 
 from .fold import scalar
 from .measure import brief, shape_text
-from .view import WORDS, GraphView, Kind, NodeView
+from .view import WORDS, GraphView, Kind, NodeView, modules_of
 
 LIMIT = 120  # lines; a longer list nobody reads to its end
 
@@ -44,8 +44,8 @@ def _line(view: GraphView, node: NodeView) -> str:
             text += f" value {_plain(node.value)}"
         if node.shape == () and node.gradient is not None:
             text += f" gradient {_plain(node.gradient)}"
-    if node.scope:
-        text += f" in {node.scope}"
+    if modules_of(node.scope):  # functions are known only where lines are kept: not everywhere
+        text += f" in {modules_of(node.scope)}"
     if node.inputs:
         text += " from " + ", ".join(_call(view.node(i)) for i in node.inputs)
     if node.users:

@@ -6,8 +6,9 @@ from a traced graph or from a call; a test makes one by hand with ``Builder``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 Kind = Literal["input", "param", "const", "op", "output"]
@@ -21,6 +22,18 @@ WORDS: Mapping[Kind, str] = {
     "op": "op",
     "output": "output",
 }
+
+
+COMPUTED = "Computed for this view: the plan keeps no values in between."
+
+
+def modules_of(scope: str) -> str:
+    """The modules in a scope, without the functions and opened ops.
+
+    >>> modules_of("Net.attention().layer_norm #7")
+    'Net'
+    """
+    return ".".join(part for part in scope.split(".") if not part.endswith(")") and "#" not in part)
 
 
 class Source(NamedTuple):
@@ -69,6 +82,9 @@ class NodeView:
     users: tuple[int, ...] = ()
     note: str = ""  # why there is no value
     gradient_note: str = ""  # why there is no gradient, or what it is
+    shapes: str = ""  # how the shape comes about, in words
+    again: Callable[..., Any] | None = None
+    parts: Callable[[Sequence[Any], Any], GraphView] | None = None  # (values, gradient) -> view
 
     @property
     def size(self) -> int:
@@ -136,10 +152,32 @@ class GraphView:
     outputs: tuple[int, ...]
     scopes: Scope
     note: str = ""  # what a reader should know of the whole: freed, no gradient, ...
+    # Computes values that the nodes do not hold, by number: a plan keeps none in between. It is
+    # called when one is asked for.
+    compute: Callable[[], Mapping[int, Any]] | None = None
 
     def node(self, number: int) -> NodeView:
         """Node ``#number``, counted from 1."""
         return self.nodes[number - 1]
+
+    def value(self, number: int) -> Any:
+        """The value of node ``#number``, computed now where the graph holds none; or None."""
+        held = self.node(number).value
+        return held if held is not None else self._computed.get(number)
+
+    def known(self, node: NodeView) -> NodeView:
+        """The node with its value, where that can be computed."""
+        if node.value is not None or self.compute is None:
+            return node
+        value = self.value(node.id)
+        return node if value is None else replace(node, value=value, note=COMPUTED)
+
+    @property
+    def _computed(self) -> Mapping[int, Any]:
+        if "_values" not in self.__dict__:
+            self.__dict__["_values"] = {} if self.compute is None else self.compute()
+        found: Mapping[int, Any] = self.__dict__["_values"]
+        return found
 
     def __len__(self) -> int:
         return len(self.nodes)
@@ -163,6 +201,14 @@ class GraphView:
         return table
 
 
+def _label(path: str, labels: Mapping[str, str]) -> str:
+    """A box's text: the last part of its path; what is known of a module inside a function."""
+    last = path.rpartition(".")[2]
+    if last.endswith(")"):
+        return re.sub(r"\((\d+)\)$", r"() \1", last)
+    return labels.get(modules_of(path), last) if "#" not in last else last.partition(" #")[0]
+
+
 def scope_tree(nodes: Iterable[NodeView], labels: Mapping[str, str] | None = None) -> Scope:
     """The modules of the nodes as a tree, in the order in which they first appear.
 
@@ -184,7 +230,7 @@ def scope_tree(nodes: Iterable[NodeView], labels: Mapping[str, str] | None = Non
         members[path].append(node.id)
     done: dict[str, Scope] = {}
     for path in sorted(members, key=lambda p: -p.count(".") - (p != "")):  # inner ones first
-        label = labels.get(path, path.rpartition(".")[2])
+        label = labels.get(path) or _label(path, labels)
         children = tuple(done[child] for child in inside[path])
         done[path] = Scope(path, label, tuple(members[path]), children)
     return done[""]

@@ -13,10 +13,12 @@ import traitlets
 
 from ..errors import GradError, KindError, LabError, describe
 from ..graph.builder import GraphBuilder, GraphTensor
+from ..graph.compiler import Compiled
 from ..graph.ir import Graph
+from ..graph.session import Session
 from ..nn.module import Module
 from ..tensor import Tensor, tensor
-from ..viz.build import from_call, from_graph, from_tensors
+from ..viz.build import from_call, from_compiled, from_graph, from_session, from_tensors
 from ..viz.dot import dot
 from ..viz.fold import Drawing, closed_scopes, draw
 from ..viz.layout import LayoutError
@@ -173,6 +175,10 @@ class Explorer(LabWidget):
             return _plain(f"explore: {self.title}\n{self.message}")
         return transcript(self.view)
 
+    def text(self) -> str:
+        """The graph in words, the same on every machine: ``print(lab.explore(x).text())``."""
+        return self.transcript()
+
     def static_html(self) -> str:
         """The picture and the words, for a page without a kernel."""
         if self.drawing is None or self.state != "graph":
@@ -243,11 +249,21 @@ def explore(x: Any = None, *inputs: Any, depth: int | None = None) -> Explorer:
     """Look around in the graph of a tensor, or of a call.
 
     ``explore(loss)`` shows what a tensor was computed from; ``explore(f, x)`` and
-    ``explore(model, x)`` run the call and show it with every op; of a compiled function the
-    traced graph is shown. ``explore(graph)`` shows a graph that was built by hand. ``depth`` says
-    how many levels of modules are open at first.
+    ``explore(model, x)`` run the call and show it with every op. Of a compiled function the traced
+    graph is shown: for the inputs ``explore(step, x)``, or the one that was traced last.
+    ``explore(graph)`` shows a graph that was built by hand, ``explore(session)`` the same with the
+    values of the variables, ``explore(session, y, {x: ...})`` what that run computes. ``depth``
+    says how many levels of modules and functions are open at first.
 
     What has no graph (a number, a tensor without history) gives a panel that says so.
+
+    >>> import minitorch_lab as lab
+    >>> x = lab.tensor(3.0, requires_grad=True)
+    >>> y = x * x
+    >>> print(lab.explore(y).text())
+    graph of y: 2 nodes (1 input, 1 output)
+    #1 input x float32 () value 3 gradient 6 to mul #2
+    #2 output y = mul float32 () value 9 gradient 1 from x #1, x #1
     """
     names, modules = _names(sys._getframe(1), x)
     if x is None:
@@ -262,6 +278,10 @@ def explore(x: Any = None, *inputs: Any, depth: int | None = None) -> Explorer:
             view = x
         elif isinstance(x, (Graph, GraphBuilder)):
             view = from_graph(x if isinstance(x, Graph) else x.ir(), title, modules)
+        elif isinstance(x, Session):
+            view = from_session(x, *inputs, title=title)
+        elif isinstance(x, Compiled):
+            view = from_compiled(x, *inputs, names=names, modules=modules)
         elif callable(x):
             view = from_call(x, *inputs, names=names, modules=modules)
         else:
