@@ -227,6 +227,41 @@ def test_a_large_product_is_cublas(on_device: Start) -> None:
     assert "np.dot(w0, w0, out=w1)" in plan_of(compiled).source
 
 
+WINDOWS: dict[str, dict[str, Any]] = {
+    "plain": {}, "padded": {"padding": 1}, "wide steps": {"stride": 2, "padding": (1, 0)},
+    "dilated": {"dilation": 2, "padding": 2}, "all": {"stride": (3, 2), "dilation": (1, 2)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+def test_windows_are_kernels(name: str, on_device: Start) -> None:
+    device = on_device(64)
+    F, how = lab.nn.functional, WINDOWS[name]
+    x, w = lab.randn(2, 3, 9, 8), lab.randn(4, 3, 3, 2)
+
+    def both_ways(x: Any, w: Any) -> Any:
+        x, w = x.detach().requires_grad_(), w.detach().requires_grad_()
+        pool = {"stride": 1} | {k: v for k, v in how.items() if k != "padding"}
+        y = F.max_pool2d(F.conv2d(x, w, **how).tanh(), 2, **pool)
+        return y, *lab.autograd.grad((y * y).sum(), (x, w))
+
+    eager, found, compiled = both(both_ways, x, w)
+    same(eager, found)
+    assert not re.search(r"\bop\d+\(", plan_of(compiled).source)
+    made = " ".join(device.launched)
+    assert all(op in made for op in ("unfold", "fold", "max_pool2d", "matmul"))
+    assert "max_pool2d_grad" in made or "max_pool2d_put" in made
+
+
+def test_pools_leave_a_nan_as_it_is(on_device: Start) -> None:
+    on_device()
+    x = lab.randn(1, 2, 6, 6)
+    x[0, 1, 2, 3] = float("nan")
+    x[0, 0, :2, :2] = -float("inf")
+    eager, found, _ = both(lambda x: lab.nn.functional.max_pool2d(x, 2, 1, 1), x)
+    same(eager, found)
+
+
 # Launches ----------------------------------------------------------------------------------
 
 

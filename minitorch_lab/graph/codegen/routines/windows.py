@@ -9,7 +9,7 @@ from ...ir import Equation
 from ..text import C_TYPES, Place, block, indented, index_of, pointer
 
 
-def _windows(e: Equation, x: Place, out: Place) -> dict[str, Any]:
+def windows(e: Equation, x: Place, out: Place) -> dict[str, Any]:
     """The numbers of a window over pictures, for the C text."""
     (kh, kw), (sh, sw) = e.attrs["kernel_size"], e.attrs["stride"]
     (ph, pw), (dh, dw) = e.attrs["padding"], e.attrs["dilation"]
@@ -38,7 +38,7 @@ const long x1 = far < x0 ? x0 : far < {v["out_w"]} ? far : {v["out_w"]};"""
 def unfold(w: Any, step: Single) -> bool:
     """The windows of a picture as columns of a matrix."""
     x, out = w.seen(step, step.equation.inputs[0]), w.seen(step, step.equation.out)
-    v = _windows(step.equation, x, out)
+    v = windows(step.equation, x, out)
     entry = f"a[{index_of(['n', 'c', 'r', 'q'], x.strides)}]"
     inside = f"""
 for (long x = 0; x < {v["out_w"]}; x++) {{
@@ -75,7 +75,7 @@ for (long y = 0; y < {v["out_h"]}; y++, o += {v["out_w"]}) {{
 def fold(w: Any, step: Single) -> bool:
     """Columns of windows added up into a picture."""
     x, out = w.seen(step, step.equation.inputs[0]), w.seen(step, step.equation.out)
-    v = _windows(step.equation, out, x)
+    v = windows(step.equation, out, x)
     k = f"(c * {v['kh']} + i) * {v['kw']} + j"
     place = index_of(["n", "c", "r", "q"], out.strides)
     at = ["n", f"({k})", f"(y * {v['out_w']} + x)"]
@@ -112,7 +112,7 @@ for (long y = 0; y < {v["out_h"]}; y++) {{
 def max_pool(w: Any, step: Single) -> bool:
     """The largest entry of each window, or NaN where there is one."""
     x, out = w.seen(step, step.equation.inputs[0]), w.seen(step, step.equation.out)
-    v = _windows(step.equation, x, out)
+    v = windows(step.equation, x, out)
     if v["kh"] * v["kw"] > WIDEST:
         return False
     kind = C_TYPES[str(out.array.dtype)]
@@ -156,7 +156,7 @@ def max_pool_grad(w: Any, step: Single) -> bool:
     """The gradient of the largest entry: to the first one of each window."""
     g, y, x = (w.seen(step, v) for v in step.equation.inputs)
     out = w.seen(step, step.equation.out)
-    v = _windows(step.equation, x, out)
+    v = windows(step.equation, x, out)
     if v["kh"] * v["kw"] > WIDEST:
         return False
     kind = C_TYPES[str(out.array.dtype)]
@@ -193,7 +193,7 @@ def pool_where(w: Any, step: Single) -> bool:
     """The number of the largest entry in each window."""
     y, x = (w.seen(step, v) for v in step.equation.inputs)
     out = w.seen(step, step.equation.out)
-    v = _windows(step.equation, x, out)
+    v = windows(step.equation, x, out)
     if v["kh"] * v["kw"] > WIDEST:
         return False
     kind = C_TYPES[str(x.array.dtype)]
@@ -228,7 +228,7 @@ def pool_put(w: Any, step: Single) -> bool:
     """Each entry at the place of its window that has a number; zeros around it."""
     g, where = (w.seen(step, v) for v in step.equation.inputs)
     out = w.seen(step, step.equation.out)
-    v = _windows(step.equation, out, g)
+    v = windows(step.equation, out, g)
     kh, kw, place = v["kh"], v["kw"], ["n", "c", "y", "x"]
     row, column = (
         f"y * {v['sh']} - {v['ph']} + row[at] * {v['dh']}",
