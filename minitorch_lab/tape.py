@@ -57,6 +57,9 @@ class Settings:
 # backward pass holds for one such state only.
 WATCHED = "gradient hooks and detect_anomaly"
 WATCH: dict[str, tuple[int, bool]] = {WATCHED: (0, False)}
+# How often hooks of modules were added or removed: a graph holds what they computed.
+OF_MODULES = "hooks of modules"
+MODULE_HOOKS = {OF_MODULES: 0}
 
 
 def caller(depth: int = 2) -> tuple[CodeType, int] | None:
@@ -197,15 +200,15 @@ class RemovableHandle:
     As a ``with`` block it removes the hook at the end of the block.
     """
 
-    def __init__(self, hooks: dict[Any, Any], on_leaf: bool) -> None:
+    def __init__(self, hooks: dict[Any, Any], changed: Callable[[], None] | None) -> None:
         self.id = tick()
         self._hooks = hooks
-        self._on_leaf = on_leaf
+        self._changed = changed  # what is told of it
 
     def remove(self) -> None:
         """Take the hook away; doing so twice is no error."""
-        if self._hooks.pop(self.id, None) is not None and self._on_leaf:
-            leaf_hooks_changed()
+        if self._hooks.pop(self.id, None) is not None and self._changed is not None:
+            self._changed()
 
     def __enter__(self) -> RemovableHandle:
         return self
@@ -218,6 +221,11 @@ def leaf_hooks_changed() -> None:
     """A hook of a leaf came or went: walks look for them from now on."""
     changes, anomaly = WATCH[WATCHED]
     WATCH[WATCHED] = (changes + 1, anomaly)
+
+
+def module_hooks_changed() -> None:
+    """A hook of a module came or went: graphs that hold modules are traced anew."""
+    MODULE_HOOKS[OF_MODULES] += 1
 
 
 class Location(NamedTuple):

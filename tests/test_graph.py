@@ -497,6 +497,123 @@ def test_backward_out_of_the_function_is_refused_or_goes_on() -> None:
     assert w.grad.tolist() == [2]
 
 
+# Printing, hooks and side effects ------------------------------------------------------------
+
+
+def hooked(x: Any, w: Any) -> Any:
+    y = x * w
+    y.register_hook(lambda g: g * 10)
+    (y * y).sum().backward()
+    return y.detach()
+
+
+def test_hooks_of_parameters_and_arguments_are_part_of_the_graph() -> None:
+    w = lab.tensor([1.0, 2.0], requires_grad=True)
+    plain, other = (lab.tensor([3.0, 1.0], requires_grad=True) for _ in range(2))
+    f = lab.compile(lambda x: hooked(x, w))
+
+    def both(x: Any) -> None:
+        found = []
+        for run in (f.function, f):
+            w.grad = x.grad = None
+            run(x)
+            found.append([w.grad.tolist(), x.grad.tolist()])
+        assert found[0] == found[1]
+
+    both(plain)
+    of_w = w.register_hook(lambda g: g + 1)
+    both(plain)
+    of_x = other.register_hook(lambda g: g * 3)
+    both(other)
+    both(plain)  # the same shapes, without the hook
+    both(other)
+    of_w.remove()
+    both(other)
+    of_x.remove()
+    with pytest.warns(RuntimeWarning, match="register them once, before the first call"):
+        both(other)
+    assert other.grad.tolist() == plain.grad.tolist()
+
+
+def test_hooks_run_once_where_backward_comes_from_outside() -> None:
+    w = lab.tensor([1.0, 2.0], requires_grad=True)
+    x = lab.tensor([3.0, 1.0], requires_grad=True)
+    y = x * 2
+    for leaf in (w, x, y):
+        leaf.register_hook(lambda g: g * 10)
+    f = lab.compile(lambda x, y: (x * y * w).sum())
+    found = []
+    for run in (f.function, f, f):
+        w.grad = x.grad = None
+        run(x, y).backward(retain_graph=True)
+        found.append([w.grad.tolist(), x.grad.tolist()])
+    assert found[0] == found[1] == found[2]
+
+
+def test_a_hook_of_a_module_that_comes_later_is_seen() -> None:
+    layer = nn.Linear(2, 2)
+    f = lab.compile(lambda x: layer(x) * 1.0)
+    x = lab.ones(1, 2)
+    before = f(x).tolist()
+    handle = layer.register_forward_hook(lambda module, args, out: out * 0)
+    assert f(x).tolist() == [[0, 0]]
+    handle.remove()
+    assert f(x).tolist() == before
+    assert "hooks of modules was" in f.reasons[1]
+
+
+def test_a_hook_after_the_gradient_is_refused_and_nothing_is_done() -> None:
+    w = lab.ones(2, requires_grad=True)
+    f = lab.compile(lambda x: (x * w).sum().backward())
+    f(lab.ones(2))
+    seen: list[Any] = []
+    handle = w.register_post_accumulate_grad_hook(seen.append)
+    with pytest.raises(lab.TraceError, match="register_post_accumulate_grad_hook") as error:
+        f(lab.ones(2))
+    assert "remove the hook, or run this function in eager mode" in str(error.value)
+    assert (seen, w.grad.tolist()) == ([], [1, 1])
+    handle.remove()
+    f(lab.ones(2))
+    assert w.grad.tolist() == [2, 2]
+
+
+REFUSED: dict[str, Any] = {
+    "item": lambda x: x * x.sum().item(),
+    "branch": lambda x: x if x.sum() > 0 else -x,
+    "print": lambda x: print(x) or x,
+    "loop": lambda x: [x := x / 2 for _ in range(9) if x.sum() > 1][-1],
+    "index": lambda x: x[: x.sum().long()],
+    "mask": lambda x: x[x > 0],
+    "numpy": lambda x: lab.tensor(np.sin(x.numpy())),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_after_a_refusal_everything_goes_on(name: str) -> None:
+    ran: list[bool] = []
+
+    @lab.function
+    def f(x: Any, careless: bool) -> Any:
+        ran.append(careless)
+        return REFUSED[name](x * w) if careless else x * w
+
+    w, x = lab.full((3,), 2.0), lab.ones(3)
+    with lab.mode("graph"):
+        assert f(x, False).tolist() == [2, 2, 2]
+        for _ in range(2):
+            with pytest.raises(lab.LabError) as error:
+                f(x, True)
+            assert "test_graph.py line" in str(error.value)
+            assert "graph" in str(error.value)
+        assert f(x, False).tolist() == [2, 2, 2]
+    assert ran == [False, True, True]
+    assert f.traces == 1
+    np.testing.assert_allclose(f(x, True).numpy(), REFUSED[name](x * w).numpy())
+    w.add_(1)
+    with lab.mode("graph"):
+        assert f(x, False).tolist() == [3, 3, 3]
+
+
 def test_numbers_that_are_not_finite_and_named_pairs() -> None:
     mask = lab.tensor([True, False])
     f = lab.compile(lambda x: (x.masked_fill(mask, float("-inf")), x.sort(), x.var()))

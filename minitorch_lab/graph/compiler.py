@@ -25,7 +25,7 @@ from ..device import namespace_of
 from ..errors import ArgumentError, LabError, warn
 from ..op import COMPUTE, INTERPRETER, Mismatch, Op, Spec, current
 from ..ops.rules import per_entry
-from ..tape import tick
+from ..tape import OF_MODULES, WATCH, WATCHED, tick
 from ..tensor import NO_GRAD, Tensor, add_grad, explain, make, record
 from .codegen.numpy import Plan
 from .dynamic import PRIME, Fixed, OpenSize, check, graph_at
@@ -40,6 +40,7 @@ from .trace import (
     Guard,
     Traced,
     flatten,
+    leaf_hooks,
     need_function,
     trace,
 )
@@ -490,6 +491,11 @@ def retrace_warning(
     seen = [retrace.arguments.get(name) for retrace in last]
     if not all(isinstance(x, tuple) and x and isinstance(x[0], Spec) for x in seen):
         values = [r.reason for r in last[1:]] if name not in last[-1].arguments else map(repr, seen)
+        if name in (WATCHED, OF_MODULES):
+            return (
+                head + "  expected  hooks that stay: what they compute is part of the graph\n"
+                "  register them once, before the first call"
+            )
         return (
             head + f"  seen      {', '.join(values)}\n"
             "  expected  a Python value that stays: it is baked into the graph\n"
@@ -595,6 +601,8 @@ def signature(args: Any, kwargs: Any, leaves: list[Any], recording: bool) -> Any
             key.append(name)
             if not _other(x, key, leaves):
                 return None
+    if WATCH[WATCHED][0] and any(map(leaf_hooks, leaves)):  # they are part of the graph
+        key.append(("hooks", tuple([id(x._hooks) if leaf_hooks(x) else 0 for x in leaves])))
     return tuple(key)
 
 
@@ -604,6 +612,8 @@ def _key_text(key: Any) -> str:
     for part in key[1:]:
         if isinstance(part, tuple) and len(part) == 4 and isinstance(part[0], tuple):
             parts.append(f"{part[1]} {part[0]}" + (" with gradient" if part[3] else ""))
+        elif isinstance(part, tuple) and part[0] == "hooks":
+            parts.append("hooks")
         elif isinstance(part, tuple) and part[0] not in (list, tuple, dict):
             parts.append(repr(part[1]))
     return ", ".join(parts) + ("" if key[0] else " (without gradients)")
@@ -745,7 +755,8 @@ def _pullback(
         flatten(compiled.function(*again, **named), found)
         place = {id(x): now for x, now in zip(leaves, inputs, strict=True)}
         targets = [place[id(x)] if id(x) in place else current().at_border(x) for x in wanted]
-        grads = autograd_grad(found[index], targets, start, allow_unused=True)
+        with _unhooked(wanted):  # the backward pass that asks for these gradients runs them
+            grads = autograd_grad(found[index], targets, start, allow_unused=True)
         return [
             start.sum() * 0.0 + t * 0.0 if d is None else d
             for t, d in zip(targets, grads, strict=True)
@@ -762,10 +773,32 @@ def _pullback(
     token = INTERPRETER.set(NO_GRAD.with_grad(True))
     try:
         xp = namespace_of(g)
-        results = pull(leaves, make(xp.asarray(g)))
+        results = pull([_bare(x) for x in leaves], make(xp.asarray(g)))
     finally:
         INTERPRETER.reset(token)
     return tuple(r.array for r in results)
+
+
+def _bare(x: Tensor) -> Tensor:
+    """An argument without its hooks."""
+    if not leaf_hooks(x):
+        return x
+    bare = make(x.array)
+    bare.requires_grad = x.requires_grad
+    return bare
+
+
+@contextmanager
+def _unhooked(tensors: Iterable[Tensor]) -> Iterator[None]:
+    """Let captured tensors be without their hooks."""
+    kept = [(x, x._hooks) for x in tensors if leaf_hooks(x)]
+    for x, _ in kept:
+        x._hooks = {}
+    try:
+        yield
+    finally:
+        for x, hooks in kept:
+            x._hooks = hooks
 
 
 # The mode ----------------------------------------------------------------------------------

@@ -24,7 +24,9 @@ from ..ops import elementwise as e
 from ..ops.movement import Path, reshape, write_view
 from ..tape import (
     ENGINE,
+    MODULE_HOOKS,
     NUMBERS,
+    OF_MODULES,
     SCOPE,
     Node,
     Settings,
@@ -557,7 +559,8 @@ class Trace:
         self.builder.keep.append(owner)
 
     def uses_module(self, module: Any) -> None:
-        """The graph holds for this training flag only."""
+        """The graph holds for this training flag only, and for the hooks that there are."""
+        self.builder.guard(MODULE_HOOKS, OF_MODULES, OF_MODULES)
         name = module.__dict__.get("_label") or type(module).__name__
         self.builder.guard(module.__dict__, "training", f"{name}.training")
 
@@ -719,6 +722,8 @@ def trace(
             symbol = interpreter.symbol(builder.input(spec, name, "input", Argument(i)))
             symbol.requires_grad, symbol.name = x.requires_grad, x.name
             symbol.outside = x.node is not None
+            if x.node is None and leaf_hooks(x):
+                symbol._hooks = x._hooks
             symbols.append(symbol)
         new_args, new_kwargs = rebuild_args(symbols)
         result = function(*new_args, **new_kwargs)
@@ -833,6 +838,11 @@ def argument_names(
         flatten(x, leaves)
         out += [key if len(leaves) == 1 else f"{key}[{k}]" for k in range(len(leaves))]
     return out
+
+
+def leaf_hooks(x: Tensor) -> Any:
+    """The hooks of a leaf, if it has some."""
+    return getattr(x, "_hooks", None)
 
 
 def need_function(function: Any) -> None:

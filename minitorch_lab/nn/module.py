@@ -15,7 +15,7 @@ from ..autograd.function import Function
 from ..device import Device
 from ..errors import ArgumentError, DTypeError, GradError, KindError, LabError, ShapeError, describe
 from ..op import current
-from ..tape import SCOPE, RemovableHandle, engine, tick
+from ..tape import SCOPE, RemovableHandle, engine, module_hooks_changed, tick
 from ..tensor import Tensor, make, no_grad
 
 M = TypeVar("M", bound="Module")
@@ -237,12 +237,13 @@ class Module:
         with_kwargs: bool = False,
         always: bool = False,
     ) -> RemovableHandle:
-        handle = RemovableHandle(self._hooks, False)
+        handle = RemovableHandle(self._hooks, module_hooks_changed)
         rest = dict(self._hooks) if prepend else {}
         if prepend:
             self._hooks.clear()
         self._hooks[handle.id] = (when, hook, with_kwargs, always)
         self._hooks.update(rest)
+        module_hooks_changed()
         return handle
 
     def register_forward_pre_hook(

@@ -100,7 +100,7 @@ def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Remo
     if not self.requires_grad:
         raise GradError(_no_gradient_here("register_hook()", self))
     hooks = _hooks_of(self)
-    handle = RemovableHandle(hooks, self.node is None)
+    handle = RemovableHandle(hooks, leaf_hooks_changed if self.node is None else None)
     keeper = hooks.pop("retain", None)
     hooks[handle.id] = _hook(hook)
     if keeper is not None:
@@ -131,7 +131,7 @@ def register_post_accumulate_grad_hook(
     if key not in AFTER:
         AFTER[key] = {}
         weakref.finalize(self, AFTER.pop, key, None)
-    handle = RemovableHandle(AFTER[key], True)
+    handle = RemovableHandle(AFTER[key], leaf_hooks_changed)
     AFTER[key][handle.id] = hook
     leaf_hooks_changed()
     return handle
