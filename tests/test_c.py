@@ -356,6 +356,17 @@ def test_what_is_refused_changes_no_state(loss_of: Callable[..., Any], bad: list
     assert count.tolist() == [4, 4]
 
 
+def test_a_loop_ends_where_a_value_is_refused() -> None:
+    def turns(d: Any) -> Any:
+        start = lab.tensor(0), lab.tensor(1)
+        return lab.while_loop(lambda k, n: n % d != 3, lambda k, n: (k + 1, n + 1), *start)
+
+    compiled = lab.compile(turns, executor="c")
+    assert [int(x) for x in compiled(lab.tensor(7))] == [2, 3]
+    with pytest.raises(lab.LabError, match="an integer is divided by 0"):
+        compiled(lab.tensor(0))
+
+
 def test_numbers_that_are_none_pass_through() -> None:
     x = lab.tensor([float("nan"), float("inf"), -float("inf"), 0.0, -0.0, 1e-42, 200.0])
 

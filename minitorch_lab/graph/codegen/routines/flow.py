@@ -15,7 +15,7 @@ from ....op import Spec
 from ...control import scanned
 from ...fuse import Single
 from ...ir import Part, Var, places_of
-from ..text import C_TYPES, Place, kept, pointer
+from ..text import C_TYPES, REFUSES, Place, kept, pointer
 
 
 class _NeedsPython(Exception):
@@ -47,11 +47,14 @@ def while_loop(w: Any, step: Single) -> bool:
     def write() -> None:
         carry = _results(w, e.out, e.attrs["specs"])
         _copy(w, zip(carry, [w.place[x.id] for x in e.inputs[: len(carry)]], strict=True))
+        start = len(w.text.lines)
         _open(w, "for (;;) {")
         test = _inside(w, e.parts["test"], e.inputs, dict(enumerate(carry)))
         w.text.add(f"if (!({_truth(test.results[0])})) break;")
         body = _inside(w, e.parts["body"], e.inputs, dict(enumerate(carry)))
         _carry(w, carry, body.results)
+        if any(REFUSES.search(line) for line in w.text.lines[start:]):
+            w.text.add("if (lab_wrong) return 1;")  # else it might go on for ever
         _close(w)
 
     return _tried(w, write)
