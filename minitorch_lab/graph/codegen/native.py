@@ -126,6 +126,8 @@ def _compile(text: str, work: Path) -> Path:
     """The library of a C text, in the folder ``work``."""
     command = compiler()
     source, made = work / "plan.c", work / f"plan{SUFFIX}"
+    if WINDOWS:  # where a long has 32 bits
+        text = re.sub(r"\b(long )?long\b", "long long", text)
     source.write_text(text, encoding="utf-8")
     own = {"LC_ALL": "C"}  # errors in the words that are looked for below
     if Path(command[0]).stem == "zig":
