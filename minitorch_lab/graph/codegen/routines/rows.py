@@ -166,7 +166,7 @@ def nll_mean(w: Any, step: Single) -> bool:
 {pointer("x", x)}
 {pointer("k", target)}
 {pointer("q", out, "")}
-{kind} sum = 0;
+double sum = 0;  // a batch may be long
 long count = 0;
 for (long i = 0; i < {n}; i++) {{
     const long at = k[{index_of(["i"], target.strides)}];
@@ -175,7 +175,7 @@ for (long i = 0; i < {n}; i++) {{
     sum -= x[{index_of(["i", "at"], x.strides)}];
     count++;
 }}
-*q = sum / ({kind})count;
+*q = ({kind})(sum / count);
 """,
     )
 
