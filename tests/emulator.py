@@ -21,7 +21,7 @@ from typing import Any
 from double import make_cupy
 
 KERNEL = re.compile(r'extern "C" __global__ void (\w+)\(([^)]*)\)')
-FLAGS = "-x c++ -std=c++17 -O1 -w -shared -fPIC -ffp-contract=off".split()
+FLAGS = "-x c++ -std=c++17 -O0 -w -shared -fPIC -ffp-contract=off".split()
 FOLDER = Path(tempfile.mkdtemp(prefix="emulator-"))
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 

@@ -23,10 +23,10 @@ from ..fuse import Loop, Part, Single, Step, expression
 from ..ir import Equation, Graph, Var
 from ..trace import Traced
 from . import c, native
-from .calls import BLOCK, CALLS, FILL, Kernel
+from .calls import BLOCK, CALLS, COPIES, FILL, Kernel, copied
 from .loops import LoopWriter
 from .numpy import Plan
-from .text import C_TYPES, Place, Text, canonical
+from .text import C_TYPES, REFUSES, Place, Text, canonical
 
 COMMON = "/* Where NumPy says otherwise"  # from here on the two preludes are one
 PRELUDE = Path(__file__).with_name("prelude.cu").read_text(encoding="utf-8")
@@ -306,9 +306,14 @@ class _Writer(c._Writer):
         self.array: dict[int, Any] = {}  # variable -> its array on the device
         self.kernels: dict[str, str] = {}  # text -> name
         self.lines: dict[str, list[str]] = {}  # name -> the learner's lines
-        self.pending: list[Kernel | tuple[Any, ...]] = []
-        self.groups: list[list[Kernel | tuple[Any, ...]]] = []
+        self.pending: list[Kernel] = []
+        self.groups: list[list[Kernel]] = []
         self.brought: list[str] = []
+        self.moved = {
+            e.out.id
+            for e in graph.equations
+            if e.op.name == "to_device" and e.inputs[0].spec.device == "cpu"
+        }
         self.parts = 0  # the most places that a sum over several blocks needs
         self.refusing: set[str] = set()  # kernels that may come upon a value that an op refuses
 
@@ -337,6 +342,12 @@ class _Writer(c._Writer):
         """None: what the learner keeps is copied."""
         return set()
 
+    def locate(self, v: Var, needed: list[str]) -> None:
+        if v.id in self.moved:  # it is there before the first kernel
+            self.fix(v, self.xp.empty(v.spec.shape, v.spec.dtype))
+        else:
+            super().locate(v, needed)
+
     def allocate(self, v: Var) -> None:
         number = self.pool.take(v.spec.nbytes)
         if number == len(self.storage):
@@ -348,13 +359,15 @@ class _Writer(c._Writer):
         """The place of a view; one that has to copy does so in each run."""
         x = self.array[e.inputs[0].id]
         made = e.op.forward(self.xp, x, **e.attrs)
-        if made.size and not self.xp.shares_memory(made, x):
-            made = self.xp.empty(e.out.spec.shape, e.out.spec.dtype)
-            self.copy(made, x)
-        self.fix(e.out, made)
+        if made.size == 0 or self.xp.shares_memory(made, x):
+            self.fix(e.out, made)
+            return
+        self.fix(e.out, self.xp.empty(e.out.spec.shape, e.out.spec.dtype))
+        self.single(Single(e))
 
-    def copy(self, to: Any, x: Any) -> None:
-        self.pending.append((self.xp.copyto, to.reshape(x.shape), x))
+    def copy_into(self, to: Place, x: Place, out: Any) -> None:
+        """The entries of ``x``, copied to another place of the same shape."""
+        self.add(copied(self, self.now, replace(to, array=out), x))
 
     def as_array(self, x: Any) -> str:
         """A value in the Python code."""
@@ -364,7 +377,7 @@ class _Writer(c._Writer):
         return super().as_array(x)
 
     def address(self, place: Place) -> int:
-        return int(self.fixed[place.slot][1].data.ptr)
+        return int(self.fixed[place.slot][1].data.ptr) + place.offset * place.array.itemsize
 
     def numbers_at(self, k: int) -> int:
         """The address of a Python number, which is known when all have been counted."""
@@ -395,12 +408,18 @@ class _Writer(c._Writer):
 
     def single(self, step: Single) -> None:
         e = step.equation
-        if e.op.view:  # one that has to copy
-            self.copy(self.array[e.out.id], self.array[e.inputs[0].id])
+        self.now = step
+        if e.out.id in self.moved:
+            x = self.as_array(e.inputs[0])
+            self.brought.append(f"np.copyto({self.as_array(e.out)}, np.asarray({x}))")
             return
-        kernel = CALLS[e.op.name](self, step) if e.op.name in CALLS else None
-        if kernel is not None:
-            self.add(kernel)
+        if e.op.view or e.op.name in COPIES:
+            super().single(step)  # it asks copy_into for all of it
+            return
+        kernels = CALLS[e.op.name](self, step) if e.op.name in CALLS else None
+        if kernels is not None:
+            for kernel in kernels if isinstance(kernels, list) else [kernels]:
+                self.add(kernel)
             return
         self.flush()
         if e.op.name == "matmul" and e.out.spec.dtype.kind == "f":
@@ -443,7 +462,7 @@ class _Writer(c._Writer):
         code = self.code()
         made = functions(xp, PRELUDE + code, [*self.kernels.values(), "lab_told"])
         for i, group in enumerate(self.groups):
-            calls = [self.call(item, made, at) for item in group]
+            calls = [_launcher(made[self.kernels[kernel.text]], kernel, at) for kernel in group]
             self.scope[f"launch{i}"] = Launches(xp, calls)
         body += self.python
         if self.refusing:
@@ -468,13 +487,6 @@ class _Writer(c._Writer):
             out.append(where + text.replace("NAME", name, 1))
         return "\n".join(out)
 
-    def call(self, item: Kernel | tuple[Any, ...], made: dict[str, Any], at: dict[int, int]) -> Any:
-        """What launches a kernel, or copies an array."""
-        if isinstance(item, Kernel):
-            return _launcher(made[self.kernels[item.text]], item, at)
-        function, to, x = item
-        return lambda: function(to, x)
-
 
 def _launcher(function: Any, kernel: Kernel, at: dict[int, int]) -> Callable[[], None]:
     values = tuple(at.get(x, x) for x in kernel.values)
@@ -494,11 +506,10 @@ def functions(xp: Any, code: str, names: list[str]) -> dict[str, Any]:
 # What comes after a value that an op has refused changes nothing. A kernel that may refuse one
 # itself goes on, to keep its threads together.
 UNLESS_REFUSED = "if (lab_wrong) return;"
-REFUSING = ("lab_fmod", "lab_remainder", "lab_floor_divide", "lab_pow")
 
 
 def _refuses(e: Equation) -> bool:
     """Whether an equation may come upon a value that its op refuses, such as a division by 0."""
     text = expression(e) or ""
-    whole = e.out.spec.dtype.kind != "f" and any(name in text for name in REFUSING)
-    return whole or "lab_bce" in text
+    known = REFUSES.search(text) is not None
+    return known and (e.out.spec.dtype.kind != "f" or "lab_bce" in text)

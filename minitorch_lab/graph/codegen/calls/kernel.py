@@ -8,7 +8,7 @@ from typing import Any
 
 from ....tape import location
 from ...fuse import Single
-from ..text import C_TYPES, Place
+from ..text import C_TYPES, Place, axes, index_of
 
 BLOCK = 256  # threads of a block
 FILL = 256  # blocks that keep a whole device busy
@@ -52,14 +52,20 @@ def kernel(
     )
 
 
+def decoded(number: str, shape: tuple[int, ...]) -> list[str]:
+    """The place along each dimension, from the number of an entry."""
+    return [
+        f"({number} / {prod(shape[d + 1 :])} % {n})" if len(shape) > 1 else number
+        for d, n in enumerate(shape)
+    ]
+
+
 def each(sizes: dict[str, int], body: str) -> tuple[str, tuple[int, int]]:
     """``body`` for each place of a shape, whose axes have names; and the blocks that do it."""
-    count, below, places = prod(sizes.values()), 1, []
+    count, spots = prod(sizes.values()), decoded("entry", tuple(sizes.values()))
     kind = "int" if count < 1 << 30 else "long long"
-    for name, n in reversed(sizes.items()):
-        places.append(f"const int {name} = entry / {below} % {n};")
-        below *= n
-    lines = "\n    ".join([*reversed(places), *body.strip("\n").splitlines()])
+    places = [f"const int {name} = {spot};" for name, spot in zip(sizes, spots, strict=True)]
+    lines = "\n    ".join([*places, *body.strip("\n").splitlines()])
     return (
         f"""
 const {kind} start = blockIdx.x * blockDim.x + threadIdx.x;
@@ -69,3 +75,13 @@ for ({kind} entry = start; entry < {count}; entry += gridDim.x * blockDim.x) {{
 """,
         (min(-(-count // BLOCK), 1 << 15), 1),
     )
+
+
+def copied(w: Any, step: Single, to: Place, x: Place) -> Kernel:
+    """The entries of ``x``, copied to a place of the same shape."""
+    names = axes(to.array.ndim)
+    loop, blocks = each(
+        dict(zip(names, to.array.shape, strict=True)),
+        f"out[{index_of(names, to.strides)}] = x[{index_of(names, x.strides)}];",
+    )
+    return kernel(w, step, {"x": x, "out": to}, loop, blocks, (BLOCK, 1))

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...fuse import Single
 from ..text import C_TYPES, Place, index_of
-from .kernel import Kernel, kernel
+from .kernel import Kernel, decoded, kernel
 
 SMALL = 1 << 22  # multiplications; a larger product is worth a call of cuBLAS, which ends a graph
 TILE = 16
@@ -38,10 +38,8 @@ def matmul(w: Any, step: Single) -> Kernel | None:
         at = spot(x, [f"({top} + {i})", f"({left} + {j})"])
         return f"{square}[{i}][{j}] = {inside} ? {name}[{at}] : 0;"
 
-    decoded, below = [], 1
-    for name, size in reversed(list(zip(index, lead, strict=True))):
-        decoded.append(f"const int {name} = batch / {below} % {size};")
-        below *= size
+    spots = zip(index, decoded("batch", lead), strict=True)
+    places = " ".join(f"const int {name} = {spot};" for name, spot in spots)
     kind = C_TYPES[str(e.out.spec.dtype)]
     body = f"""
 // ({m}, {k}) @ ({k}, {n})
@@ -49,7 +47,7 @@ __shared__ {kind} left[{TILE}][{TILE + 1}], right[{TILE}][{TILE + 1}];
 const int tile = blockDim.x, x = threadIdx.x, y = threadIdx.y, across = ({n} + tile - 1) / tile;
 for (int batch = blockIdx.y; batch < {batch}; batch += gridDim.y)
 for (int at = blockIdx.x; at < across * (({m} + tile - 1) / tile); at += gridDim.x) {{
-    {" ".join(reversed(decoded))}
+    {places}
     const int row = at / across * tile, column = at % across * tile;
     {kind} sum = 0;
     for (int k = 0; k < {k}; k += tile) {{

@@ -1,12 +1,19 @@
-"""Rows by number, and the losses that pick a class."""
+"""Rows by number, slices, and the losses that pick a class."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from ....op import OPS
+from ....ops.indexing import PLACE
 from ...fuse import Single
+from ..routines.joins import part
 from ..text import C_TYPES, index_of
-from .kernel import BLOCK, Kernel, each, kernel
+from .kernel import BLOCK, Kernel, copied, decoded, each, kernel
+
+MANY = 1 << 20  # questions, for each column: more take longer than to sort the numbers
 
 
 def nll_mean(w: Any, step: Single) -> Kernel:
@@ -77,3 +84,42 @@ else out[entry] = weight[{index_of(["at", "column"], weight.strides)}];
     )
     places = {"index": index, "weight": weight, "out": out}
     return kernel(w, step, places, loop, blocks, (BLOCK, 1))
+
+
+def rows_added(w: Any, step: Single) -> Kernel | None:
+    """Rows added to zeros by number, the gradient of an embedding: each row asks every number."""
+    if step.equation.attrs["template"] != (PLACE,):
+        return None
+    value, index, out = (w.place[v.id] for v in (*step.equation.inputs, step.equation.out))
+    rows, numbers = out.array.shape[0], index.array.size
+    dense = all(x.array.flags.c_contiguous for x in (index, out))
+    if not dense or not out.array.size or rows * numbers > MANY:
+        return None
+    width, kind = out.array.size // rows, C_TYPES[str(out.array.dtype)]
+    spots = decoded("k", index.array.shape) + decoded("column", out.array.shape[1:])
+    loop, blocks = each(
+        {"row": rows, "column": width},
+        f"""
+{kind} sum = 0;
+for (int k = 0; k < {numbers}; k++) {{
+    const int64_t at = index[k] < 0 ? index[k] + {rows} : index[k];
+    if (at < 0 || at >= {rows}) lab_refuse();
+    if (at == row) sum += value[{index_of(spots, value.strides)}];
+}}
+out[entry] = sum;
+""",
+    )
+    places = {"value": value, "index": index, "out": out}
+    return kernel(w, step, places, loop, blocks, (BLOCK, 1))
+
+
+def unslice(w: Any, step: Single) -> list[Kernel] | None:
+    """A value put into zeros where a slice took it: the gradient of the slice."""
+    e = step.equation
+    x, out = (w.place[v.id] for v in (*e.inputs, e.out))
+    view = OPS["slice"].forward(np, out.array, index=e.attrs["index"])
+    if view.shape != x.array.shape or not view.size or not out.array.flags.c_contiguous:
+        return None
+    loop, blocks = each({"i": out.array.size}, "out[i] = 0;")
+    zeros = kernel(w, step, {"out": out}, loop, blocks, (BLOCK, 1))
+    return [zeros, copied(w, step, part(out, view), x)]
