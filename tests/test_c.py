@@ -367,6 +367,18 @@ def test_a_loop_ends_where_a_value_is_refused() -> None:
         compiled(lab.tensor(0))
 
 
+def test_many_gradients_of_one_row_are_added_exactly() -> None:
+    lab.manual_seed(0)
+    weight, index = lab.randn(5, 3), lab.randint(0, 2, (20000,))
+
+    def gradient(w: Any) -> Any:
+        w = w.detach().requires_grad_()
+        return lab.autograd.grad((w[index] * 0.3).square().sum(), [w])[0].detach()
+
+    found = lab.compile(gradient, executor="c")(weight)
+    np.testing.assert_allclose(found.numpy(), gradient(weight.double()).numpy(), rtol=3e-7)
+
+
 def test_numbers_that_are_none_pass_through() -> None:
     x = lab.tensor([float("nan"), float("inf"), -float("inf"), 0.0, -0.0, 1e-42, 200.0])
 

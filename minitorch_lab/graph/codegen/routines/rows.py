@@ -7,6 +7,7 @@ a place leads into a larger array.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from ....ops.indexing import PLACE, ints_first
 from ....ops.movement import expand_ellipsis
 from ...fuse import Single
-from ..text import C_TYPES, Place, axes, block, index_of, over, pointer, source
+from ..text import C_TYPES, Place, axes, block, index_of, kept, over, pointer, source
 from .joins import copied, part
 
 
@@ -98,6 +99,8 @@ def _brackets(into: Place, tensors: list[Place], template: Any, from_end: bool) 
     return Walk(tuple(shape), into, [own[d] for d in range(ndim)], numbers, from_end)
 
 
+JOINED = {"write": "=", "add": "+=", "prod": "*="}
+MANY, SMALL = 4096, 1 << 18  # additions to one place, and entries of what they are added to
 WHOLE = ("gather", "scatter_zeros", "scatter", "scatter_add", "scatter_join")
 
 
@@ -136,20 +139,33 @@ def joined(w: Any, step: Single) -> bool:
 
 
 def _join(w: Any, step: Single, out: Place, value: Any, index: Any) -> bool:
-    e = step.equation
-    walk = _walk(w, step, out, index)
-    declared, text = source(w, step, value, out.array.dtype, walk.shape)
+    e, dtype = step.equation, out.array.dtype
     way = e.attrs.get("reduce", "write" if e.op.name in ("scatter", "index_put") else "add")
+    walk = _walk(w, step, out, index)
+    often = prod(n for i, n in enumerate(walk.shape) if f"i{i}" not in walk.along)
+    room = None
+    if way == "add" and dtype == np.float32 and often > MANY and out.array.size <= SMALL:
+        room = kept(w, np.empty(out.array.shape))  # one place may get them all: added in double
+        walk = _walk(w, step, room, index)
+        _converted(w, room, out)
+    declared, text = source(w, step, value, dtype, walk.shape)
     here = f"q[{walk.at}]"
-    sign = {"write": "=", "prod": "*=", "add": "|=" if out.array.dtype.kind == "b" else "+="}.get(
-        way
-    )
-    body = f"{here} {sign} {text};"
-    if sign is None:
-        kind, sign = C_TYPES[str(out.array.dtype)], ">" if way == "amax" else "<"
-        body = f"const {kind} old = {here}, new = {text};\n"
+    body = f"{here} {JOINED.get(way)} {text};"
+    if way == "add" and dtype.kind == "b":
+        body = f"{here} |= {text};"
+    if way in ("amax", "amin"):
+        sign = ">" if way == "amax" else "<"
+        body = f"const {C_TYPES[str(dtype)]} old = {here}, new = {text};\n"
         body += f"{here} = (old {sign} new) | (old != old) ? old : new;"
-    return block(w, f"{pointer('q', walk.into, '')}\n{declared}\n{walk.around(body)}")
+    block(w, f"{pointer('q', walk.into, '')}\n{declared}\n{walk.around(body)}")
+    if room is not None:
+        _converted(w, out, room)
+    return True
+
+
+def _converted(w: Any, to: Place, x: Place) -> None:
+    copy = over((x.array.size,), "q[i0] = x[i0];")
+    block(w, f"{pointer('x', x)}\n{pointer('q', to, '')}\n{copy}")
 
 
 # Losses ------------------------------------------------------------------------------------
