@@ -1,7 +1,8 @@
 """The C executor: one C function for each run of steps, compiled once and kept on disk.
 
 Each loop of the schedule becomes a loop nest in C, each matrix product a call of the BLAS that
-SciPy brings. What C cannot do yet runs as in eager mode, between two functions.
+SciPy brings, every other op a routine. Work of LAPACK and random draws are left to NumPy: they run
+as in eager mode, between two functions.
 """
 
 from __future__ import annotations
