@@ -29,7 +29,7 @@ def compiled(code: str, arch: str) -> str:
     """The PTX of a text for "sm_70", say; RuntimeError with what the compiler says."""
     nvrtc, program, size = library(), ctypes.c_void_p(), ctypes.c_size_t()
     nvrtc.nvrtcCreateProgram(ctypes.byref(program), code.encode(), b"plan.cu", 0, None, None)
-    given = [*OPTIONS, f"--gpu-architecture={arch.replace('sm', 'compute')}"]
+    given = [*OPTIONS, f"--gpu-architecture={arch}"]
     wrong = nvrtc.nvrtcCompileProgram(
         program, len(given), (ctypes.c_char_p * len(given))(*(x.encode() for x in given))
     )
