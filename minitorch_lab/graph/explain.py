@@ -19,6 +19,8 @@ from .stages import StageRecord
 from .trace import ArgumentGrad, Captured, Grad, Guard, Number
 from .workings import Bits
 
+# What makes the picture of ``Explanation.view``: the package puts it in, from a room above.
+VIEW: list[Callable[[Explanation, int], Any]] = []
 TIMES = ("tracing", "passes", "build", "first call", "cached call")
 
 
@@ -160,6 +162,11 @@ class Explanation:
         are made for it, one for each stage.
         """
         return self._at(index).workings.bits
+
+    def view(self, index: int = -1) -> Any:
+        """The passes to be gone through in a notebook: the tape beside the graph after each."""
+        self._at(index)
+        return VIEW[0](self, index)
 
     def data(self, index: int = -1) -> dict[str, Any]:
         """Passes and kernels as plain lists, dicts, texts and numbers, which JSON can hold."""

@@ -1,0 +1,454 @@
+"""What the passes of graph mode did: the tape beside the graph, and a slider over the passes."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import threading
+from dataclasses import replace
+from html import escape
+from typing import Any
+
+import traitlets
+
+from ..errors import LabError
+from ..graph.explain import Explanation
+from ..graph.passes import Certificate
+from ..viz.diff import Diff, Piece, diff
+from ..viz.fold import Drawing, closed_scopes, draw
+from ..viz.layout import LayoutError
+from ..viz.marks import lidded, marked
+from ..viz.measure import number, shape_text, shorten
+from ..viz.svg import page_style, svg
+from .base import LabWidget
+
+ROWS = 400  # rows of the tape, and changes of a pass, that are listed
+_ALONG = 200_000  # letters of code that come along with the picture
+_ROOM = 4_000_000  # letters of pictures with a module open, in a page without a kernel
+
+
+class PassView(LabWidget):
+    """The passes over one traced graph: ``lab.explain(f).view()``.
+
+    Messages from the page: ``{"do": "certificate", "stop"}``, ``{"do": "code", "step"}``,
+    ``{"do": "toggle", "module"}``, ``{"do": "export"}``. Nothing that takes long is worked out
+    before the page asks for it.
+    """
+
+    part = "passes"
+    uses = ("graph",)
+
+    title = traitlets.Unicode("").tag(sync=True)
+    about = traitlets.Unicode("").tag(sync=True)  # what came in, and what runs it
+    stops: Any = traitlets.List([]).tag(sync=True)
+    stop = traitlets.Int(0).tag(sync=True)
+    tape = traitlets.Unicode("").tag(sync=True)
+    lines = traitlets.Unicode("").tag(sync=True)
+    steps: Any = traitlets.List([]).tag(sync=True)  # title and origin of each kernel
+    code = traitlets.Dict({}).tag(sync=True)  # HTML by kernel
+    language = traitlets.Unicode("").tag(sync=True)
+    picture = traitlets.Dict({}).tag(sync=True)
+    certificates = traitlets.Dict({}).tag(sync=True)  # by stop
+
+    def __init__(self, explanation: Explanation, index: int = -1) -> None:
+        super().__init__()
+        self.explanation, self.index = explanation, index
+        self.diff = diff(explanation, index)
+        # A page's message can be answered on another thread while a cell runs.
+        self._lock = threading.RLock()
+        self.on_msg(self._on_message)
+        found = self.diff
+        self.title = found.title
+        self.about = _about(found)
+        self.language = {"c": "C", "cuda": "CUDA", "numpy": "NumPy"}[found.executor]
+        self.stops = [_stop(found, i) for i in range(len(found.stops))]
+        did = [i for i, stop in enumerate(found.stops) if stop.changes]
+        fused = [i for i in did if found.stops[i].name == "fuse"]
+        self.stop = (fused or did or [0])[-1]
+        self.tape, self.lines = _tape(found), _lines(found)
+        self.steps = [{"title": s.title, "origin": list(s.origin)} for s in found.steps]
+        if sum(len(s.code) for s in found.steps) <= _ALONG:
+            self.code = {str(k): code(found, k) for k in range(len(found.steps))}
+        self._first = frozenset[str]() if found.by_kernel else closed_scopes(found.view)
+        self._draw(self._first)
+
+    # The picture ---------------------------------------------------------------------------
+
+    def _draw(self, closed: frozenset[str]) -> None:
+        self.drawing = drawing = drawn(self.diff, closed)
+        try:
+            picture = markup(self.diff, drawing)
+        except LayoutError as error:
+            picture = f'<pre role="alert">{escape(str(error))}</pre>'
+        fold = "Large graph: ops are folded by module and line." if self._first else ""
+        notes = " ".join(text for text in (drawing.note, fold) if text)
+        self.picture = {"svg": picture, "note": notes}
+
+    def toggle(self, module: str) -> None:
+        """Open a folded module or line of a large graph, or fold it."""
+        with self._lock:
+            if module in {scope.path for scope in self.diff.view.scopes.walk() if scope.path}:
+                self._draw(self.drawing.closed ^ {module})
+
+    # Certificates --------------------------------------------------------------------------
+
+    def certificate(self, stop: int) -> None:
+        """Run the graph before and after the passes up to ``stop``, and compare the results."""
+        with self._lock:
+            if not 0 < stop < len(self.diff.stops) or str(stop) in self.certificates:
+                return
+            if _cell_runs():
+                said = {"text": BUSY, "good": False, "again": True}
+                self.send({"certificate": stop, **said})
+                return
+            try:
+                found = self.explanation.passes(self.index)[stop - 1].certificate()
+                said = _proof(found)
+            except LabError as error:
+                said = {"text": str(error), "good": False}
+            self.certificates = {**self.certificates, str(stop): said}
+
+    def _certify(self) -> None:
+        """All certificates, for a page that cannot ask."""
+        try:
+            rows = self.explanation.bits(self.index).rows
+        except LabError as error:
+            every = dict.fromkeys(range(1, len(self.diff.stops)), str(error))
+            said = {str(i): {"text": text, "good": False} for i, text in every.items()}
+        else:
+            said = {
+                str(i): _proof(rows[stop.name])
+                for i, stop in enumerate(self.diff.stops)
+                if stop.name in rows
+            }
+        self.certificates = {**said, **self.certificates}
+
+    # The page ------------------------------------------------------------------------------
+
+    def _on_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
+        match content:
+            case {"do": "certificate", "stop": int(stop)}:
+                self.certificate(stop)
+            case {"do": "code", "step": int(step)} if 0 <= step < len(self.diff.steps):
+                self.send({"code": step, "html": code(self.diff, step)})
+            case {"do": "toggle", "module": str(module)}:
+                self.toggle(module)
+            case {"do": "export"}:
+                name = re.sub(r"[^A-Za-z0-9]+", "-", self.title).strip("-") or "passes"
+                self.send({"export": f"{name}-passes.html", "text": self.page()})
+
+    def page(self) -> str:
+        """The page that works without a kernel, with all certificates in it."""
+        with self._lock, self.hold_sync():
+            if not _cell_runs():
+                self._certify()
+            kept = self.drawing.closed
+            self._draw(self._first)  # the page starts there, and goes on from it
+            try:
+                return super().page()
+            finally:
+                self._draw(kept)
+
+    def page_answers(self) -> dict[str, dict[str, Any]]:
+        """Code that did not come along, comparisons that nobody made, modules opened or folded."""
+        answers: dict[str, dict[str, Any]] = {}
+        for k in range(0 if self.code else len(self.diff.steps)):
+            html = code(self.diff, k)
+            answers[f' {{"do":"code","step":{k}}}'] = {"send": {"code": k, "html": html}}
+        for i in range(len(self.diff.stops)):
+            said = {"certificate": i, "text": "Nobody asked before this page was saved."}
+            answers[f' {{"do":"certificate","stop":{i}}}'] = {"send": said}
+        return answers | (self._folds() if self._first else {})
+
+    def _folds(self) -> dict[str, dict[str, Any]]:
+        """For a page without a kernel: one module open at a time, with those around it."""
+        answers: dict[str, dict[str, Any]] = {}
+        first, room = {"set": {"picture": self.picture, "page": ""}}, _ROOM
+        for path in sorted(self._first, key=lambda path: path.count(".")):
+            around = [path, *(path[:i] for i, letter in enumerate(path) if letter == ".")]
+            self._draw(self._first.difference(around))
+            room -= len(self.picture["svg"])
+            if room < 0:
+                break
+            answers[f" {_toggle(path)}"] = {"set": {"picture": self.picture, "page": path}}
+            back = answers.get(f" {_toggle(path.rpartition('.')[0])}", first)
+            for outer in around:
+                answers[f"{path} {_toggle(outer)}"] = back if outer == path else first
+        return answers
+
+    # Twins ---------------------------------------------------------------------------------
+
+    def transcript(self) -> str:
+        """The tape, what became of each of its ops, and what each pass did, in words."""
+        return transcript(self.diff)
+
+    def static_html(self) -> str:
+        """The picture after the last pass, and the passes and the tape as tables."""
+        found = self.diff
+        last = len(found.stops) - 1
+        rows = "".join(
+            f"<tr><th>{escape(s.name)}</th><td>{escape(s.did.partition(': ')[2])}</td>"
+            f"<td>{escape(s.count)}</td><td>{escape(self._proof_text(i))}</td></tr>"
+            for i, s in enumerate(found.stops)
+        )
+        picture = svg_at(found, self.drawing, last) if "<svg" in self.picture["svg"] else ""
+        words = escape(self.transcript())
+        return (
+            f'<div class="lab-still"><style>{page_style()}{_STILL}</style>{picture}'
+            f"<table><caption>passes of {escape(found.title)}</caption><tbody>{rows}</tbody>"
+            "</table>"
+            f"<details><summary>the passes in words</summary><pre>{words}</pre></details></div>"
+        )
+
+    def _proof_text(self, stop: int) -> str:
+        known = self.certificates.get(str(stop))
+        return str(known["text"]) if known else ""
+
+
+BUSY = "A cell is running, and comparing draws random numbers: ask again when it is done."
+
+# The static picture: what is gone is struck through, and frames are kernels.
+_STILL = """
+.graph .gone .body { stroke-dasharray: 2 3; }
+.graph .gone text { fill: var(--g-muted); text-decoration: line-through; }
+.graph .edge.gone { opacity: .35; }
+.graph .module.kernel > rect { stroke: var(--g-input); stroke-width: 1.5; }
+.graph .module.kernel text { fill: var(--g-input); font-weight: 600; }
+"""
+
+
+def _toggle(module: str) -> str:
+    """The message of the page, letter by letter."""
+    return json.dumps({"do": "toggle", "module": module}, separators=(",", ":"), ensure_ascii=False)
+
+
+def _cell_runs() -> bool:
+    """Whether the main thread is running a cell while another one answers the page."""
+    main = threading.main_thread().ident
+    if threading.get_ident() == main:
+        return False
+    frame = sys._current_frames().get(main or 0)
+    while frame is not None:
+        if frame.f_code.co_name == "run_code" and "interactiveshell" in frame.f_code.co_filename:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _proof(found: Certificate) -> dict[str, Any]:
+    if found.bitwise:
+        return {"text": "largest difference 0 (bitwise)", "good": True}
+    text = f"largest difference {number(found.absolute)}, relative {number(found.relative)}"
+    return {"text": text, "good": False, "alone": found.alone}
+
+
+def _about(found: Diff) -> str:
+    inputs = [p for p in found.pieces if p.word == "input"]
+    named = [f"{p.title} {shape_text(p.shape)}" for p in inputs[:4]]
+    return ", ".join([*named, *["..."] * (len(inputs) > 4)])
+
+
+def _stop(found: Diff, i: int) -> dict[str, Any]:
+    stop = found.stops[i]
+    changes = [shorten(text, 240) for text in stop.changes[:ROWS]]
+    more = len(stop.changes) - len(changes)
+    changes += [f"and {more:,} more"] if more else []
+    return {
+        "name": stop.name,
+        "words": stop.words,
+        "did": stop.did,
+        "count": stop.count,
+        "changes": changes,
+    }
+
+
+# The picture -------------------------------------------------------------------------------
+
+
+def drawn(found: Diff, closed: frozenset[str] = frozenset()) -> Drawing:
+    """What is drawn: every value that ever was, kernels or modules as frames."""
+    drawing = draw(found.view, closed)
+    boxes = []
+    for box in drawing.boxes:
+        if box.node:
+            piece = found.piece(box.node)
+            box = replace(box, detail=f"%{piece.var}", say=_say(piece))
+        boxes.append(box)
+    modules = drawing.modules
+    if found.by_kernel:  # also one around all ops
+        kernels = {group.path for group in found.groups}
+        modules = tuple(s for s in found.view.scopes.walk() if s.path in kernels)
+    return replace(drawing, boxes=tuple(boxes), modules=modules)
+
+
+def _say(piece: Piece) -> str:
+    kind = f", {piece.word}" if piece.word else ""
+    line = f", line {piece.source.line}" if piece.source else ""
+    return f"{piece.title} %{piece.var}{kind}, {piece.dtype} {shape_text(piece.shape)}{line}"
+
+
+def markup(found: Diff, drawing: Drawing) -> str:
+    """The picture with the times of all that is in it."""
+    boxes = {}
+    for box in drawing.boxes:
+        inside = [found.piece(n) for n in box.members]
+        boxes[box.key] = _marks(inside)
+    lines = {}
+    for link in drawing.links:
+        times = [found.ways[edge.tail, edge.head] for edge in link.edges]
+        born, gone = min(t[0] for t in times), [t[1] for t in times]
+        lines[link.tail, link.head] = _times(born, max(gone) if all(gone) else 0)
+    frames, lids = {}, {}
+    for group in found.groups if found.by_kernel else ():
+        frames[group.path] = {
+            "class": "kernel",
+            "data-born": str(group.born),
+            "data-kernel": str(group.kernel),
+            "aria-label": group.say,
+        }
+        lids[group.path] = (group.label, group.say.partition(", ")[2].partition(":")[0])
+    return lidded(marked(svg(drawing), boxes, lines, frames), lids)
+
+
+def svg_at(found: Diff, drawing: Drawing, stop: int) -> str:
+    """The picture as it stands after one stop, for a page without a script."""
+    boxes, lines = {}, {}
+    for box in drawing.boxes:
+        inside = [found.piece(n) for n in box.members]
+        if all(p.gone and p.gone <= stop for p in inside):
+            boxes[box.key] = {"class": "gone"}
+    for link in drawing.links:
+        gone = [found.ways[edge.tail, edge.head][1] for edge in link.edges]
+        if all(g and g <= stop for g in gone):
+            lines[link.tail, link.head] = {"class": "gone"}
+    frames = {group.path: {"class": "kernel", "aria-label": group.say} for group in found.groups}
+    return marked(svg(drawing), boxes, lines, frames if found.by_kernel else {})
+
+
+def _marks(inside: list[Piece]) -> dict[str, str]:
+    gone = [p.gone for p in inside]
+    last = max(gone) if all(gone) else 0
+    marks = _times(min(p.born for p in inside), last)
+    marks["data-tape"] = " ".join(str(i) for i in sorted({i for p in inside for i in p.origin}))
+    kernels = sorted({k for p in inside for k in p.kernels})
+    marks["data-kernels"] = " ".join(map(str, kernels))
+    if last and len(inside) == 1:
+        marks["data-why"] = inside[0].why
+        if inside[0].joined:
+            marks["data-joined"] = str(inside[0].joined)
+    if len(inside) == 1:
+        marks["data-var"] = str(inside[0].var)
+    return marks
+
+
+def _times(born: int, gone: int) -> dict[str, str]:
+    marks = {"data-born": str(born)} if born else {}
+    return marks | ({"data-gone": str(gone)} if gone else {})
+
+
+# Lists -------------------------------------------------------------------------------------
+
+
+def _tape(found: Diff) -> str:
+    """What was traced, a row for each value."""
+    rows = []
+    for n in found.tape[:ROWS]:
+        piece = found.piece(n)
+        # what became of it counts from when it went, whether or not something stands for it
+        marks = _times(0, piece.gone)
+        facts = "".join(f' {k}="{v}"' for k, v in marks.items())
+        where = f"line {piece.source.line}" if piece.source else piece.word
+        kernels = " ".join(map(str, piece.kernels))
+        rows.append(
+            f'<li role="option" aria-selected="false" tabindex="-1" data-tape="{piece.var}" '
+            f'data-line="{found.places.get(piece.source, -1)}" data-kernels="{kernels}"{facts}'
+            f"{' data-struck' if piece.struck else ''}>"
+            f'<span class="muted">%{piece.var}</span><code>{escape(piece.text)}</code>'
+            f'<span class="where">{escape(where)}</span>'
+            f'<span class="why">{escape(piece.why)}</span></li>'
+        )
+    more = len(found.tape) - len(rows)
+    if more:
+        rows.append(f'<li role="option" aria-disabled="true">and {more:,} more</li>')
+    return "".join(rows)
+
+
+def _lines(found: Diff) -> str:
+    """The learner's lines, each once; a file or a cell has a heading where there are several."""
+    cells = {line.cell for line in found.lines}
+    rows, last = [], ""
+    for i, line in enumerate(found.lines):
+        head = ""
+        if len(cells) > 1 and line.cell != last:
+            head = f' data-cell="{escape(line.cell)}"'
+        last = line.cell
+        rows.append(
+            f'<li role="option" aria-selected="false" tabindex="-1" data-line="{i}"{head} '
+            f'style="counter-set: line {line.line}">{escape(line.text) or "…"}</li>'
+        )
+    return "".join(rows)
+
+
+_TARGET = re.compile(r"^\s*(?:const )?(?:[a-z]\w* )?\*?(?:v|m|s|nan|r)(\d+)(?:\[[^=]*\])? [-+*]?= ")
+_WORDS = re.compile(
+    r"\b(const|float|double|int|long|void|for|if|else|return|continue|def|char|unsigned)\b"
+)
+
+
+def code(found: Diff, step: int) -> str:
+    """The text that was generated for a kernel, each line with the learner's line it stands for."""
+    rows, said = [], -1
+    text = found.steps[step].code.rstrip("\n")
+    lines = text.split("\n") if text else []
+    indent = min((len(x) - len(x.lstrip()) for x in lines if x.strip()), default=0)
+    for line in lines:
+        target = _TARGET.match(line)
+        number = found.now.get(int(target[1])) if target else None
+        piece = found.piece(number) if number else None
+        facts, note = "", ""
+        if piece is not None and "*)" not in line:  # not where a pointer is set
+            origin = " ".join(map(str, sorted(piece.origin)))
+            place = found.places.get(piece.source, -1)
+            facts = f' data-tape="{origin}"'
+            if place not in (-1, said):
+                said, source = place, found.lines[place]
+                note = f'<span class="c">  // line {source.line}: {escape(source.text)}</span>'
+        rows.append(f"<li{facts}>{_coloured(line[indent:])}{note}</li>")
+    return "".join(rows)
+
+
+def _coloured(line: str) -> str:
+    """A line of code with its words and its comment marked."""
+    mark = re.search(r"//|(?<!\w)# ", line)
+    cut = mark.start() if mark and "#pragma" not in line else len(line)
+    text = _WORDS.sub(r'<span class="k">\1</span>', escape(line[:cut], quote=False))
+    note = f'<span class="c">{escape(line[cut:], quote=False)}</span>' if cut < len(line) else ""
+    return text + note
+
+
+# Words -------------------------------------------------------------------------------------
+
+
+def transcript(found: Diff) -> str:
+    """The passes in words: what each did, the tape with what became of it, the kernels."""
+    width = max(len(s.name) for s in found.stops)
+    lines = [f"passes of {found.title}, run by {found.executor}"]
+    for stop in found.stops:
+        did = stop.did.partition(": ")[2].replace("→", "->")
+        lines.append(f"  {stop.name:{width}}  {stop.count}: {did}")
+    lines.append("tape")
+    for n in found.tape[:ROWS]:
+        piece = found.piece(n)
+        line = f", line {piece.source.line}" if piece.source else ""
+        why = f"; {found.stops[piece.gone].name}: {piece.why}" if piece.gone else ""
+        kernels = ", ".join(f"k{k}" for k in piece.kernels)
+        into = f"; in {kernels}" if kernels else ""
+        lines.append(f"  %{piece.var} {piece.text}{line}{why}{into}")
+    more = len(found.tape) - ROWS
+    lines += [f"  and {more:,} more"] if more > 0 else []
+    lines.append("kernels")
+    for step in found.steps[:ROWS]:
+        origin = ", ".join(f"%{i}" for i in step.origin)
+        lines.append(f"  {step.title}" + (f" from {origin}" if origin else ""))
+    return "\n".join(lines)
