@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(PLATFORM, ".so")
 PRELUDE = Path(__file__).with_name("prelude.c").read_text(encoding="utf-8")
 KEPT = 1000  # libraries in the folder; the oldest go
 LONGEST = 300  # seconds for the compiler
-REMEDY = "python -m pip install ziglang brings one, or install gcc or clang"
+REMEDY = "python -m pip install ziglang brings one that works, or install gcc or clang"
 
 
 class NoCompiler(LabError, RuntimeError):
@@ -117,36 +118,52 @@ def _identity(command: tuple[str, ...]) -> str:
     file = Path(command[0]).resolve()
     try:
         about = file.stat()
-    except OSError as why:  # it was there a moment ago
-        raise NoCompiler(_failed(why)) from None
+    except OSError as why:
+        raise NoCompiler(f"the C compiler was there a moment ago: {why}") from None
     return repr((command, str(file), about.st_size, about.st_mtime_ns))
 
 
 def _compile(text: str, work: Path) -> Path:
-    """The library of a C text, in the folder ``work``."""
-    command = compiler()
+    """The library of a C text, in the folder ``work``; where one compiler fails, by zig."""
     source, made = work / "plan.c", work / f"plan{SUFFIX}"
     if WINDOWS:  # where a long has 32 bits
         text = re.sub(r"\b(long )?long\b", "long long", text)
     source.write_text(text, encoding="utf-8")
+    zig = None if os.environ.get("CC", "").strip() else _zig()
+    reasons = []
+    for command in dict.fromkeys([compiler(), *([(zig, "cc")] if zig else [])]):
+        why = _run(command, source, made)
+        if why is None:
+            return made
+        reasons.append(f"the C compiler {' '.join(command)} failed: {why}")
+    raise NoCompiler(f"{reasons[0]}; {REMEDY}")
+
+
+def _run(command: tuple[str, ...], source: Path, made: Path) -> str | None:
+    """Compile; the reason in words where that fails."""
     own = {"LC_ALL": "C"}  # errors in the words that are looked for below
     if Path(command[0]).stem == "zig":
-        own |= {"ZIG_GLOBAL_CACHE_DIR": _for_zig(), "ZIG_LOCAL_CACHE_DIR": str(work)}
+        own |= {"ZIG_GLOBAL_CACHE_DIR": _for_zig(), "ZIG_LOCAL_CACHE_DIR": str(source.parent)}
     for flags in ([*FLAGS, NATIVE], FLAGS):  # older compilers do not know every processor
-        done = subprocess.run(
-            [*command, *flags, str(source), "-o", str(made), "-lm"],
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            encoding="utf-8",
-            errors="replace",
-            env=os.environ | own,
-            timeout=LONGEST,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                [*command, *flags, str(source), "-o", str(made), "-lm"],
+                capture_output=True,
+                stdin=subprocess.DEVNULL,
+                encoding="utf-8",
+                errors="replace",
+                env=os.environ | own,
+                timeout=LONGEST,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return f"it took more than {LONGEST} seconds"
+        except OSError as why:
+            return str(why)
         if done.returncode == 0 and made.exists():
-            return made
+            return None
     lines = done.stderr.splitlines() or [f"exit status {done.returncode}"]
-    raise NoCompiler(_failed(next((x for x in lines if "error" in x), lines[0])))
+    return next((x for x in lines if "error" in x), lines[0])
 
 
 def _for_zig() -> str:
@@ -165,10 +182,6 @@ def _for_zig() -> str:
 def _scratch() -> tempfile.TemporaryDirectory[str]:
     """A folder that lasts as long as the process."""
     return tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-
-
-def _failed(why: object) -> str:
-    return f"the C compiler {' '.join(compiler())} failed: {why}"
 
 
 # The folder --------------------------------------------------------------------------------
@@ -233,9 +246,10 @@ def _keep(key: str, made: Path) -> Path:
     content = made.read_bytes()
     _write(library, content)
     _write(note, _digest(content))
-    for old in sorted(library.parent.glob(f"*{SUFFIX}"), key=os.path.getmtime)[:-KEPT]:
-        old.unlink()
-        old.with_suffix(".sha256").unlink(missing_ok=True)
+    with suppress(FileNotFoundError):  # another process may do the same
+        for old in sorted(library.parent.glob(f"*{SUFFIX}"), key=os.path.getmtime)[:-KEPT]:
+            old.unlink()
+            old.with_suffix(".sha256").unlink()
     return library
 
 
@@ -316,10 +330,8 @@ def _made(key: str, text: str, api: Any) -> Any:
             except OSError as why:
                 _tell(why)
             return api.dlopen(str(made))  # what is loaded stays, its file need not
-    except subprocess.TimeoutExpired:
-        raise NoCompiler(_failed(f"it took more than {LONGEST} seconds")) from None
     except OSError as why:
-        raise NoCompiler(_failed(why)) from None
+        raise NoCompiler(f"a compiled plan has no place, or cannot be loaded: {why}") from None
 
 
 def _tell(why: OSError) -> None:
