@@ -581,3 +581,23 @@ def test_nvrtc_compiles_the_rows(rows: list[Any], dtype: Any, codes: list[str]) 
     lab.compile(f, executor="cuda").code(*inputs)
     (text,) = codes
     assert nvrtc.compiled(text, "sm_70").count(".entry") > 2
+
+
+# A GPU -------------------------------------------------------------------------------------
+
+
+@pytest.mark.gpu
+def test_training_on_a_gpu() -> None:
+    if not lab.cuda.is_available():
+        pytest.skip(str(lab.cuda.why_not()))
+    for name in MODELS:
+        losses = []
+        for where in ("cpu", "cuda"):
+            _, step, x, y = training(name, where)
+            if where == "cuda":
+                step = lab.compile(step, executor="cuda")
+            losses.append([step(x, y).item() for _ in range(5)])
+        assert step.executor_used == "cuda", name
+        launches = [v for v in plan_of(step).run.__globals__.values() if hasattr(v, "captured")]
+        assert all(v.graph is not None for v in launches if len(v.calls) > 1), name
+        np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5, err_msg=name)
