@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...fuse import Single
-from ..text import C_TYPES, Place, axes, block, index_of, kept, nest, pointer
+from ..text import C_TYPES, Place, axes, block, index_of, kept, nest, over, pointer
 
 # What a row starts with, and what an entry makes of it.
 FOLDS = {
@@ -165,10 +165,8 @@ def median(w: Any, step: Single) -> bool:
     if not n:
         return block(w, f"{pointer('q', out, '')}\n*q = NAN;")
     kind = C_TYPES[str(x.array.dtype)]
-    fill = nest(
-        list(zip(names, x.array.shape, strict=True)),
-        f"nan |= (key[at] = x[{index_of(names, x.strides)}]) != key[at];\nat++;",
-    )
+    entry = f"const {kind} new = x[{index_of(names, x.strides)}];"
+    fill = over(x.array.shape, f"{entry}\nkey[at++] = new;\nnan |= new != new;")
     return block(
         w,
         f"""
