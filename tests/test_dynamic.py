@@ -145,6 +145,9 @@ SIZES = {
     "cat": lambda x: lab.cat([x, x, x.flip(0)]).sum(1),
     "softmax": lambda x: F.softmax(x, 0) + F.log_softmax(x, 1),
     "sort": lambda x: x.sort(0).values.cumsum(0),
+    "places": lambda x: (
+        x + lab.arange(x.shape[0]).unsqueeze(1) - lab.arange(2, x.shape[0] + 2)[:, None]
+    ),
     "square": lambda x: (x @ x.T).sum(),
     "pad": lambda x: F.pad(x, (1, 2)).sum(0),
     "mse": lambda x: F.mse_loss(x, x * 2) + F.smooth_l1_loss(x, -x),
@@ -248,9 +251,12 @@ def test_odd_and_even_sizes_are_two_traces() -> None:
         (lambda x: sum(row.sum() for row in x) * x, "the size is looped over"),
         (lambda x: x.reshape(2, -1), "with 104729 in its place: reshape"),
         (lambda x: (x * 2, x.shape[0])[0:2], "the function returns the size"),
-        (lambda x: x + lab.arange(x.shape[0]).unsqueeze(1), "in its place"),
+        (
+            lambda x: x + lab.linspace(0, 1, x.shape[0]).unsqueeze(1),
+            "a constant tensor has the size",
+        ),
     ],
-    ids=["range", "sqrt", "round", "divide", "len", "rows", "reshape", "result", "arange"],
+    ids=["range", "sqrt", "round", "divide", "len", "rows", "reshape", "result", "linspace"],
 )
 def test_a_size_that_is_baked_in_is_traced_for_itself_with_a_reason(f: Any, why: str) -> None:
     compiled = lab.compile(f, dynamic=True)
@@ -366,3 +372,139 @@ def test_every_row_of_the_table_at_sizes_that_it_was_not_traced_for(rows: list[A
                     np.testing.assert_allclose(
                         b.detach().numpy(), a.detach().numpy(), rtol=1e-7, atol=1e-9
                     )
+
+
+# Sizes by name -----------------------------------------------------------------------------
+
+
+class Words(nn.Module):
+    """A language model: any number of texts, of any length."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+        self.words, self.places = nn.Embedding(17, 8), nn.Embedding(64, 8)
+        self.qkv, self.out = nn.Linear(8, 24), nn.Linear(8, 17)
+        self.block = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
+
+    def forward(self, ids: Any) -> Any:
+        count, length = ids.shape
+        x = self.words(ids) + self.places(lab.arange(length))
+        if self.kind == "layer":
+            x = self.block(x)
+        elif self.kind == "scan":
+            start = lab.zeros(count, 8)
+            step = lambda h, row: ((self.qkv(row)[:, :8] + h).tanh(),) * 2  # noqa: E731
+            x = lab.scan(step, start, x.transpose(0, 1))[1].transpose(0, 1)
+        else:
+            q, k, v = (
+                y.view(count, length, 2, 4).transpose(1, 2) for y in self.qkv(x).chunk(3, -1)
+            )
+            if self.kind == "attention":
+                y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+            else:
+                hidden = lab.ones(length, length).tril() == 0
+                y = F.softmax((q @ k.mT / 2).masked_fill(hidden, -1e9), -1) @ v
+            x = x + y.transpose(1, 2).reshape(count, length, 8)
+        return self.out(x)
+
+
+@pytest.mark.parametrize("kind", ["mask", "attention", "layer", "scan"])
+def test_a_language_model_for_any_number_of_texts_of_any_length(kind: str) -> None:
+    results = []
+    for compiled in (False, True):
+        lab.manual_seed(3)
+        net = Words(kind)
+        optimizer = optim.SGD(net.parameters(), lr=0.05, momentum=0.9)
+        ran: list[int] = []
+
+        def step(ids: Any, y: Any, net: Any = net, optimizer: Any = optimizer, n: Any = ran) -> Any:
+            n.append(1)
+            optimizer.zero_grad()
+            loss = F.cross_entropy(net(ids).flatten(0, 1), y.flatten())
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        open_sizes = {"ids": (0, 1), "y": [0, -1]}
+        run = lab.compile(step, dynamic=open_sizes, executor="numpy") if compiled else step
+        rng = np.random.default_rng(0)
+        losses = []
+        for shape in ((4, 7), (3, 5), (8, 12), (2, 9), (7, 4), (4, 7)):
+            ids, y = (lab.tensor(rng.integers(0, 17, shape)) for _ in range(2))
+            losses.append(run(ids, y).item())
+        results.append((losses, [p.detach().numpy() for p in net.parameters()]))
+    np.testing.assert_allclose(results[0][0], results[1][0], rtol=1e-4)
+    for a, b in zip(results[0][1], results[1][1], strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-3, atol=1e-5)
+    assert run.traces == 1
+    assert len(ran) <= 4  # with the sizes open, and with those of the call to compare; twice
+
+
+def test_named_sizes_hold_for_gradients_and_are_told_apart() -> None:
+    def f(x: Any, w: Any) -> Any:
+        n, m = x.shape
+        y = lab.cat([x.sum(1), w.sum(0), lab.zeros(n + m)])
+        return (y * y).sum() / (n * m) + x.mean() * (m - 1) + (w @ x).var()
+
+    compiled = lab.compile(f, dynamic={"x": (0, 1), "w": (0, 1)}, executor="numpy")
+    for n, m, k in ((4, 7, 3), (5, 2, 9), (3, 8, 6), (2, 5, 4)):
+        x, w = lab.randn(n, m, requires_grad=True), lab.randn(k, n, requires_grad=True)
+        expected, found = f(x, w), compiled(x, w)
+        np.testing.assert_allclose(found.item(), expected.item(), rtol=1e-4)
+        pairs = zip(*(lab.autograd.grad(y, [x, w]) for y in (expected, found)), strict=True)
+        for a, b in pairs:
+            np.testing.assert_allclose(b.numpy(), a.numpy(), rtol=1e-3, atol=1e-5)
+    assert compiled.traces == 1
+    assert lab.explain(compiled).signatures[1].size == (5, 2, 9)
+    assert "trace 1, written for sizes 5, 2, 9" in str(lab.explain(compiled))
+    square = lab.randn(4, 4), lab.randn(4, 4)  # sizes that are equal are one size
+    np.testing.assert_allclose(compiled(*square).item(), f(*square).item(), rtol=1e-4)
+    assert compiled.traces == 2
+    (only,) = lab.compile(lambda x: [x.sum(1)], dynamic={"x": 1})(lab.ones(2, 5))
+    assert only.tolist() == [5, 5]
+
+
+def test_a_named_size_that_python_needs_is_said_once() -> None:
+    f = lab.compile(lambda x: sum(x[:, i] for i in range(x.shape[1])), dynamic={"x": (0, 1)})
+    with pytest.warns(RuntimeWarning, match="what dynamic names cannot stay open: the size is use"):
+        assert f(lab.ones(2, 3)).tolist() == [3, 3]
+    assert f(lab.ones(2, 4)).tolist() == [4, 4]
+    net = nn.GRU(3, 4, batch_first=True)
+    g = lab.compile(lambda x: net(x)[0].sum(), dynamic={"x": (0, 1)}, executor="numpy")
+    with pytest.warns(RuntimeWarning, match="a loop goes over a size"):
+        g(lab.ones(2, 5, 3))
+
+
+@pytest.mark.parametrize(
+    ("dynamic", "words"),
+    [
+        (1, "dynamic: got int 1"),
+        ("x", "dynamic: got str 'x'"),
+        ({}, "dynamic: got"),
+        ({"x": None}, "dynamic: got 'x': None"),
+        ({"x": ()}, r"dynamic: got 'x': \(\)"),
+        ({"x": (0, True)}, r"dynamic: got 'x': \(0, True\)"),
+        ({0: 1}, "dynamic: got 0: 1"),
+        (["x"], "dynamic: got list"),
+    ],
+)
+def test_what_dynamic_takes(dynamic: Any, words: str) -> None:
+    for decorate in (lab.compile, lab.function):
+        with pytest.raises(lab.ArgumentError, match=words) as error:
+            decorate(lambda x: x, dynamic=dynamic)
+        assert 'dynamic={"x": 0, "ids": (0, 1)}' in str(error.value)
+
+
+def test_dimensions_that_are_not_there() -> None:
+    def f(x: Any, n: Any) -> Any:
+        return x * n
+
+    for dynamic, words in (
+        ({"y": 0}, "dynamic of f(): there is no tensor argument 'y'\n  expected names of x, n"),
+        ({"x": 2}, "dynamic of f(): 'x' has no dimension 2\n  x  (2, 3)\n  expected dimensions"),
+        ({"n": 0}, "dynamic of f(): 'n' is a number and has no dimension 0"),
+    ):
+        with pytest.raises(lab.ArgumentError) as error:
+            lab.compile(f, dynamic=dynamic)(lab.ones(2, 3), lab.tensor(2.0))
+        assert words in str(error.value)

@@ -169,12 +169,20 @@ def test_a_shape_that_changes_each_call_is_warned_of_once() -> None:
     f(lab.ones(5, 2), y)  # warnings are errors here: it is said once
 
 
-def test_another_dimension_is_to_be_padded() -> None:
+@pytest.mark.parametrize(
+    ("shapes", "words"),
+    [
+        ([(2, 1), (2, 2), (2, 3), (2, 9)], "compile it with dynamic={'x': 1}, or pad"),
+        ([(2, 1), (3, 2), (4, 2), (5, 9)], r"compile it with dynamic={'x': \(0, 1\)}, or pad"),
+        ([(2, 1), (2,), (2, 3), (2, 9, 1)], "\n  pad to one size"),
+    ],
+)
+def test_other_dimensions_are_to_be_named_or_padded(shapes: Any, words: str) -> None:
     f = lab.compile(lambda x: x.sum())
-    for n in (1, 2, 3):
-        f(lab.ones(2, n))
-    with pytest.warns(RuntimeWarning, match="\n  pad to one size"):
-        f(lab.ones(2, 9))
+    for shape in shapes[:3]:
+        f(lab.ones(*shape))
+    with pytest.warns(RuntimeWarning, match=words):
+        f(lab.ones(*shapes[3]))
 
 
 def test_a_number_that_changes_each_call_is_to_be_a_tensor() -> None:

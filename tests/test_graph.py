@@ -433,7 +433,7 @@ def test_mode_as_statement_and_block() -> None:
 def test_function_takes_the_options_of_compile() -> None:
     assert inspect.signature(lab.function) == inspect.signature(lab.compile)
     for decorate in (lab.function, lab.compile):
-        assert inspect.getdoc(decorate).count("With ``dynamic`` one trace serves") == 1
+        assert inspect.getdoc(decorate).count("With ``dynamic=True`` one trace serves") == 1
 
         @decorate(dynamic=True, executor="numpy", without="fold")
         def f(x: Any) -> Any:

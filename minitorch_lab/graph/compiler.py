@@ -22,13 +22,13 @@ import numpy as np
 from .. import random
 from ..autograd.functions import grad as autograd_grad
 from ..device import namespace_of
-from ..errors import ArgumentError, LabError, warn
+from ..errors import ArgumentError, LabError, describe, warn
 from ..op import COMPUTE, INTERPRETER, Mismatch, Op, Spec, current
 from ..ops.rules import per_entry
 from ..tape import OF_MODULES, WATCH, WATCHED, tick
 from ..tensor import NO_GRAD, Tensor, add_grad, explain, make, record
 from .codegen.numpy import Plan
-from .dynamic import PRIME, Fixed, OpenSize, check, graph_at
+from .dynamic import PRIME, PRIMES, Fixed, OpenSize, Sizes, check, graph_at, need_same
 from .executors import build, check_executor
 from .ir import Graph, Var
 from .passes import Record, check_names, run_passes
@@ -39,6 +39,7 @@ from .trace import (
     Grad,
     Guard,
     Traced,
+    argument_names,
     flatten,
     leaf_hooks,
     need_function,
@@ -48,6 +49,7 @@ from .workings import Workings
 
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound="Compiled")
+Dynamic = bool | dict[str, tuple[int, ...]]
 PLAIN = (int, float, bool, str, bytes, type(None), tuple)
 LIMIT = 64  # signatures kept for one function
 RETRACES = 3  # in a row for one and the same reason: then a warning says so
@@ -67,7 +69,7 @@ class Entry:
         self.traced = traced
         self.signature = signature
         self.executor = executor
-        self.size: int | None = None  # that is open in the trace, and the trace with it open
+        self.size: Any = None  # what is open in the trace, and the trace with it open
         self.open: Traced | None = None
         self.history = Retrace()
         self.seconds: dict[str, float] = {}  # of tracing, passes, build, first and cached call
@@ -130,7 +132,7 @@ class Compiled:
         function: Callable[..., Any],
         executor: str | None = None,
         without: Iterable[str] | str = (),
-        dynamic: bool = False,
+        dynamic: Dynamic = False,
     ) -> None:
         need_function(function)
         self.function = function
@@ -200,15 +202,22 @@ class Compiled:
 
     def _trace(self, key: Any, args: Any, kwargs: Any, recording: bool) -> Entry:
         with self._lock:
-            entry = self._with_open_size(key, args, kwargs, recording) if self.dynamic else None
+            opened = entry = None
+            if self.dynamic and key is not None:
+                shapes = [part[0] for part in key if _is_tensor(part)]
+                names = argument_names(self.function, args, kwargs)
+                opened = Opened(key, self._open_sizes(names, shapes))
+            if opened is not None:
+                entry = self._with_open_size(opened, key, args, kwargs, recording)
             if entry is None:
                 try:
-                    entry = self._new_entry(args, kwargs, recording, key)
+                    entry = self._new_entry(args, kwargs, recording, key, None, opened)
                 except BaseException:  # it fails with its own size too: that says nothing
-                    self.fixed.pop(_open_key(key, key_size(key)), None)
+                    if opened is not None:
+                        self.fixed.pop(opened.place, None)
                     raise
-                if self.dynamic:
-                    self._tell(self.fixed.get(_open_key(key, key_size(key))))
+                if opened is not None:
+                    self._tell(self.fixed.get(opened.place))
             known = self.entries.setdefault(key, [])
             known.insert(0, entry)
             del known[LIMIT:]
@@ -217,13 +226,18 @@ class Compiled:
                     kept.pop(next(iter(kept)))
             return entry
 
-    def _with_open_size(self, key: Any, args: Any, kwargs: Any, recording: bool) -> Entry | None:
-        """The plan of a trace with an open size; None where the size cannot stay open."""
-        leaves: list[Any] = []
-        flatten((args, kwargs), leaves)
-        now = next((x.spec.shape[0] for x in leaves if x.ndim), 0)
-        which = tuple(bool(x.ndim) and x.spec.shape[0] == now for x in leaves)
-        place = _open_key(key, now)
+    def _open_sizes(self, names: list[str], shapes: list[Any]) -> list[dict[int, int]]:
+        """For each tensor argument the sizes of its open dimensions."""
+        if not isinstance(self.dynamic, dict):
+            size = next((shape[0] for shape in shapes if shape), 0)
+            return [{0: size} if shape[:1] == (size,) else {} for shape in shapes]
+        return named_sizes(self.function, self.dynamic, names, shapes)
+
+    def _with_open_size(
+        self, opened: Opened, key: Any, args: Any, kwargs: Any, recording: bool
+    ) -> Entry | None:
+        """The plan of a trace with open sizes; None where they cannot stay open."""
+        now, place = opened.now, opened.place
         known = self.templates.setdefault(place, [])
         for template in known:
             if template.size.holds(now):
@@ -231,19 +245,26 @@ class Compiled:
                 if entry is not None and entry.holds():
                     return entry
         # a size of 1 that no trace fits is one that is spread over other sizes
-        if not now or place in self.fixed or (now == 1 and known):
+        if not now or 0 in now or place in self.fixed or (1 in now and known):
             return None
-        size = OpenSize(now, which)
+        primes = (PRIME,) if self.dynamic is True else PRIMES[: len(now)]
+        if len(primes) < len(now):
+            self.fixed[place] = f"{len(now)} of them, and {len(PRIMES)} can be told apart"
+            return None
+        size = OpenSize(now, opened.which, primes)
         try:
-            entry = self._new_entry(args, kwargs, recording, key, size)
+            entry = self._new_entry(args, kwargs, recording, key, size, opened)
             known.insert(0, Template(size, entry))
             del known[LIMIT:]
-        except Exception as error:  # noqa: BLE001  the trace with the size itself has the words
-            if now == 1:  # it is spread over other sizes: it says nothing of those
+        except Exception as error:  # noqa: BLE001  the trace with the sizes themselves has the words
+            if 1 in now:  # it is spread over other sizes: it says nothing of those
                 return None
             line = str(error).splitlines()[0][:160]
+            if isinstance(error, RecursionError):  # sums of sums
+                error, line = Fixed(), "a loop goes over a size"
+            instead = ", ".join(map(str, primes))
             self.fixed[place] = (
-                line if isinstance(error, Fixed) else f"with {PRIME} in its place: {line}"
+                line if isinstance(error, Fixed) else f"with {instead} in its place: {line}"
             )
             return None
         return entry
@@ -254,26 +275,37 @@ class Compiled:
             self._told = True
             name = getattr(self.function, "__name__", "a function")
             warn(
-                f"graph mode: {name}() is traced for each size, in spite of dynamic: dimension 0 "
-                f"cannot stay open: {why}"
+                f"graph mode: {name}() is traced for each size, in spite of dynamic: "
+                f"{self._sizes} cannot stay open: {why}"
             )
 
-    def _why_not_open(self, key: Any, is_open: bool) -> str:
-        now = key_size(key)
-        place = _open_key(key, now)
-        if is_open or place not in self.fixed:
-            known = self.templates.get(place)
+    @property
+    def _sizes(self) -> str:
+        return "dimension 0" if self.dynamic is True else "what dynamic names"
+
+    def _why_not_open(self, opened: Opened, is_open: bool) -> str:
+        if is_open or opened.place not in self.fixed:
+            known = self.templates.get(opened.place)
+            now = ", ".join(map(str, opened.now))
             return f" (the function does something else for size {now})" if known else ""
-        return f" (dimension 0 cannot stay open: {self.fixed[place]})"
+        return f" ({self._sizes} cannot stay open: {self.fixed[opened.place]})"
 
     def _new_entry(
-        self, args: Any, kwargs: Any, recording: bool, key: Any, size: OpenSize | None = None
+        self,
+        args: Any,
+        kwargs: Any,
+        recording: bool,
+        key: Any,
+        size: OpenSize | None = None,
+        opened: Opened | None = None,
     ) -> Entry:
         reason, guards = self._reason(key)
         effects: list[str] = []
         start = perf_counter()
         with side_effects(self.function, effects):
             traced = trace(self.function, args, kwargs, recording, size)
+            if size is not None and self.dynamic is not True:
+                traced = self._followed(traced, size, args, kwargs, recording)
         seconds = perf_counter() - start
         if size is not None:
             traced = replace(traced, graph=check(traced.graph, size))
@@ -284,9 +316,9 @@ class Compiled:
         )
         entry = Entry(graph, _names_guard(self.function), key, self.executor, self.without)
         if size is not None:
-            entry.size, entry.open = size.now, traced
-        if self.dynamic and key is not None:
-            reason += self._why_not_open(key, size is not None)
+            entry.size, entry.open = shown(size.now), traced
+        if opened is not None:
+            reason += self._why_not_open(opened, size is not None)
         self.traces += 1
         self.reasons.append(reason)
         entry.seconds["tracing"] = seconds
@@ -299,6 +331,19 @@ class Compiled:
         del self.history[:-LIMIT], self.reasons[1 : -2 * LIMIT]
         self._warn()
         return entry
+
+    def _followed(
+        self, traced: Traced, size: OpenSize, args: Any, kwargs: Any, recording: bool
+    ) -> Traced:
+        """The trace; Fixed where it is not, for the sizes of this call, the one made with them."""
+        plain = trace(self.function, args, kwargs, recording)
+        try:
+            need_same(graph_at(check(traced.graph, size), size, size.now), plain.graph)
+            return traced
+        except Fixed:  # the first trace may have made state, such as an optimiser's
+            traced = trace(self.function, args, kwargs, recording, size)
+            need_same(graph_at(check(traced.graph, size), size, size.now), plain.graph)
+            return traced
 
     def _warn(self) -> None:
         """Say once that each call is traced anew, and what to do."""
@@ -375,13 +420,30 @@ class Compiled:
         return bound
 
 
+class Pullback(Compiled):
+    """The gradients of a compiled function: what is open in a call of it is open here."""
+
+    def __init__(self, function: Any, of: Compiled, names: list[str]) -> None:
+        super().__init__(function, dynamic=of.dynamic)
+        self.of, self.names = of, names
+        self._warned = self._told = True  # the function itself has the words
+
+    def _open_sizes(self, names: list[str], shapes: list[Any]) -> list[dict[int, int]]:
+        if not isinstance(self.dynamic, dict):
+            return super()._open_sizes(names, shapes)
+        *inputs, start = shapes  # the arguments, and the gradient that comes to the result
+        found = self.of._open_sizes(self.names, inputs)
+        sizes = {n for each in found for n in each.values()}
+        return [*found, {d: n for d, n in enumerate(start) if n in sizes}]
+
+
 class Template:
     """A trace with an open size, of which each size that comes gets a plan."""
 
     def __init__(self, size: OpenSize, first: Entry) -> None:
         self.size, self.first = size, first
 
-    def at(self, now: int, key: Any, compiled: Compiled) -> Entry | None:
+    def at(self, now: Sizes, key: Any, compiled: Compiled) -> Entry | None:
         """The plan for one size, without the learner's Python; None where an op refuses it."""
         traced = self.first.open
         assert traced is not None
@@ -391,22 +453,89 @@ class Template:
             return None
         guards = self.first.guards[len(traced.guards) :]
         made = Entry(replace(traced, graph=graph), guards, key, compiled.executor, compiled.without)
-        made.size, made.history, made.pullbacks = now, self.first.history, self.first.pullbacks
+        made.size, made.history, made.pullbacks = (
+            shown(now),
+            self.first.history,
+            self.first.pullbacks,
+        )
         return made
 
 
-def key_size(key: Any) -> int:
-    """The size that is open in a signature: that of the first tensor with dimensions."""
-    shapes = [part[0] for part in key if _is_tensor(part)]
-    return next((shape[0] for shape in shapes if shape), 0)
+class Opened:
+    """What is open in a call: the sizes, and the signature without them.
+
+    ``sizes`` has for each tensor the sizes of its open dimensions; equal ones are one size.
+    """
+
+    def __init__(self, key: Any, sizes: list[dict[int, int]]) -> None:
+        self.now: Sizes = tuple(dict.fromkeys(n for found in sizes for n in found.values()))
+        self.which = tuple({d: self.now.index(n) for d, n in found.items()} for found in sizes)
+        rest = iter(self.which)
+        self.place = tuple(
+            (_without(part[0], next(rest)), *part[1:]) if _is_tensor(part) else part for part in key
+        )
 
 
-def _open_key(key: Any, now: int) -> Any:
-    """A signature without the open size."""
-    return tuple(
-        ((None, *part[0][1:]), *part[1:]) if _is_tensor(part) and part[0][:1] == (now,) else part
-        for part in key
+def _without(shape: tuple[int, ...], which: dict[int, int]) -> tuple[Any, ...]:
+    return tuple((None, which[d]) if d in which else n for d, n in enumerate(shape))
+
+
+def named_sizes(
+    function: Callable[..., Any],
+    dynamic: dict[str, tuple[int, ...]],
+    names: list[str],
+    shapes: list[tuple[int, ...]],
+) -> list[dict[int, int]]:
+    """The open sizes of each tensor argument; ArgumentError where there is no such dimension."""
+    title = f"dynamic of {getattr(function, '__name__', 'a function')}()"
+    for name, dims in dynamic.items():
+        if name not in names:
+            raise ArgumentError(
+                f"{title}: there is no tensor argument {name!r}\n"
+                f"  expected names of {', '.join(names) or 'arguments that are tensors'}"
+            )
+        shape = shapes[names.index(name)]
+        for d in dims:
+            if not -len(shape) <= d < len(shape):
+                raise ArgumentError(
+                    f"{title}: {name!r} has no dimension {d}\n  {name}  {shape}\n"
+                    f"  expected dimensions from {-len(shape)} to {len(shape) - 1}"
+                    if shape
+                    else f"{title}: {name!r} is a number and has no dimension {d}\n"
+                    "  expected tensors with dimensions"
+                )
+    return [
+        {d % len(shape): shape[d] for d in dynamic.get(name, ())}
+        for name, shape in zip(names, shapes, strict=True)
+    ]
+
+
+def check_dynamic(dynamic: Any) -> bool | dict[str, tuple[int, ...]]:
+    """True, False, or the open dimensions by the names of arguments; ArgumentError for others."""
+    if isinstance(dynamic, bool):
+        return dynamic
+    wrong = f"got {describe(dynamic)}"
+    if isinstance(dynamic, dict) and dynamic:
+        made = {k: v if isinstance(v, (tuple, list)) else (v,) for k, v in dynamic.items()}
+        bad = {
+            k: v
+            for k, v in made.items()
+            if not isinstance(k, str) or not v or any(type(d) is not int for d in v)
+        }
+        if not bad:
+            return {name: tuple(dims) for name, dims in made.items()}
+        name = next(iter(bad))
+        wrong = f"got {name!r}: {dynamic[name]!r}"
+    raise ArgumentError(
+        f"dynamic: {wrong}\n"
+        "  expected True for dimension 0 of the first tensor, or dimensions by the names of "
+        'arguments\n  dynamic={"x": 0, "ids": (0, 1)}'
     )
+
+
+def shown(sizes: Sizes) -> Any:
+    """One size as a number, several as a tuple."""
+    return sizes[0] if len(sizes) == 1 else sizes
 
 
 def _is_tensor(part: Any) -> bool:
@@ -481,7 +610,7 @@ def said(value: Any) -> str:
 
 
 def retrace_warning(
-    function: Callable[..., Any], name: str, last: list[Retrace], dynamic: bool
+    function: Callable[..., Any], name: str, last: list[Retrace], dynamic: Any
 ) -> str:
     """The warning for a function that is traced at each call because of ``name``."""
     head = (
@@ -504,8 +633,12 @@ def retrace_warning(
         )
     specs = [x[0] for x in seen if x]
     shapes = list(dict.fromkeys(str(spec.shape) for spec in specs))
-    rest = {spec.shape[1:] for spec in specs}
-    open_size = "compile it with dynamic=True, or " if len(rest) == 1 and not dynamic else ""
+    open_size = ""
+    if not dynamic and len({spec.ndim for spec in specs}) == 1:
+        dims = tuple(d for d in range(specs[0].ndim) if len({x.shape[d] for x in specs}) > 1)
+        named = f"{{{name!r}: {dims if len(dims) > 1 else dims[0]}}}" if dims else True
+        option = True if dims in ((), (0,)) else named
+        open_size = f"compile it with dynamic={option}, or "
     return (
         head + f"  shapes    {', '.join(shapes)}\n"
         "  expected  a shape that stays: each new one costs a trace and a plan\n"
@@ -768,8 +901,9 @@ def _pullback(
         return autograd_grad(outputs[index], wanted, g, create_graph=True, allow_unused=True)
     pull = entry.pullbacks.get(index)
     if pull is None:
-        pull = entry.pullbacks[index] = Compiled(gradients, dynamic=compiled.dynamic)
-        pull._warned = pull._told = True  # the function itself has the words
+        pull = entry.pullbacks[index] = Pullback(
+            gradients, compiled, argument_names(compiled.function, args, kwargs)
+        )
     token = INTERPRETER.set(NO_GRAD.with_grad(True))
     try:
         xp = namespace_of(g)
@@ -850,9 +984,10 @@ def mode(name: str | None = None) -> str:
 
 OPTIONS = """
     ``executor`` says what runs it, as ``lab.executor`` does for all. ``without`` names passes to
-    leave out, such as ``("fold",)``. With ``dynamic`` one trace serves every size of the first
+    leave out, such as ``("fold",)``. With ``dynamic=True`` one trace serves every size of the first
     tensor's dimension 0, a batch of any size; other arguments that have the same size there
-    change along. Written as ``@name`` or as ``@name(dynamic=True)``.
+    change along. With ``dynamic={"x": 0, "ids": (0, 1)}`` it serves every size of these dimensions
+    of these arguments. Written as ``@name`` or as ``@name(dynamic=True)``.
 """
 
 
@@ -864,10 +999,14 @@ def _with_options(made: F) -> F:
 
 
 def _compiler(
-    kind: type[C], function: Any, executor: Any, without: Any, dynamic: bool
+    kind: type[C], function: Any, executor: Any, without: Any, dynamic: Any
 ) -> C | Callable[[Callable[..., Any]], C]:
     """The compiled function, or what makes it of the function that stands below the decorator."""
-    options = {"executor": executor, "without": check_names(without), "dynamic": dynamic}
+    options = {
+        "executor": executor,
+        "without": check_names(without),
+        "dynamic": check_dynamic(dynamic),
+    }
     if executor is not None:
         check_executor(executor)
     return partial(kind, **options) if function is None else kind(function, **options)
@@ -879,7 +1018,7 @@ def compile(
     *,
     executor: str | None = None,
     without: Iterable[str] | str = (),
-    dynamic: bool = False,
+    dynamic: bool | dict[str, Any] = False,
 ) -> Compiled: ...
 @overload
 def compile(
@@ -887,7 +1026,7 @@ def compile(
     *,
     executor: str | None = None,
     without: Iterable[str] | str = (),
-    dynamic: bool = False,
+    dynamic: bool | dict[str, Any] = False,
 ) -> Callable[[Callable[..., Any]], Compiled]: ...
 @_with_options
 def compile(
@@ -895,7 +1034,7 @@ def compile(
     *,
     executor: str | None = None,
     without: Iterable[str] | str = (),
-    dynamic: bool = False,
+    dynamic: bool | dict[str, Any] = False,
 ) -> Any:
     """The function as a graph: traced at the first call with a signature, then run as a plan.
 
@@ -923,7 +1062,7 @@ def function(
     *,
     executor: str | None = None,
     without: Iterable[str] | str = (),
-    dynamic: bool = False,
+    dynamic: bool | dict[str, Any] = False,
 ) -> Function: ...
 @overload
 def function(
@@ -931,7 +1070,7 @@ def function(
     *,
     executor: str | None = None,
     without: Iterable[str] | str = (),
-    dynamic: bool = False,
+    dynamic: bool | dict[str, Any] = False,
 ) -> Callable[[Callable[..., Any]], Function]: ...
 @_with_options
 def function(
@@ -939,7 +1078,7 @@ def function(
     *,
     executor: str | None = None,
     without: Iterable[str] | str = (),
-    dynamic: bool = False,
+    dynamic: bool | dict[str, Any] = False,
 ) -> Any:
     """The function as ``lab.mode()`` says: op by op in eager mode, as a graph in graph mode.
 

@@ -78,7 +78,7 @@ class Signature:
         ]
 
     def __str__(self) -> str:
-        size = "" if self.size is None else f", written for size {self.size} of dimension 0"
+        size = "" if self.size is None else f", written for {written_for(self.size)}"
         lines = [f"trace {self.number}{size}"]
         for name, values in self._rows():
             for i, value in enumerate(values):
@@ -216,6 +216,13 @@ def duration(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds / size:.3g} {unit}"
     return f"{seconds * 1e6:.3g} µs"
+
+
+def written_for(size: Any) -> str:
+    """The open sizes of a plan in words."""
+    if isinstance(size, tuple):
+        return f"sizes {', '.join(map(str, size))}"
+    return f"size {size} of dimension 0"
 
 
 def _times(n: int) -> str:

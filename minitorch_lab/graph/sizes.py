@@ -112,6 +112,8 @@ class Unknown:
         return format(repr(self), spec)
 
     def __float__(self) -> float:
+        if self.owner.watched and ours():
+            return float(self.owner.use(self))
         raise self.owner.refuse(self, "is used as a float")
 
 

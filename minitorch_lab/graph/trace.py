@@ -49,7 +49,7 @@ from ..tensor import (
     record,
     start_gradient,
 )
-from .dynamic import LONG, PRIME, Fixed, OpenSize, need_no_size
+from .dynamic import LONG, Fixed, OpenSize, need_no_size
 from .ir import Equation, Graph, Var
 from .sizes import is_open, plain
 
@@ -717,8 +717,8 @@ def trace(
         for i, x in enumerate(leaves):
             name = names[i] if i < len(names) else f"input {i}"
             spec = x.spec
-            if size is not None and size.which[i]:
-                spec = replace(spec, shape=(PRIME, *spec.shape[1:]))
+            if size is not None:
+                spec = replace(spec, shape=size.stands(i, spec.shape))
             symbol = interpreter.symbol(builder.input(spec, name, "input", Argument(i)))
             symbol.requires_grad, symbol.name = x.requires_grad, x.name
             symbol.outside = x.node is not None

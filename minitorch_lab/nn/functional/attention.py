@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
+from ... import dtypes
+from ...creation import ones
 from ...errors import ArgumentError, DTypeError, ShapeError
 from ...op import Mismatch
 from ...ops import elementwise as e
 from ...ops import reduce
 from ...ops.indexing import repeat_interleave
 from ...ops.linalg import product
-from ...ops.movement import transpose
+from ...ops.movement import transpose, tril
 from ...ops.reduce import softmax
 from ...ops.rules import broadcast_shapes
-from ...tensor import Tensor, as_tensor
+from ...tensor import Tensor
 from .drop import dropout
 
 _NAME = "scaled_dot_product_attention"
@@ -24,7 +24,7 @@ _NAME = "scaled_dot_product_attention"
 
 def causal(rows: int, columns: int, device: Any) -> Tensor:
     """True where a query may look: at its own place and before it. Shape ``(rows, columns)``."""
-    return as_tensor(np.tri(rows, columns, dtype=bool), device=device)
+    return tril(ones(rows, columns, dtype=dtypes.bool_, device=device))  # ops: sizes may be open
 
 
 def masked(scores: Any, mask: Any) -> Any:
