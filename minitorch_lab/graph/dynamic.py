@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
+from functools import lru_cache
 from itertools import zip_longest
 from math import prod
 from typing import Any
@@ -143,7 +143,7 @@ class OpenSize:
 Form = dict[tuple[int, ...], int]  # powers of the sizes -> how often
 
 
-@cache
+@lru_cache(maxsize=1 << 16)
 def _form(value: int, primes: Sizes) -> Form | None:
     """A number as a polynomial of the sizes; None where it does not hang on one."""
     if len(primes) == 1:
