@@ -49,7 +49,6 @@ from .workings import Workings
 
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound="Compiled")
-Dynamic = bool | dict[str, tuple[int, ...]]
 PLAIN = (int, float, bool, str, bytes, type(None), tuple)
 LIMIT = 64  # signatures kept for one function
 RETRACES = 3  # in a row for one and the same reason: then a warning says so
@@ -132,12 +131,12 @@ class Compiled:
         function: Callable[..., Any],
         executor: str | None = None,
         without: Iterable[str] | str = (),
-        dynamic: Dynamic = False,
+        dynamic: bool | dict[str, Any] = False,
     ) -> None:
         need_function(function)
         self.function = function
         self.executor = executor
-        self.dynamic = dynamic
+        self.dynamic = check_dynamic(dynamic)
         self.templates: dict[Any, list[Template]] = {}  # traces with an open size
         self.fixed: dict[Any, str] = {}  # why the size cannot be left open
         self.without = check_names(without)
