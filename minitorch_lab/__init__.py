@@ -335,6 +335,7 @@ _LATER = {
     "func": "func:",
     "broken": "autograd.broken:broken",
     "explore": "widgets.explorer:explore",
+    "step_through": "widgets.stepper:step_through",
     "train": "widgets.live:train",
     "start": "lessons:start",
     "check": "lessons:check",

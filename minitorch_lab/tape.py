@@ -304,6 +304,7 @@ class Engine(NamedTuple):
     undo: Callable[..., Any] = undo_broadcast
     order: Callable[[], tuple[Callable[..., Any], Callable[..., Any]]] = by_time
     clears: bool = True  # whether zero_grad() does its work
+    keeps: bool = True  # whether retain_grad() keeps what it sees; not where one only looks
 
 
 RIGHT = Engine()
@@ -438,7 +439,7 @@ def _walk(
     since: int = 0,
 ) -> Iterator[Step]:
     reduce_sum, reshape, to = OPS["sum"], OPS["reshape"], OPS["to"]
-    _, add, undo, order, _ = ENGINE.get()
+    _, add, undo, order, *_ = ENGINE.get()
     push, pop = by_time() if since else order()
     root, gradient = to_base(root, gradient, inf, value_of)
     node = root.node
@@ -536,7 +537,11 @@ def steps(tensor: Any, gradient: Any = None) -> Iterator[Step]:
         if array.size != 1:
             raise GradError(not_scalar_message(tensor))
         gradient = array * 0 + 1
-    return iter(walk_arrays(tensor, gradient, False))
+    token = ENGINE.set(ENGINE.get()._replace(keeps=False))
+    try:
+        return iter(walk_arrays(tensor, gradient, False))
+    finally:
+        ENGINE.reset(token)
 
 
 # Messages ----------------------------------------------------------------------------------

@@ -68,7 +68,7 @@ class _Block:
         now = ENGINE.get()
         names = tuple(dict.fromkeys([*_split(now.name), *self.names]))
         changes = {k: v for name in names for k, v in MISTAKES[name].items()}
-        self._tokens.append(ENGINE.set(Engine(", ".join(names), **changes)))
+        self._tokens.append(ENGINE.set(now._replace(name=", ".join(names), **changes)))
         for name in self.names:
             print(f"lab.broken({name!r}) is on: {WORDS[name]}", file=sys.stderr)
 

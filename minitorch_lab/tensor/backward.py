@@ -16,6 +16,7 @@ from ..op import (
     current,
 )
 from ..tape import (
+    ENGINE,
     HookedNode,
     RemovableHandle,
     leaf_hooks_changed,
@@ -218,7 +219,7 @@ def _keeper(x: Tensor) -> Callable[[Any], Any]:
     reference = weakref.ref(x)
 
     def run(g: Any) -> Any:
-        target = reference()
+        target = reference() if ENGINE.get().keeps else None
         if target is not None:
             if isinstance(g, Tensor):
                 target.grad = g if target.grad is None else target.grad + g

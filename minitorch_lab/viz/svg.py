@@ -147,9 +147,10 @@ def _line(link: Link, route: Route) -> str:
     curve = start + "C" + " ".join(_pair(p) for p in points[1:])
     head = _head(tip, points[0] if gradient else points[-1], open_=gradient) if tip else ""
     text = ""
-    if len(link.edges) == 1 and getattr(link.edges[0].value, "shape", None) == ():
+    value = link.edges[0].value if len(link.edges) == 1 else None
+    if isinstance(value, str) or getattr(value, "shape", None) == ():
         x, y = route.text or _middle(points)
-        text = _text(x, y + 4, brief(scalar(link.edges[0].value)))
+        text = _text(x, y + 4, value if isinstance(value, str) else brief(scalar(value)))
     return (
         f'<g class="edge {"grad" if gradient else "fwd"}"'
         f'{_attrs(data_tail=link.tail, data_head=link.head)} aria-hidden="true">'

@@ -1,0 +1,159 @@
+"""The learner's source around the ops of a graph: whole cells and functions, ready to be lit."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import keyword
+import linecache
+import tokenize
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from html import escape
+from types import CodeType
+
+from ..tape import Node, cell_name, locate
+
+_LONG = 200  # lines of a cell; of a longer one the function is shown
+_AROUND = 4  # lines above and below, where the code of a file stands in no function
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A cell or a function: its title, the number of its first line, its lines."""
+
+    title: str
+    first: int
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an op stands: block, line of the file, and the columns of its expression."""
+
+    block: int
+    line: int
+    columns: tuple[int, int] | None
+
+
+def listing(calls: Mapping[int, Node]) -> tuple[list[Block], dict[int, Place]]:
+    """The blocks of the learner's code in which ``calls`` stand, and the place of each call."""
+    sources = {number: node.source for number, node in calls.items() if node.source is not None}
+    lines = _lines_by_file(sources.values())
+    blocks: list[Block] = []
+    known: dict[tuple[str, int], int] = {}
+    places = {}
+    for number, (code, instruction) in sources.items():
+        at = locate(code, instruction)
+        first, last = _around(code, at.line, lines[code.co_filename])
+        key = (code.co_filename, first)
+        if key not in known:
+            text = linecache.getlines(code.co_filename)[first - 1 : last]
+            if not text:
+                continue
+            known[key] = len(blocks)
+            title = at.cell
+            if not title.startswith("cell ") and code.co_name != "<module>":
+                title += f", {code.co_name}"
+            blocks.append(Block(title, first, tuple(line.rstrip("\n") for line in text)))
+        block = blocks[known[key]]
+        if block.first <= at.line < block.first + len(block.lines):
+            places[number] = Place(known[key], at.line, _columns(code, instruction, at.line))
+    return blocks, places
+
+
+def _lines_by_file(sources: Iterable[tuple[CodeType, int]]) -> dict[str, set[int]]:
+    found: dict[str, set[int]] = {}
+    for code, instruction in set(sources):
+        found.setdefault(code.co_filename, set()).add(locate(code, instruction).line)
+    return found
+
+
+def _around(code: CodeType, line: int, used: set[int]) -> tuple[int, int]:
+    """First and last line of what is shown: the cell, the function, or the lines about it."""
+    text = linecache.getlines(code.co_filename)
+    if cell_name(code.co_filename).startswith("cell ") and len(text) <= _LONG:
+        return 1, len(text)
+    if code.co_name != "<module>":
+        return _function(code)
+    return max(1, min(used) - _AROUND), min(len(text), max(used) + _AROUND, min(used) + _LONG)
+
+
+@cache
+def _function(code: CodeType) -> tuple[int, int]:
+    first = code.co_firstlineno
+    text = linecache.getlines(code.co_filename)
+    return first, first + max(1, len(inspect.getblock(text[first - 1 :]))) - 1
+
+
+@cache
+def _columns(code: CodeType, instruction: int, line: int) -> tuple[int, int] | None:
+    """The columns of the expression of an instruction, in letters."""
+    positions = list(code.co_positions())
+    place = instruction // 2
+    if place >= len(positions):
+        return None
+    start, end, low, high = positions[place]
+    if start != line or low is None or high is None:
+        return None
+    text = linecache.getline(code.co_filename, line).rstrip("\n").encode()
+    return len(text[:low].decode(errors="ignore")), (
+        len(text[:high].decode(errors="ignore")) if end == start else len(text.decode())
+    )
+
+
+# HTML ------------------------------------------------------------------------------------------
+
+
+def block_html(block: Block) -> list[str]:
+    """Each line of a block as HTML, with its colours."""
+    classes = _classes(block.lines)
+    return [line_html(line, kinds) for line, kinds in zip(block.lines, classes, strict=True)]
+
+
+def lit_html(block: Block, place: Place) -> str:
+    """The line of ``place`` with its expression marked."""
+    i = place.line - block.first
+    return line_html(block.lines[i], _classes(block.lines)[i], place.columns)
+
+
+def line_html(line: str, kinds: list[str], marked: tuple[int, int] | None = None) -> str:
+    """A line of code as HTML: ``kinds`` has a class for each letter.
+
+    >>> line_html("y = 2", ["", "", "", "", "s"], (0, 1))
+    '<b>y</b> = <span class="s">2</span>'
+    """
+    low, high = marked or (0, 0)
+    out, start = "", 0
+    for i in range(1, len(line) + 1):
+        here = low <= start < high
+        if i < len(line) and kinds[i] == kinds[start] and (low <= i < high) == here:
+            continue
+        text = escape(line[start:i], quote=False)
+        if kinds[start]:
+            text = f'<span class="{kinds[start]}">{text}</span>'
+        out += f"<b>{text}</b>" if here else text
+        start = i
+    return out
+
+
+@cache
+def _classes(lines: tuple[str, ...]) -> list[list[str]]:
+    """For each letter of each line: "k" in a keyword, "s" in a literal, "c" in a comment."""
+    kinds = [[""] * len(line) for line in lines]
+    try:
+        tokens = list(tokenize.generate_tokens(io.StringIO("\n".join(lines) + "\n").readline))
+    except (tokenize.TokenError, SyntaxError, IndentationError):
+        return kinds  # a part of a cell with a %magic; it is legible without colours
+    for token in tokens:
+        kind = {tokenize.NUMBER: "s", tokenize.STRING: "s", tokenize.COMMENT: "c"}.get(token.type)
+        if token.type == tokenize.NAME and keyword.iskeyword(token.string):
+            kind = "k"
+        if kind is None:
+            continue
+        (row, low), (last, high) = token.start, token.end
+        for r in range(row, last + 1):
+            begin, end = low if r == row else 0, high if r == last else len(lines[r - 1])
+            kinds[r - 1][begin:end] = [kind] * (min(end, len(lines[r - 1])) - begin)
+    return kinds

@@ -1,0 +1,382 @@
+"""The stepper: a backward pass, one op at a time, in both directions."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import threading
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+import traitlets
+
+from ..errors import GradError, KindError, describe
+from ..graph.compiler import Compiled
+from ..nn.module import Module
+from ..op import INTERPRETER
+from ..tape import Settings
+from ..tensor import Record, Tensor, tensor
+from ..viz.build import _argument_names, _call_title, _tensors
+from ..viz.fold import Drawing, closed_scopes, draw
+from ..viz.layout import LayoutError, layout
+from ..viz.listing import Block, Place, block_html, listing, lit_html
+from ..viz.measure import code_width
+from ..viz.steps import Steps, steps_of
+from ..viz.sums import arrived, plain, question, say, sums, values, words
+from ..viz.svg import page_style, svg
+from .base import LabWidget, asset
+from .explorer import _failed, _names, _plain
+
+_ALONG = 60  # steps that come along with the picture, so that they answer at once
+CHUNK = 20  # steps that one message brings
+_PAGE = 2000  # steps that a page without a kernel can hold
+_LINES = 60  # lines of the transcript in a notebook
+
+
+class Stepper(LabWidget):
+    """The live picture of ``Steps``.
+
+    ``step`` is the step that is shown, from 1; ``ask`` says whether a prediction is asked for
+    first, ``answers`` keeps what was predicted, by step. Messages from the page:
+    ``{"do": "steps", "chunk"}``, ``{"do": "toggle", "module"}``, ``{"do": "look", "node"}``,
+    ``{"do": "export", "format"}``, ``{"do": "example"}``.
+    """
+
+    part = "stepper"
+    uses = ("graph",)
+
+    title = traitlets.Unicode("nothing yet").tag(sync=True)
+    state = traitlets.Unicode("message").tag(sync=True)  # "steps" or "message"
+    message = traitlets.Unicode("").tag(sync=True)  # HTML, where there are no steps
+    badge = traitlets.Unicode("").tag(sync=True)  # what is broken, or why there are no steps
+    picture = traitlets.Dict({}).tag(sync=True)
+    plan = traitlets.Dict({}).tag(sync=True)  # which node each step is about
+    code: Any = traitlets.List([]).tag(sync=True)
+    known = traitlets.Dict({}).tag(sync=True)  # steps at hand, by number
+    step = traitlets.Int(1).tag(sync=True)
+    ask = traitlets.Bool(False).tag(sync=True)
+    answers = traitlets.Dict({}).tag(sync=True)
+
+    def __init__(self, steps: Steps | None = None, depth: int | None = None, **facts: Any) -> None:
+        super().__init__(**facts)
+        self.steps: Steps | None = None
+        self.drawing: Drawing | None = None
+        self.blocks: list[Block] = []
+        self.places: dict[int, Place] = {}
+        # A page's message can be answered on another thread while a cell runs.
+        self._lock = threading.RLock()
+        self.on_msg(self._on_message)
+        if steps is not None:
+            self.show_steps(steps, depth)
+        elif not self.message:
+            self.message = _EMPTY
+
+    @traitlets.validate("step")
+    def _within(self, proposal: Any) -> int:
+        last = len(self.steps) if getattr(self, "steps", None) is not None else 1  # type: ignore[arg-type]
+        return int(min(max(1, proposal["value"]), last))
+
+    # The steps -----------------------------------------------------------------------------
+
+    def show_steps(self, steps: Steps, depth: int | None = None) -> None:
+        """Show ``steps``, with ``depth`` levels of modules open."""
+        with self._lock, self.hold_trait_notifications():
+            view = steps.view
+            self.steps = steps
+            self.title = view.title
+            self.badge = f"broken: {steps.engine.name}" if steps.engine.name else ""
+            self.blocks, self.places = listing(steps.calls)
+            self.code = [
+                {"title": block.title, "first": block.first, "lines": block_html(block)}
+                for block in self.blocks
+            ]
+            self.plan = {
+                "count": len(steps),
+                "forward": steps.forward,
+                "root": steps.root,
+                "backward": [step.node for step in steps.back],
+                "where": {str(n): [p.block, p.line] for n, p in self.places.items()},
+                "chunk": CHUNK,
+                "failure": steps.failure,
+            }
+            along = len(steps) if len(steps) <= _ALONG else CHUNK
+            self.known = {str(n): self.data(n) for n in range(1, along + 1)}
+            self._draw(closed_scopes(view, depth), self.plan["forward"][0])
+            self.step = 1
+            self.state = "steps"
+
+    def data(self, number: int) -> dict[str, Any]:
+        """What the page shows of step ``number``."""
+        assert self.steps is not None
+        step = self.steps[number - 1]
+        place = self.places.get(step.node)
+        return {
+            "html": sums(self.steps, step),
+            "values": values(self.steps, step),
+            "say": say(self.steps, step),
+            "ask": question(self.steps, step),
+            "lit": lit_html(self.blocks[place.block], place) if place else "",
+            "late": [f"n{p.node}" for p in step.parts if p.arrival.late],
+        }
+
+    def _draw(self, closed: Any, focus: int) -> None:
+        assert self.steps is not None
+        self.drawing = draw(self.steps.view, closed, focus)
+        try:
+            markup = svg(self.drawing, layout(self.drawing, _room(self.drawing)))
+        except LayoutError as error:  # the sums need no picture
+            markup = ""
+            note = str(error).splitlines()[0]
+        else:
+            count = len(self.steps.view)
+            note = f"{count:,} nodes: those near the step are drawn." if self.drawing.note else ""
+        self.picture = {
+            "svg": markup,
+            "note": " ".join(text for text in (self.steps.view.note, note) if text),
+            "members": {b.key: list(b.members) for b in self.drawing.boxes if b.kind == "folded"},
+        }
+
+    def toggle(self, module: str) -> None:
+        """Open the module ``module`` (a path such as ``"Net.fc1"``), or fold it."""
+        with self._lock:
+            if self.drawing is None or self.steps is None:
+                return
+            known = {scope.path for scope in self.drawing.view.scopes.walk() if scope.path}
+            if module in known:
+                self._draw(set(self.drawing.closed) ^ {module}, self.steps[self.step - 1].node)
+
+    def look(self, node: int) -> None:
+        """Move the window of a large graph to ``node``."""
+        with self._lock:
+            if self.drawing is not None and 1 <= node <= len(self.drawing.view):
+                self._draw(self.drawing.closed, node)
+
+    # The page ------------------------------------------------------------------------------
+
+    def _on_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
+        if not isinstance(content, dict):
+            return
+        match content:
+            case {"do": "steps", "chunk": int(chunk)}:
+                found = self._chunk(chunk)
+                if found:
+                    self.send({"steps": found})
+            case {"do": "toggle", "module": str(module)}:
+                self.toggle(module)
+            case {"do": "look", "node": int(node)}:
+                self.look(node)
+            case {"do": "export", "format": str(form)}:
+                if form in _EXPORTS and self.steps is not None:
+                    kind, make = _EXPORTS[form]
+                    name = re.sub(r"[^A-Za-z0-9]+", "-", self.title).strip("-") or "steps"
+                    answer = {"export": form, "name": f"{name}-steps.{form}", "type": kind}
+                    self.send({**answer, "text": make(self)})
+            case {"do": "example"}:
+                self.show_example()
+
+    def _chunk(self, chunk: int) -> dict[str, Any]:
+        if self.steps is None or chunk < 0:
+            return {}
+        with self._lock:
+            first, last = chunk * CHUNK + 1, min(len(self.steps), (chunk + 1) * CHUNK)
+            return {str(n): self.data(n) for n in range(first, last + 1)}
+
+    def page_answers(self) -> dict[str, dict[str, Any]]:
+        """Every chunk of steps, so that a saved page steps without a kernel."""
+        if self.steps is None or len(self.steps) <= len(self.known):
+            return {}
+        found = {}
+        for chunk in range((min(len(self.steps), _PAGE) - 1) // CHUNK + 1):
+            asked = json.dumps({"do": "steps", "chunk": chunk}, separators=(",", ":"))
+            found[" " + asked] = {"send": {"steps": self._chunk(chunk)}}
+        return found
+
+    def show_example(self) -> None:
+        """Show the steps of x**2 + 2*x + 1 at x = 2."""
+        x: Any = tensor(2.0, requires_grad=True)
+        y = x**2 + 2 * x + 1
+        self.show_steps(steps_of(y, names={id(x): "x", id(y): "y"}))
+
+    # Twins ---------------------------------------------------------------------------------
+
+    def text(self) -> str:
+        """The whole transcript, one step a line; the same on every machine."""
+        return words(self.steps) if self.steps is not None else self.transcript()
+
+    def transcript(self) -> str:
+        """The steps in words, of many the last ones."""
+        if self.steps is None:
+            return _plain(f"step through: {self.title}\n{self.message}")
+        return words(self.steps, _LINES)
+
+    def static_html(self) -> str:
+        """The picture after the last step and what each step gave, for a page without a kernel."""
+        if self.steps is None:
+            return f'<div class="lab-still">{self.message}</div>'
+        return still(self)
+
+
+def _room(drawing: Drawing) -> dict[int, tuple[float, float]]:
+    """The room for the gradients that are written on lines, by the line's position."""
+    found = {}
+    for position, link in enumerate(drawing.links):
+        value = link.edges[0].value if len(link.edges) == 1 else None
+        if isinstance(value, str):
+            found[position] = (code_width(value) + 4, 14.0)
+    return found
+
+
+def still(widget: Stepper) -> str:
+    """The picture with all gradients on their edges, and the way back as a table."""
+    steps = widget.steps
+    assert steps is not None
+    view, rows = steps.view, []
+    back = [step for step in steps[-12:] if step.phase == "backward"]
+    for step in back:
+        for part in step.parts[:4]:
+            node, tail = view.node(step.node), view.node(part.node)
+            local = plain(part.local) if part.local is not None else "rule"
+            total = plain(part.total) if part.before is not None else ""
+            before = f"{plain(part.before)} + {plain(part.gradient)} =" if total else ""
+            cells = (
+                str(step.number),
+                f"{node.op} to {tail.name or tail.label}",
+                f"{local} × {plain(step.incoming)} = {plain(part.gradient)}"
+                if part.local is not None
+                else f"{plain(part.gradient)}",
+                f"{before} {total}",
+                arrived(part),
+            )
+            rows.append("".join(f"<td>{escape(cell)}</td>" for cell in cells))
+    head = "".join(
+        f"<th>{word}</th>"
+        for word in ("step", "passes on", "local × incoming", "so far + this", "paths")
+    )
+    table = "".join(f"<tr>{row}</tr>" for row in rows)
+    badge = (
+        f'<p><b class="broken">lab.broken is on: {escape(steps.engine.name)}</b></p>'
+        if steps.engine.name
+        else ""
+    )
+    return (
+        f'<div class="lab-still"><style>{page_style()}{asset("stepper-still.css")}</style>'
+        f"<p>step through: <b>{escape(view.title)}</b>, {len(steps):,} steps; the last of them "
+        f"here, all in a live notebook.</p>{badge}{widget.picture.get('svg', '')}"
+        f'<table class="steps"><thead><tr>{head}</tr></thead><tbody>{table}</tbody></table>'
+        f"<details><summary>all steps in words</summary><pre>{escape(widget.transcript())}</pre>"
+        "</details></div>"
+    )
+
+
+_EXPORTS: dict[str, tuple[str, Callable[[Stepper], str]]] = {
+    "html": ("text/html", lambda widget: widget.page()),
+    "txt": ("text/plain", lambda widget: widget.text() + "\n"),
+}
+
+_EMPTY = (
+    "<p>The steps of your next backward pass will be here.</p>"
+    '<p class="muted small">Run a cell with <code>lab.step_through(loss)</code>, where loss was '
+    "computed from a tensor with requires_grad=True.</p>"
+    '<div class="actions"><button class="primary" data-do="example">step through an example'
+    "</button></div>"
+)
+
+
+# The door ----------------------------------------------------------------------------------
+
+
+def step_through(
+    x: Any = None,
+    *inputs: Any,
+    gradient: Tensor | None = None,
+    ask: bool = False,
+    depth: int | None = None,
+) -> Stepper:
+    """Step through a forward and a backward pass, one op at a time, back and forth.
+
+    ``step_through(loss)`` steps through what the tape holds of ``loss``; ``step_through(f, x)``
+    and ``step_through(model, x)`` run the call first, op by op, a compiled function too. Nothing
+    is freed and no ``.grad`` is touched. ``gradient`` starts a tensor of many numbers, as in
+    ``backward(gradient)``; of several outputs it goes back from the first that is one number.
+    ``ask`` asks for a prediction before each step is shown; ``depth`` says how many levels of
+    modules are open at first.
+
+    What has no graph (a number, a tensor without history) gives a panel that says so.
+    """
+    names, modules = _names(sys._getframe(1), x)
+    if x is None:
+        return Stepper(ask=ask)
+    title = names.get(id(x), "")
+    if gradient is not None and not isinstance(gradient, Tensor):
+        raise KindError(f"step_through(gradient): expected a tensor, got {describe(gradient)}")
+    try:
+        if isinstance(x, Tensor) and not inputs:
+            root: Any = x
+        elif callable(x):
+            root = _call(x, *inputs)
+            title = _call_title(x, inputs, names)
+            asked = x.function if isinstance(x, Compiled) else x
+            names = {**{id(t): n for n, t in _argument_names(asked, inputs)}, **names}
+            if isinstance(x, Module) and x not in modules.values():
+                modules = {type(x).__name__: x, **modules}
+        else:
+            raise KindError(
+                f"step_through: {title or 'this'} has no steps\n  got {describe(x)}\n"
+                "  expected a tensor that was computed, or a function or module and its inputs"
+            )
+        _need_shape(root, gradient)
+        steps = steps_of(root, gradient, title, names, modules)
+    except (GradError, KindError) as error:
+        if callable(x) and not isinstance(x, Tensor):
+            raise
+        text = str(error).replace("backward(): this tensor", f"step_through: {title or 'this'}")
+        return Stepper(
+            title=title or type(x).__name__,
+            badge="no steps",
+            message=_failed(type(error)(text), _advice(x, text)),
+            ask=ask,
+        )
+    return Stepper(steps, depth, ask=ask)
+
+
+def _call(function: Callable[..., Any], *inputs: Any) -> list[Tensor]:
+    """The tensors that a call gives, with every op on the tape and its line."""
+    token = INTERPRETER.set(Record(always=True))
+    before, Settings.sources = Settings.sources, True
+    try:
+        result = function(*inputs)
+    finally:
+        Settings.sources = before
+        INTERPRETER.reset(token)
+    found = _tensors(result)
+    if not found:
+        raise KindError(
+            f"step_through: the call returned no tensor\n  got {describe(result)}\n"
+            "  expected a tensor, or a list or dict of tensors"
+        )
+    return found
+
+
+def _need_shape(root: Any, gradient: Tensor | None) -> None:
+    if gradient is None:
+        return
+    first = root if isinstance(root, Tensor) else root[0]
+    if tuple(gradient.shape) != tuple(first.shape):
+        raise GradError(
+            f"step_through(gradient): the shapes differ\n  tensor    {first.spec}\n"
+            f"  gradient  {gradient.spec}\n  expected {tuple(first.shape)}"
+        )
+
+
+def _advice(x: Any, error: str) -> str:
+    if isinstance(x, (bool, int, float)):
+        return "A Python number remembers no ops. Step through the tensor before .item()."
+    if isinstance(x, Tensor) and "freed" in error:
+        return "Call <code>lab.step_through(loss)</code> before <code>loss.backward()</code>."
+    if isinstance(x, Tensor) and "many numbers" in error:
+        return "Step through a loss, or give <code>gradient=</code> of the same shape."
+    if isinstance(x, Tensor):
+        return "A graph begins at a tensor with <code>requires_grad=True</code>."
+    return "Step through a tensor, or a call: <code>lab.step_through(f, x)</code>."
