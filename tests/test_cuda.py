@@ -568,6 +568,16 @@ def test_a_type_that_c_has_not_runs_op_by_op(on_device: Start) -> None:
     assert f.executor_used == "numpy"
 
 
+def test_what_is_handed_through_stays_where_it_is(on_device: Start) -> None:
+    on_device()
+    f = lab.compile(lambda x, y: (x, y * x.cuda()), executor="cuda")
+    for n in (2, 3):
+        x, y = f(lab.tensor([1.0, n]), lab.tensor([4.0, 5.0]).cuda())
+        assert (x.is_cuda, y.is_cuda) == (False, True)
+        assert (x.tolist(), y.cpu().tolist()) == ([1, n], [4, 5 * n])
+    assert f.executor_used == "cuda"
+
+
 def test_a_division_by_zero_is_the_error_of_eager_mode(on_device: Start) -> None:
     on_device()
     x, y = lab.tensor([7, -7]).cuda(), lab.tensor([2, 2]).cuda()

@@ -2,9 +2,9 @@
 
 The bodies come from the writer of C loops. What differs is who does the work: rows, or entries
 where a loop has no rows, go to the threads of a grid, and the threads that share a row put
-together what each has gathered. Matrix products are CuPy's; what is no loop runs as in eager mode.
-Everything stays in fixed memory, so that the kernels between two such steps can be captured
-as one CUDA graph.
+together what each has gathered. Ops that are no loop have kernels in ``calls``; large matrix
+products are CuPy's, and the rest runs as in eager mode. Everything stays in fixed memory, so that
+the kernels between two steps of CuPy can be captured as one CUDA graph.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ def build(traced: Traced, graph: Graph, without: Collection[str] = ()) -> Plan:
 def writable(graph: Graph) -> bool:
     """Whether all is computed on a CUDA device, in types that C has.
 
-    What comes from the CPU may be moved to the device, and nothing else.
+    What comes from the CPU may be moved to the device, or handed back as it came.
     """
-    values = [e.out for e in graph.equations]
+    values = [*(v for _, v in graph.updates), *(e.out for e in graph.equations)]
     for e in graph.equations:
         if e.op.name != "to_device":
             values += [x for x in e.inputs if isinstance(x, Var)]
@@ -159,7 +159,7 @@ class KernelWriter(LoopWriter):
         parts = 1
         if self.alone:  # more blocks for a row, as long as each thread has some entries
             parts = min(FEW, -(-FILL // blocks), max(self.entries // (NARROW * in_a_row), 1))
-            self.w.shared(parts * self.rows)
+            self.w.shared(parts * self.rows if parts > 1 else 0)
         return (blocks, parts), block
 
     @property
@@ -308,6 +308,7 @@ class _Writer(c._Writer):
         self.lines: dict[str, list[str]] = {}  # name -> the learner's lines
         self.pending: list[Kernel] = []
         self.groups: list[list[Kernel]] = []
+        self.host: dict[int, str] = {}  # arguments on the CPU -> their names
         self.brought: list[str] = []
         self.moved = {
             e.out.id
@@ -330,10 +331,13 @@ class _Writer(c._Writer):
         self.place[v.id] = Place(n, 0, like)
 
     def bring(self, v: Var, name: str) -> None:
-        """An argument: copied to where the kernels look for it."""
+        """An argument: copied to where the kernels look for it, or left on the CPU."""
+        if v.spec.device == "cpu":
+            self.fix(v, np.empty(v.spec.shape, v.spec.dtype))
+            self.host[v.id] = name
+            return
         self.fix(v, self.xp.empty(v.spec.shape, v.spec.dtype))
-        there = name if v.spec.device == "cuda" else f"np.asarray({name})"
-        self.brought.append(f"np.copyto({self.as_array(v)}, {there})")
+        self.brought.append(f"np.copyto({self.as_array(v)}, {name})")
 
     def constant(self, array: Any) -> Any:
         return self.xp.ascontiguousarray(self.xp.asarray(array))
@@ -371,6 +375,8 @@ class _Writer(c._Writer):
 
     def as_array(self, x: Any) -> str:
         """A value in the Python code."""
+        if isinstance(x, Var) and x.id in self.host:
+            return self.host[x.id]
         if isinstance(x, Var) and not x.spec.number:
             self.scope[f"w{x.id}"] = self.array[x.id]
             return f"w{x.id}"
