@@ -58,6 +58,6 @@ def write_gallery(folder: Path) -> None:
         parts.append(
             f"## {title}\n\n{words}\n\n```python\n{code}\n```\n\n"
             f"```{{raw}} html\n{still}```\n\n"
-            f'<a href="gallery/{PAGES}/{name}">the same as a page of its own</a>\n'
+            f'<a href="{PAGES}/{name}">the same as a page of its own</a>\n'
         )
     (folder / "index.md").write_text("\n".join(parts), encoding="utf-8")
