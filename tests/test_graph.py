@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import threading
 from collections.abc import Iterator
@@ -621,3 +622,22 @@ def test_numbers_that_are_not_finite_and_named_pairs() -> None:
     assert masked.tolist() == [float("-inf"), 1]
     assert (pair.values.tolist(), pair.indices.tolist()) == ([1, 3], [1, 0])
     assert spread.item() == 2
+
+
+def test_the_gradient_of_a_call_sees_what_the_call_saw() -> None:
+    """It computes the forward pass again: with the same draws and state, which stay as they are."""
+    torn = lab.nn.Sequential(lab.nn.BatchNorm1d(3), lab.nn.Dropout(0.5))
+    kept = copy.deepcopy(torn)
+    x = lab.randn(8, 3)
+    found = []
+    for model, wrap in ((torn, lambda f: f), (kept, lab.compile)):
+        lab.manual_seed(1)
+        run = wrap(lambda x, model=model: (model(x) ** 2).sum())
+        for _ in range(2):
+            run(x).backward()
+        y = run(x)
+        (first,) = lab.autograd.grad(y, model[0].weight, create_graph=True)
+        (second,) = lab.autograd.grad(first.sum(), model[0].weight)
+        found.append([y, first, second, lab.rand(2), *model.buffers(), model[0].weight.grad])
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=1e-5)

@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import cached_property, partial, update_wrapper
 from time import perf_counter
 from types import TracebackType
-from typing import Any, TypeVar, overload
+from typing import Any, NamedTuple, TypeVar, overload
 
 import numpy as np
 
@@ -52,6 +52,13 @@ C = TypeVar("C", bound="Compiled")
 PLAIN = (int, float, bool, str, bytes, type(None), tuple)
 LIMIT = 64  # signatures kept for one function
 RETRACES = 3  # in a row for one and the same reason: then a warning says so
+
+
+class Before(NamedTuple):
+    """What a run changes, as it was before: the gradient computes the forward pass again."""
+
+    arrays: tuple[Any, ...]  # of the tensors that the graph updates
+    state: Any  # of the generator; None where nothing is drawn
 
 
 class Entry:
@@ -91,7 +98,13 @@ class Entry:
         self.outputs = len(self.graph.outputs)
         self.differentiable = any(traced.differentiable)
         self.one = _is_one(traced.rebuild, self.outputs)
+        self.draws = any(e.op.random for e in self.graph.equations)
         self.pullbacks: dict[Any, Compiled] = {}
+
+    @cached_property
+    def was(self) -> tuple[Tensor, ...]:
+        """Stand-ins with the values that the updated tensors had before a run."""
+        return tuple(make(x.array.copy()) for x in self.updated)
 
     def holds(self) -> bool:
         """Whether all guards hold."""
@@ -364,6 +377,7 @@ class Compiled:
                     entry.rebind()
                     plan = entry.plan
                     break
+            before = _before(entry) if entry.differentiable and recording else None
             try:
                 results = plan.run(*[x.array for x in leaves])
             except Exception as error:  # noqa: BLE001  retold in the learner's words
@@ -377,11 +391,13 @@ class Compiled:
                     add_grad(leaves[target.index], make(_array(array)))
             for tensor in entry.cleared:
                 tensor._grad = None
+            for _, call in entry.traced.later:
+                call()
         if entry.one and not (entry.differentiable and recording):
             return make(_array(results[0]))
         outputs: list[Any] = [make(_array(a)) for a in results[:n]]
-        if entry.differentiable and recording:
-            _record_call(self, entry, leaves, args, kwargs, outputs)
+        if before is not None:
+            _record_call(self, entry, leaves, args, kwargs, outputs, before)
         return entry.traced.rebuild(outputs)
 
     def graph(self, *args: Any, optimised: bool = True, **kwargs: Any) -> Graph:
@@ -820,8 +836,47 @@ class _Cell:
 # Gradients through a compiled call ---------------------------------------------------------
 
 
+def _before(entry: Entry) -> Before:
+    arrays = tuple(x.array.copy() for x in entry.updated)
+    return Before(arrays, random.get_rng_state() if entry.draws else None)
+
+
+@contextmanager
+def _drawn_as(before: Before) -> Iterator[None]:
+    """The same random numbers once more; those of the program go on afterwards."""
+    if before.state is None:
+        yield
+        return
+    now = random.get_rng_state()
+    random.set_rng_state(before.state)
+    try:
+        yield
+    finally:
+        random.set_rng_state(now)
+
+
+@contextmanager
+def _as_before(entry: Entry, before: Before) -> Iterator[None]:
+    """Random numbers and updated tensors as they were before a run, and at the end as now."""
+    now = [x.array.copy() for x in entry.updated]
+    for x, array in zip(entry.updated, before.arrays, strict=True):
+        x.array[...] = array
+    try:
+        with _drawn_as(before):
+            yield
+    finally:
+        for x, array in zip(entry.updated, now, strict=True):
+            x.array[...] = array
+
+
 def _record_call(
-    compiled: Compiled, entry: Entry, leaves: list[Any], args: Any, kwargs: Any, outputs: list[Any]
+    compiled: Compiled,
+    entry: Entry,
+    leaves: list[Any],
+    args: Any,
+    kwargs: Any,
+    outputs: list[Any],
+    before: Before,
 ) -> None:
     """Put the call on the tape as one node for each output, so that backward() goes on through it.
 
@@ -834,19 +889,26 @@ def _record_call(
     for index, out in enumerate(outputs):
         if not entry.traced.differentiable[index]:
             continue
-        op = _call_op(compiled, entry, args, kwargs, index, wanted)
+        op = _call_op(compiled, entry, args, kwargs, index, wanted, before)
         out.requires_grad = True
         out.node = record(op, tuple(wanted), {}, out.array)
 
 
 def _call_op(
-    compiled: Compiled, entry: Entry, args: Any, kwargs: Any, index: int, wanted: list[Any]
+    compiled: Compiled,
+    entry: Entry,
+    args: Any,
+    kwargs: Any,
+    index: int,
+    wanted: list[Any],
+    before: Before,
 ) -> Op:
     results: dict[str, Any] = {}
 
     def pull(i: int, g: Any, y: Any, *inputs: Any) -> Any:
         if "grads" not in results:
-            results["grads"] = _pullback(compiled, entry, args, kwargs, index, wanted, g)
+            found = _pullback(compiled, entry, args, kwargs, index, wanted, g, before)
+            results["grads"] = found
         return results["grads"][i]
 
     return Op(
@@ -876,15 +938,20 @@ def _pullback(
     index: int,
     wanted: list[Any],
     g: Any,
+    before: Before,
 ) -> tuple[Any, ...]:
-    """The gradients of output ``index`` with respect to ``wanted``."""
+    """The gradients of output ``index`` with respect to ``wanted``.
+
+    The function runs once more, with the numbers that it drew and the state that it found.
+    """
     leaves: list[Any] = []
     rebuild = flatten((args, kwargs), leaves)
 
     def gradients(inputs: list[Any], start: Tensor) -> Any:
         again, named = rebuild(inputs)
         found: list[Any] = []
-        flatten(compiled.function(*again, **named), found)
+        with current().again(entry.updated, entry.was):
+            flatten(compiled.function(*again, **named), found)
         place = {id(x): now for x, now in zip(leaves, inputs, strict=True)}
         targets = [place[id(x)] if id(x) in place else current().at_border(x) for x in wanted]
         with _unhooked(wanted):  # the backward pass that asks for these gradients runs them
@@ -896,7 +963,8 @@ def _pullback(
 
     if isinstance(g, Tensor):  # the gradient itself shall be differentiable: run it eagerly
         outputs: list[Any] = []
-        flatten(compiled.function(*args, **kwargs), outputs)
+        with _as_before(entry, before):
+            flatten(compiled.function(*args, **kwargs), outputs)
         return autograd_grad(outputs[index], wanted, g, create_graph=True, allow_unused=True)
     pull = entry.pullbacks.get(index)
     if pull is None:
@@ -906,7 +974,10 @@ def _pullback(
     token = INTERPRETER.set(NO_GRAD.with_grad(True))
     try:
         xp = namespace_of(g)
-        results = pull([_bare(x) for x in leaves], make(xp.asarray(g)))
+        with compiled._lock, _drawn_as(before):
+            for x, array in zip(entry.was, before.arrays, strict=True):
+                x.array[...] = array
+            results = pull([_bare(x) for x in leaves], make(xp.asarray(g)))
     finally:
         INTERPRETER.reset(token)
     return tuple(r.array for r in results)

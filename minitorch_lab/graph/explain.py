@@ -38,6 +38,7 @@ class Signature:
         self.captured = _captured(entry)
         self.updates = _updates(entry)
         self.side_effects = list(entry.history.effects)
+        self.later = [words for words, _ in entry.traced.later]
         self.executor = entry.plan.executor
         self.seconds = dict(entry.seconds)
         self.equations = len(entry.traced.graph.equations), len(entry.graph.equations)
@@ -70,6 +71,7 @@ class Signature:
             ("by reference", self.captured or ["nothing"]),
             ("updates", self.updates or ["nothing"]),
             ("in tracing only", self.side_effects),
+            ("after each run", self.later),
             ("equations", [f"{before} traced, {after} after the passes"]),
             ("changes", [", ".join(f"{name} {n}" for name, n in self.passes.items()) or "no pass"]),
             ("bits", [self._entry.workings.bits_in_words()]),

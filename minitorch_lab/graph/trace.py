@@ -8,7 +8,7 @@ inside the function appends the backward pass to the same graph.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from operator import add as plus
@@ -266,6 +266,7 @@ class Traced:
     rebuild: Callable[[list[Any]], Any]  # outputs as the learner returned them
     differentiable: tuple[bool, ...]
     keep: tuple[Any, ...]  # objects whose ids are used
+    later: tuple[tuple[str, Callable[[], Any]], ...] = ()  # what Python does after each run
 
 
 class Builder:
@@ -289,6 +290,8 @@ class Builder:
         self.borders: dict[int, Symbol] = {}  # id of a tensor with a history -> its stand-in
         self.guards: dict[tuple[int, Any], Any] = {}
         self.keep: list[Any] = []
+        self.later: list[tuple[str, Callable[[], Any]]] = []
+        self.passed: dict[int, str] = {}  # id of an owner of numbers -> what changes them later
 
     def var(self, spec: Spec, name: str = "", kind: str = "op") -> Var:
         """A new variable."""
@@ -544,6 +547,8 @@ class Trace:
     def read(self, owner: Any, key: str) -> Any:
         """A number that may change between calls: an input of the graph."""
         builder = self.builder
+        if (words := builder.passed.get(id(owner))) is not None:
+            refuse(f"{key!r} is read after {words}", f"call {words} last")
         found = builder.numbers.get((id(owner), key))
         if found is None:
             spec = Spec((), np.dtype("float64"), number=True)
@@ -557,6 +562,29 @@ class Trace:
         self.builder.numbers[id(owner), key] = value
         self.builder.written[id(owner), key] = (owner, key)
         self.builder.keep.append(owner)
+
+    def postpone(self, call: Callable[[], Any], words: str, owners: Iterable[Any]) -> bool:
+        """Let each run do ``call`` when it is done: it changes the numbers of ``owners``."""
+        if self.builder.outer is not None:
+            refuse(f"{words} in a choice or a loop", "call it outside of it")
+        self.builder.later.append((words, call))
+        self.builder.passed |= dict.fromkeys(map(id, owners), words)
+        return True
+
+    @contextmanager
+    def again(self, tensors: Sequence[Tensor], before: Sequence[Tensor]) -> Iterator[None]:
+        """Trace a function once more, for its gradients: all of its changes were made already.
+
+        ``tensors``, which it changes, have the values of ``before``, and stay as they are.
+        """
+        b = self.builder
+        kept = dict(b.updated), dict(b.written), dict(b.grads), [*b.later]
+        for t, was in zip(tensors, before, strict=True):
+            b.value[id(t)] = b.capture(was)
+            b.updated[id(t)] = (b.value[id(t)], t)
+        b.keep += tensors
+        yield
+        b.updated, b.written, b.grads, b.later = kept
 
     def uses_module(self, module: Any) -> None:
         """The graph holds for this training flag only, and for the hooks that there are."""
@@ -816,6 +844,7 @@ def finish(
             for x in outputs
         ),
         tuple(builder.keep),
+        tuple(builder.later),
     )
 
 

@@ -1,9 +1,9 @@
 """Learning rates that change from epoch to epoch, with PyTorch's names and numbers.
 
-Call ``scheduler.step()`` once after each epoch (``OneCycleLR``: after each batch), outside of a
-compiled function. A schedule writes ``optimizer.param_groups[i]["lr"]``; graph mode reads it in
-each step and traces nothing anew. What ``optimizer.step()`` of the first epoch uses is the rate
-that the schedule starts with.
+Call ``scheduler.step()`` once after each epoch (``OneCycleLR``: after each batch). A schedule
+writes ``optimizer.param_groups[i]["lr"]``; graph mode reads it in each step and traces nothing
+anew. In a compiled function, where it comes last, a schedule goes on at the end of each run. What
+``optimizer.step()`` of the first epoch uses is the rate that the schedule starts with.
 """
 
 from __future__ import annotations
@@ -12,12 +12,28 @@ import warnings
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial, wraps
 from math import cos, floor, inf, log, pi
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from ..errors import ArgumentError, KindError, describe
 from ..op import current
 from .optimizer import CYCLED, Group, MissingError, Optimizer
+
+F = TypeVar("F", bound=Callable[..., None])
+
+
+def _in_each_run(step: F) -> F:
+    """A schedule counts in Python: a compiled function does so at the end of each run."""
+
+    @wraps(step)
+    def counted(self: Any, *args: Any, **kwargs: Any) -> None:
+        call = partial(step, self, *args, **kwargs)
+        words = f"{type(self).__name__}.step()"
+        if not current().postpone(call, words, self.optimizer.param_groups):
+            call()
+
+    return cast("F", counted)
 
 
 class LRScheduler:
@@ -47,6 +63,7 @@ class LRScheduler:
         """The rates that the last step set."""
         return self._last_lr
 
+    @_in_each_run
     def step(self) -> None:
         """Go on by one epoch."""
         self._count()
@@ -55,7 +72,6 @@ class LRScheduler:
 
     def _count(self) -> None:
         """Count the step; the first one comes with the making, before optimizer.step()."""
-        _need_values(self)
         own = type(self.optimizer).step.__module__.startswith(_PACKAGE)
         if self._step_count == 1 and own and not self.optimizer.stepped:
             warnings.warn(
@@ -63,7 +79,7 @@ class LRScheduler:
                 f"{type(self).__name__} skips its first rate\n"
                 "  write optimizer.step(), and scheduler.step() at the end of the epoch",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         self._step_count += 1
 
@@ -337,6 +353,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         share = (1 + cos(pi * self.T_cur / self.T_i)) / 2
         return [self.eta_min + (base - self.eta_min) * share for base in self.base_lrs]
 
+    @_in_each_run
     def step(self, epoch: float | None = None) -> None:
         """Go on by one epoch, or to ``epoch``."""
         if epoch is not None and epoch < 0:
@@ -587,6 +604,7 @@ class ChainedScheduler(_Group):
         self.optimizer = self._schedulers[0].optimizer
         self._last_lr = self._rates()
 
+    @_in_each_run
     def step(self) -> None:
         """Go on by one epoch in each of them."""
         for scheduler in self._schedulers:
@@ -632,9 +650,9 @@ class SequentialLR(_Group):
         first.step()
         self._last_lr = first.get_last_lr()
 
+    @_in_each_run
     def step(self) -> None:
         """Go on by one epoch."""
-        _need_values(self)
         self.last_epoch += 1
         i = bisect_right(self._milestones, self.last_epoch)
         scheduler = self._schedulers[i]
@@ -680,7 +698,8 @@ class ReduceLROnPlateau(LRScheduler):
 
     def step(self, metrics: Any = None, epoch: int | None = None) -> None:
         """Go on by one epoch, in which the loss (or ``mode="max"``: the accuracy) was this."""
-        _need_values(self)
+        name = "ReduceLROnPlateau.step(metrics)"
+        current().refuse(name, "call it after the compiled function, which reads lr anew")
         if metrics is None:
             raise KindError(
                 "ReduceLROnPlateau.step(metrics): the loss of this epoch is needed\n"
@@ -716,12 +735,6 @@ def _for_each(name: str, value: Any, optimizer: Optimizer) -> list[float]:
     if len(values) != n:
         raise ArgumentError(f"{name}: expected {n} values, one for each group, got {len(values)}")
     return values
-
-
-def _need_values(scheduler: Any) -> None:
-    """A schedule counts in Python: in a graph it would go on once, while it is traced."""
-    name = type(scheduler).__name__
-    current().refuse(f"{name}.step()", "call it after the compiled function, which reads lr anew")
 
 
 def _need_momentum(optimizer: Optimizer) -> None:

@@ -249,6 +249,10 @@ class Record:
     def refuse(self, what: str, remedy: str) -> None:
         """Nothing is refused outside a trace."""
 
+    def postpone(self, call: Any, words: str, owners: Any) -> bool:
+        """Nothing is put off outside a trace: False."""
+        return False
+
 
 class Inference(Record):
     """Record nothing, whatever is asked for inside."""
