@@ -1,0 +1,477 @@
+"""One program in several styles: which values are the same ones, and which lines made them.
+
+Each program is traced, and its graph brought to a form in which spelling matters less: ops taken
+apart, constants computed, what is computed twice joined. Two values are the same where their
+graphs are: the same ops with the same attributes on the same inputs, found from the results back.
+Of what is left, those are the same that have the same numbers on drawn inputs: a gradient may be
+written in two orders.
+"""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+import numpy as np
+
+from .. import random
+from ..device import to_host
+from ..errors import ArgumentError, KindError, LabError, describe
+from ..graph.builder import GraphTensor
+from ..graph.compiler import Compiled, compile
+from ..graph.explain import explain
+from ..graph.ir import Equation, Graph, Var
+from ..graph.passes import PASSES, run_passes
+from ..graph.provenance import Provenance
+from ..graph.session import Session
+from ..graph.trace import Number
+from ..tape import cell_name, location
+from .measure import brief
+from .view import Builder, GraphView, Kind
+
+SHOWN = 40  # lines: a cell up to this length is shown whole
+_FORM = ("lower", "fold", "simplify", "common", "dead")
+_EITHER = {"add", "mul", "maximum", "minimum", "eq", "ne"}  # ops whose inputs may change places
+_KINDS: Mapping[str, Kind] = {"param": "param", "const": "const"}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a program, and the numbers of the values that it made."""
+
+    cell: str
+    number: int
+    text: str
+    values: tuple[int, ...]
+
+
+@dataclass(eq=False, slots=True)
+class Value:
+    """One value of the program, in all styles: for each style that has it the var, and its op."""
+
+    kind: Kind
+    label: str
+    shape: tuple[int, ...]
+    dtype: str
+    members: dict[int, Var] = field(default_factory=dict)  # by place of the program
+    ops: dict[int, str] = field(default_factory=dict)
+    numbers: set[int] = field(default_factory=set)  # programs where only the numbers are the same
+    array: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One style: its name, its lines, and how many of its values the others have too."""
+
+    title: str
+    lines: tuple[Line, ...]
+    common: int
+    count: int
+
+
+@dataclass(frozen=True, eq=False)
+class Linked:
+    """Programs whose values were matched; ``values`` are numbered from 1 as in ``view``."""
+
+    title: str
+    programs: tuple[Program, ...]
+    values: tuple[Value, ...]
+    view: GraphView
+
+    def missing(self, number: int) -> list[str]:
+        """The programs that do not have a value."""
+        members = self.values[number - 1].members
+        return [p.title for i, p in enumerate(self.programs) if i not in members]
+
+    def lines(self, number: int) -> list[tuple[str, list[int]]]:
+        """For each program the numbers of the lines that made a value."""
+        found = [
+            (p.title, [x.number for x in p.lines if number in x.values]) for p in self.programs
+        ]
+        return [(title, numbers) for title, numbers in found if numbers]
+
+
+def link(programs: Mapping[str, Any], *inputs: Any) -> Linked:
+    """Match programs that compute the same, given by name.
+
+    A program is a function or a module, which is traced with ``inputs``; a tuple of one and
+    inputs of its own; or a tuple ``(session, fetches)`` or ``(session, fetches, feeds)``. Raises
+    KindError for anything else.
+
+    >>> from minitorch_lab.tensor import tensor
+    >>> found = link({"a": lambda x: x * 2 + 1, "b": lambda x: 1 + 2 * x}, tensor([1.0]))
+    >>> [(p.title, p.common, p.count) for p in found.programs]
+    [('a', 3, 3), ('b', 3, 3)]
+    """
+    if not isinstance(programs, Mapping) or not programs:
+        raise KindError(
+            f"link(programs): got {describe(programs)}\n"
+            "  expected a dict of programs by name: "
+            "lab.link({'one': f, 'another': g}, x)"
+        )
+    forms = [_form(title, program, inputs) for title, program in programs.items()]
+    values: list[Value] = []
+    for place, form in enumerate(forms):
+        _join(values, forms, place)
+        for v in form.every():
+            if v.id not in form.value:
+                _add(values, form, v, place)
+    numbers = {id(value): n for n, value in enumerate(values, 1)}
+    made = []
+    for place, form in enumerate(forms):
+        mine = [value for value in values if place in value.members]
+        shared = sum(len(value.members) > 1 for value in mine)
+        lines = _lines(form, forms, numbers)
+        made.append(Program(form.title, tuple(lines), shared, len(mine)))
+    title = ", ".join(form.title for form in forms)
+    return Linked(title, tuple(made), tuple(values), _view(title, forms, values, numbers))
+
+
+# One program ---------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class _Form:
+    """A program in the form in which programs are compared."""
+
+    title: str
+    code: CodeType | None
+    graph: Graph
+    back: Provenance
+    given: Mapping[int, Any]  # numbers that stand for themselves: a learning rate
+    value: dict[int, Value] = field(default_factory=dict)  # by var
+    colour: dict[int, int] = field(default_factory=dict)
+    arrays: dict[int, Any] = field(default_factory=dict)
+
+    def every(self) -> Iterator[Var]:
+        """All values: inputs and constants that are read, and results; a number is none."""
+        read = {x.id for e in self.graph.equations for x in e.inputs if isinstance(x, Var)}
+        read |= {v.id for v in self.graph.results}
+        leaves = (*self.graph.inputs, *self.graph.constant_vars)
+        yield from (v for v in leaves if v.id in read and v.id not in self.given)
+        yield from (e.out for e in self.graph.equations)
+
+    def reads(self, e: Equation) -> list[Var]:
+        """The values that an equation reads."""
+        return [x for x in e.inputs if isinstance(x, Var) and x.id not in self.given]
+
+    def made(self) -> dict[int, Equation]:
+        """The equation of each result."""
+        return {e.out.id: e for e in self.graph.equations}
+
+
+def _form(title: str, program: Any, inputs: tuple[Any, ...]) -> _Form:
+    what, *own = program if isinstance(program, tuple) and program else (program,)
+    if isinstance(what, Session):
+        graph, code = _of_session(title, what, own), None
+        given: Mapping[int, Any] = {}
+    elif isinstance(what, GraphTensor):
+        raise KindError(
+            f"link({title!r}): got a value of a graph built by hand, without a session\n"
+            "  expected (session, fetches, feeds): a run knows the sizes"
+        )
+    elif callable(what):
+        graph, code, given = _of_call(what, tuple(own) or inputs)
+    else:
+        raise KindError(
+            f"link({title!r}): got {describe(what)}\n"
+            "  expected a function or a module, or (session, fetches, feeds)"
+        )
+    records = run_passes(graph, tuple(name for name in PASSES if name not in _FORM))
+    return _Form(
+        title, code, records[-1].after, Provenance(graph, records, records[-1].after), given
+    )
+
+
+def _of_session(title: str, session: Session, own: list[Any]) -> Graph:
+    if not 1 <= len(own) <= 2:
+        raise ArgumentError(
+            f"link({title!r}): got a session and {len(own)} more\n"
+            "  expected (session, fetches) or (session, fetches, feeds)"
+        )
+    # What is fetched is compared; that new values are copied into variables is the session's own.
+    fetches, feeds = (*own, None)[:2]
+    return replace(session.graph_of(fetches, feeds, optimised=False), updates=())
+
+
+def _of_call(what: Callable[..., Any], inputs: tuple[Any, ...]) -> tuple[Graph, Any, Any]:
+    function = what.function if isinstance(what, Compiled) else what
+    found = explain(compile(function, executor="numpy"), *inputs)
+    traced = found.traced()
+    bindings = next((r.bindings for r in found.passes() if hasattr(r, "bindings")), ())
+    given = {
+        v.id: binding.value([])
+        for v, binding in zip(traced.inputs, bindings, strict=False)
+        if isinstance(binding, Number)
+    }
+    code = getattr(getattr(function, "forward", function), "__code__", None)
+    return traced, code, given
+
+
+# Matching ------------------------------------------------------------------------------------
+
+
+def _join(values: list[Value], forms: Sequence[_Form], place: int) -> None:
+    """Find for the values of one program those of the programs before it that are the same."""
+    form = forms[place]
+    table: dict[Any, int] = {}
+    for other in forms[: place + 1]:
+        other.colour = _colours(other, table)
+    for other in forms[:place]:
+        _from_the_results(other, form, place)
+    rng = np.random.default_rng(place)
+    _evaluate(form, rng)
+    _by_numbers(values, form, place)
+
+
+def _colours(form: _Form, table: dict[Any, int]) -> dict[int, int]:
+    """A number for each value, the same for values whose graphs are the same up to their inputs."""
+
+    def number(key: Any) -> int:
+        return table.setdefault(key, len(table))
+
+    found = {v.id: number(_leaf(v, form)) for v in form.graph.inputs}
+    for v, array in form.graph.constants:
+        found[v.id] = number((v.spec.shape, str(v.spec.dtype), to_host(array).tobytes()))
+    for e in form.graph.equations:
+        reads = [
+            found[x.id] if isinstance(x, Var) else number(("number", float(x))) for x in e.inputs
+        ]
+        if e.op.name in _EITHER:
+            reads.sort()
+        attrs = repr(sorted((k, repr(v)) for k, v in e.attrs.items()))
+        found[e.out.id] = number((e.op.name, attrs, tuple(reads)))
+    return found
+
+
+def _leaf(v: Var, form: _Form) -> Any:
+    if v.id in form.given:
+        return "number", float(form.given[v.id])
+    return tuple(v.spec.shape), str(v.spec.dtype), v.spec.number
+
+
+def _from_the_results(other: _Form, form: _Form, place: int) -> None:
+    """Pair values with the same graph: results first, then what they read; then what is left."""
+    starts = [*_same(other, form, other.graph.results, form.graph.results)]
+    rest = reversed([*form.every()]), reversed([*other.every()])
+    starts += _same(other, form, [*rest[1]], [*rest[0]])
+    theirs, ours = other.made(), form.made()
+    for start in starts:
+        todo = [start]
+        while todo:
+            a, b = todo.pop()
+            value = other.value[a.id]
+            if b.id in form.value or place in value.members:
+                continue
+            _put(value, form, b, place)
+            if a.id in theirs and b.id in ours:
+                todo += _inputs(theirs[a.id], ours[b.id], other, form)
+
+
+def _same(
+    other: _Form, form: _Form, theirs: Sequence[Var], ours: Sequence[Var]
+) -> list[tuple[Var, Var]]:
+    """Pairs of the same colour, in order."""
+    waiting: dict[int, list[Var]] = {}
+    for a in theirs:
+        waiting.setdefault(other.colour[a.id], []).append(a)
+    pairs = []
+    for b in ours:
+        known = waiting.get(form.colour[b.id])
+        if known:
+            pairs.append((known.pop(0) if len(known) > 1 else known[0], b))
+    return pairs
+
+
+def _inputs(a: Equation, b: Equation, other: _Form, form: _Form) -> list[tuple[Var, Var]]:
+    """The inputs that belong together; those of a sum may have changed places."""
+    left, right = other.reads(a), form.reads(b)
+    if a.op.name in _EITHER and len(left) == len(right) == 2:
+        straight = other.colour[left[0].id] == form.colour[right[0].id]
+        right = right if straight else right[::-1]
+    return [*zip(left, right, strict=False)][::-1]
+
+
+def _by_numbers(values: list[Value], form: _Form, place: int) -> None:
+    """Of what is left, pair what has the same numbers; the same op first."""
+    for e in form.graph.equations:
+        array = form.arrays.get(e.out.id)
+        if e.out.id in form.value or not _telling(array):
+            continue
+        found = [v for v in values if place not in v.members and _close(v.array, array)]
+        found.sort(key=lambda v: e.op.name not in v.ops.values())
+        if found:
+            _put(found[0], form, e.out, place)
+            found[0].numbers.add(place)
+
+
+def _evaluate(form: _Form, rng: np.random.Generator) -> None:
+    """The values of a program on drawn inputs: where values are the same, the same numbers."""
+    inputs = []
+    for v in form.graph.inputs:
+        known = form.value.get(v.id)
+        if known is not None and known.array is not None:
+            array = known.array
+        elif v.spec.number:
+            array = form.given.get(v.id, 1.0)
+        elif v.spec.dtype.kind == "f":
+            array = rng.normal(size=v.spec.shape).astype(v.spec.dtype)
+        else:
+            array = rng.integers(0, 2, v.spec.shape).astype(v.spec.dtype)
+        inputs.append(array)
+    every = [*form.every()]
+    state = random.get_rng_state()
+    try:
+        arrays = form.graph.evaluate(inputs, every)
+    except (LabError, ArithmeticError, ValueError, IndexError):
+        return  # an op that takes no such numbers: what the graphs say has to do
+    finally:
+        random.set_rng_state(state)
+    form.arrays = {
+        v.id: a if v.spec.number else to_host(a) for v, a in zip(every, arrays, strict=True)
+    }
+
+
+def _telling(array: Any) -> bool:
+    """Whether numbers can be told from others: not whole ones, nor all the same."""
+    if array is None or getattr(array, "dtype", np.dtype(int)).kind != "f" or not array.size:
+        return False
+    return bool(np.isfinite(array).all()) and (array.size == 1 or bool(np.ptp(array) > 0))
+
+
+def _close(a: Any, b: Any) -> bool:
+    if not _telling(a) or a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    scale = float(np.abs(b).max())
+    return scale > 0 and float(np.abs(a - b).max()) <= 1e-4 * scale
+
+
+def _put(value: Value, form: _Form, v: Var, place: int) -> None:
+    form.value[v.id] = value
+    value.members[place] = v
+    e = form.made().get(v.id)
+    if e is not None:
+        value.ops[place] = e.op.name
+    elif v.kind == "param":
+        value.kind = "param"
+    if v.name and (e is None and value.label in ("input", "state", "parameter")):
+        value.label = v.name
+
+
+def _add(values: list[Value], form: _Form, v: Var, place: int) -> None:
+    """A value that no program before has."""
+    e = form.made().get(v.id)
+    kind: Kind = "op" if e is not None else _KINDS.get(v.kind, "input")
+    array = form.graph.constant_values.get(v.id)
+    if e is not None:
+        literal = [form.given.get(x.id) if isinstance(x, Var) else x for x in e.inputs]
+        numbers = [brief(x) for x in literal if x is not None]
+        label = " ".join([e.op.name, *numbers])
+    elif array is not None:
+        entries = to_host(array).ravel()
+        same = entries.size and (entries == entries[0]).all()
+        label = brief(entries[0].item()) if same else "constant"
+    else:
+        label = v.name or {"param": "parameter"}.get(v.kind, v.kind)
+    shape = () if v.spec.number else tuple(v.spec.shape)
+    value = Value(kind, label, shape, "number" if v.spec.number else str(v.spec.dtype))
+    value.array = form.arrays.get(v.id)
+    values.append(value)
+    _put(value, form, v, place)
+
+
+# The view ------------------------------------------------------------------------------------
+
+
+def _view(
+    title: str, forms: Sequence[_Form], values: Sequence[Value], numbers: Mapping[int, int]
+) -> GraphView:
+    """All values in one graph, with what they read in any of the programs."""
+    reads: dict[int, dict[int, None]] = {}
+    ends: dict[int, None] = {}
+    for form in forms:
+        for e in form.graph.equations:
+            head = numbers[id(form.value[e.out.id])]
+            for x in form.reads(e):
+                tail = numbers[id(form.value[x.id])]
+                if tail != head:
+                    reads.setdefault(head, {})[tail] = None
+        ends |= dict.fromkeys(numbers[id(form.value[v.id])] for v in form.graph.results)
+    build = Builder()
+    for number, value in enumerate(values, 1):
+        op = next(iter(value.ops.values()), "")
+        build.add(
+            value.kind,
+            value.label,
+            tuple(reads.get(number, ())),
+            op=op,
+            shape=value.shape,
+            dtype=value.dtype,
+        )
+    return build.build(title, [*ends] or [len(values)])
+
+
+# Lines ---------------------------------------------------------------------------------------
+
+
+def _lines(form: _Form, forms: Sequence[_Form], numbers: Mapping[int, int]) -> list[Line]:
+    """The lines of a program: its functions, or its whole cell where that is its own."""
+    made: dict[tuple[str, int], set[int]] = {}
+    again: dict[tuple[str, int], set[int]] = {}  # what an earlier line had made already
+    for e in form.graph.equations:
+        places = [_place(form.back.traced[i]) for i in form.back.ids([e])]
+        for where in places:
+            if where:
+                into = made if where == places[0] else again
+                into.setdefault(where, set()).add(numbers[id(form.value[e.out.id])])
+    made = again | made
+    shown: dict[str, set[int]] = {}
+    for file, (first, last) in _ranges(form):
+        shown.setdefault(file, set()).update(range(first, last + 1))
+    others = {file for other in forms if other is not form for file, _ in _ranges(other)}
+    for file, lines in shown.items():
+        whole = len(linecache.getlines(file))
+        if file not in others and whole <= SHOWN and not Path(file).exists():
+            lines.update(range(1, whole + 1))
+    return [
+        Line(
+            cell_name(file),
+            number,
+            linecache.getline(file, number).rstrip("\n"),
+            tuple(sorted(made.get((file, number), ()))),
+        )
+        for file, lines in shown.items()
+        for number in sorted(lines)
+    ]
+
+
+def _place(e: Equation) -> tuple[str, int] | None:
+    found = location(e)
+    return (e.source[0].co_filename, found.line) if found and e.source else None
+
+
+def _ranges(form: _Form) -> list[tuple[str, tuple[int, int]]]:
+    """The lines of the functions in which ops were made; of a cell, from the first to the last."""
+    codes = [form.code] if form.code is not None else []
+    seen: dict[str, list[int]] = {}
+    used = form.back.ids(form.graph.equations)
+    for e in map(form.back.traced.__getitem__, used):
+        where = _place(e)
+        if where is None or e.source is None:
+            continue
+        if e.source[0].co_name.startswith("<"):
+            seen.setdefault(where[0], []).append(where[1])
+        elif e.source[0] not in codes:
+            codes.append(e.source[0])
+    spans = [(code.co_filename, _span(code)) for code in codes]
+    return spans + [(file, (min(lines), max(lines))) for file, lines in seen.items()]
+
+
+def _span(code: CodeType) -> tuple[int, int]:
+    numbers = [line for *_, line in code.co_lines() if line]
+    inner = [_span(c)[1] for c in code.co_consts if isinstance(c, CodeType)]
+    return code.co_firstlineno, max([code.co_firstlineno, *numbers, *inner])
