@@ -336,6 +336,7 @@ _LATER = {
     "broken": "autograd.broken:broken",
     "explore": "widgets.explorer:explore",
     "step_through": "widgets.stepper:step_through",
+    "link": "widgets.linker:link",
     "train": "widgets.live:train",
     "start": "lessons:start",
     "check": "lessons:check",
