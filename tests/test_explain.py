@@ -14,6 +14,7 @@ import minitorch_lab as lab
 from minitorch_lab import nn, optim
 from minitorch_lab.graph import compiler, executor
 from minitorch_lab.graph.codegen import native
+from minitorch_lab.tape import location
 
 
 @pytest.fixture(params=["numpy", "c"])
@@ -275,3 +276,22 @@ def test_a_list_that_is_kept_while_tracing() -> None:
     with pytest.raises(lab.TraceError, match=r"return it from the function") as error:
         float(losses[0])
     assert "test_explain.py line" in str(error.value)  # where it was made
+
+
+def test_an_equation_of_the_backward_pass_has_the_line_of_its_call() -> None:
+    w = lab.ones(3).requires_grad_()
+
+    def step(x: Any) -> Any:
+        h = (x * w).exp()
+        loss = h.sum()
+        loss.backward()
+        return loss
+
+    found = lab.explain(step, lab.ones(3))
+    backward = [e for e in found.traced().equations if e.of is not None]
+    lines = {e.of.op: location(e).text for e in backward}
+    assert lines["exp"] == lines["mul"] == "h = (x * w).exp()"
+    assert lines["sum"] == "loss = h.sum()"
+    assert any(
+        "# gradient of exp, test_explain.py line" in x for x in str(found.traced()).split("\n")
+    )

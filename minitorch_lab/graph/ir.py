@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from types import CodeType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -37,9 +37,23 @@ class Var:
         return f"%{self.id}"
 
 
+class Gradient(NamedTuple):
+    """Of which call an equation is a part of the gradient: its op, its module, its number."""
+
+    op: str
+    scope: str
+    call: int
+
+    def __str__(self) -> str:
+        return f"gradient of {self.op}" + (f" in {self.scope}" if self.scope else "")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Equation:
-    """``out = op(inputs, attrs)``, with the module and the learner's line that it came from."""
+    """``out = op(inputs, attrs)``, with the module and the learner's line that it came from.
+
+    An equation of the backward pass has the line of the call that it is the gradient ``of``.
+    """
 
     out: Var
     op: Op
@@ -48,6 +62,7 @@ class Equation:
     scope: str = ""
     source: tuple[CodeType, int] | None = None
     tensors: tuple[Any, ...] = field(default=(), repr=False)  # what was traced, for messages
+    of: Gradient | None = None
 
     def key(self) -> tuple[Any, ...]:
         """Equal for equations that compute the same; 0.0 and -0.0 are two numbers."""
@@ -398,7 +413,7 @@ def _rows(graph: Graph, lines: bool, place: str) -> list[str]:
     width = min(max(map(len, lefts), default=0), 60)
     for left, e in zip(lefts, graph.equations, strict=True):
         where = location(e) if lines else None
-        came = ", ".join(str(w) for w in (e.scope, where) if w and lines)
+        came = ", ".join(str(w) for w in (e.of or e.scope, where) if w and lines)
         out.append(f"{left:{width}}  {e.out.spec}" + (f"  # {came}" if came else ""))
         for name, part in e.parts.items():
             reads = ", ".join(map(str, part.places))

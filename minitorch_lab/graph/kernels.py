@@ -143,6 +143,8 @@ class Namer:
                 run = traced[i : i + len(chain)]
                 if tuple(x.op.name for x in run) == chain and _is_chain(run):
                     self.label |= {x.out.id: (i, name) for x in run}
+            if e.of is not None:  # each call has a number that no other pattern has
+                self.label.setdefault(e.out.id, (-1 - e.of.call, f"gradient of {e.of.op}"))
 
 
 def counted(e: Equation) -> bool:

@@ -27,7 +27,7 @@ class Origin:
         rows = []
         for e in self.equations:
             where = location(e)
-            came = ", ".join(str(w) for w in (e.scope, where) if w)
+            came = ", ".join(str(w) for w in (e.of or e.scope, where) if w)
             rows.append(
                 f"{e}" + (f"  # {came}" + (f": {where.text}" if where else "")) * bool(came)
             )

@@ -50,7 +50,7 @@ from ..tensor import (
     start_gradient,
 )
 from .dynamic import LONG, Fixed, OpenSize, need_no_size
-from .ir import Equation, Graph, Var
+from .ir import Equation, Gradient, Graph, Var
 from .sizes import is_open, plain
 
 _new = object.__new__
@@ -290,6 +290,7 @@ class Builder:
         self.borders: dict[int, Symbol] = {}  # id of a tensor with a history -> its stand-in
         self.guards: dict[tuple[int, Any], Any] = {}
         self.keep: list[Any] = []
+        self.lines: dict[int, Any] = {}  # number of a node -> where the call was written
         self.later: list[tuple[str, Callable[[], Any]]] = []
         self.passed: dict[int, str] = {}  # id of an owner of numbers -> what changes them later
 
@@ -438,8 +439,9 @@ class Trace:
         ):
             out.requires_grad = True
             out.node = record(op, inputs, attrs, var)
+            source = self.builder.lines[out.node.id] = self.builder.equations[-1].source
             if Settings.sources:
-                out.node.source = self.builder.equations[-1].source
+                out.node.source = source
         return out
 
     def at_border(self, x: Any) -> Any:
@@ -621,8 +623,19 @@ class Trace:
     def walk(self, root: Tensor, g: Tensor, keep: bool, create: bool) -> Any:
         """The backward walk on symbols: it appends the backward pass to the graph."""
         token = INTERPRETER.set(self.with_grad(create))
+        equations, steps = self.builder.equations, []
+        start = len(equations)
         try:
-            return list(walk(root, g, lambda x: x, self._output, not keep))
+            for step in walk(root, g, lambda x: x, self._output, not keep):
+                steps.append(step)
+                node = step.node
+                of = Gradient(node.op.name, node.scope, node.id)
+                source = self.builder.lines.get(node.id)
+                for i in range(start, len(equations)):
+                    made = equations[i]
+                    equations[i] = replace(made, of=of, source=source or made.source)
+                start = len(equations)
+            return steps
         finally:
             INTERPRETER.reset(token)
 

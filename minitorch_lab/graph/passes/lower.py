@@ -58,7 +58,10 @@ def lower(graph: Graph, note: Note = no_note) -> Graph:
             start = len(builder.equations)
             instead[e.out.id] = interpreter.parts(now).variable
             # the parts stand where the whole stood: same module, same line
-            parts = [replace(p, scope=e.scope, source=e.source) for p in builder.equations[start:]]
+            parts = [
+                replace(p, scope=e.scope, source=e.source, of=e.of)
+                for p in builder.equations[start:]
+            ]
             builder.equations[start:] = parts
             note("taken apart", (e,), tuple(parts), "")
     finally:

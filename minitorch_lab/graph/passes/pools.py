@@ -92,7 +92,7 @@ class _Builder:
         spec = infer(op, [x.spec if isinstance(x, Var) else x for x in inputs], attrs)
         out = Var(self.next, spec)
         self.next += 1
-        return Equation(out, op, inputs, attrs, like.scope, like.source)
+        return Equation(out, op, inputs, attrs, like.scope, like.source, of=like.of)
 
     def masked(self, e: Equation) -> tuple[Equation, Equation] | None:
         """The only user of a gradient and its mask, if that is the gradient of a relu."""

@@ -24,7 +24,7 @@ def copied(graph: Graph) -> Graph:
         for x in turned:
             if x.id not in copies:
                 copy = Var(free + len(copies), x.spec)
-                copies[x.id] = Equation(copy, OPS["clone"], (x,), {}, e.scope, e.source)
+                copies[x.id] = Equation(copy, OPS["clone"], (x,), {}, e.scope, e.source, of=e.of)
                 out.append(copies[x.id])
         made[e.out.id] = e
         out.append(renamed(e, {x.id: copies[x.id].out for x in turned}))
