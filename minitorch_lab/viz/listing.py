@@ -124,16 +124,18 @@ def line_html(line: str, kinds: list[str], marked: tuple[int, int] | None = None
     >>> line_html("y = 2", ["", "", "", "", "s"], (0, 1))
     '<b>y</b> = <span class="s">2</span>'
     """
-    low, high = marked or (0, 0)
+    if marked is not None:
+        low, high = marked
+        before, inside, after = (
+            line_html(line[a:b], kinds[a:b]) for a, b in ((0, low), (low, high), (high, len(line)))
+        )
+        return f"{before}<b>{inside}</b>{after}"
     out, start = "", 0
     for i in range(1, len(line) + 1):
-        here = low <= start < high
-        if i < len(line) and kinds[i] == kinds[start] and (low <= i < high) == here:
+        if i < len(line) and kinds[i] == kinds[start]:
             continue
         text = escape(line[start:i], quote=False)
-        if kinds[start]:
-            text = f'<span class="{kinds[start]}">{text}</span>'
-        out += f"<b>{text}</b>" if here else text
+        out += f'<span class="{kinds[start]}">{text}</span>' if kinds[start] else text
         start = i
     return out
 

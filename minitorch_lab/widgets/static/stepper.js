@@ -146,7 +146,8 @@ function render({ model, el }) {
   }
   function show(step, { focus = false, fresh = false } = {}) {
     clearTimeout(waiting);
-    const data = known.get(step), answers = model.get("answers"), done = answers[step];
+    fetch(step); // a page without a kernel answers at once
+    const data = known.get(step), done = model.get("answers")[step];
     if (!boxes.has(nodeAt(step)) || boxes.get(nodeAt(step)).matches(".rest")) model.send({ do: "look", node: nodeAt(step) });
     slider.value = step; fill(slider);
     slider.setAttribute("aria-valuetext", `step ${step} of ${count}, ${phase(step)}`);
@@ -154,7 +155,7 @@ function render({ model, el }) {
     badge.textContent = phase(step); badge.className = `badge ${phase(step) === "backward" ? "grad" : "input"}`;
     for (const b of [first, back]) b.disabled = step === 1;
     last.disabled = step === count;
-    fetch(step); fetch(step + 1); fetch(step - 1);
+    fetch(step + 1); fetch(step - 1);
     open = false;
     if (data) {
       sums.removeAttribute("aria-busy");
@@ -177,6 +178,7 @@ function render({ model, el }) {
     light(step);
     next.firstChild.textContent = open ? "show" : "next";
     next.disabled = step === count && !open;
+    if (document.activeElement && document.activeElement.disabled && root.contains(document.activeElement)) view.focus({ preventScroll: true }); // keys go on
     count_answers();
     if (!fresh || sums.offsetHeight > tall) { tall = Math.max(tall, sums.offsetHeight); sums.style.minHeight = `${tall}px`; } // what is below stays where it is
   }
@@ -222,7 +224,7 @@ function render({ model, el }) {
     model.set("answers", answers); model.save_changes();
     show(n, { fresh: true });
     if (right) { const notes = sums.querySelector(".asked")?.closest(".row, .run")?.querySelector(".note"); if (notes) notes.prepend(h("b", { class: "done" }, "Right. ")); status.textContent = `Right. ${known.get(n).say}`; }
-    next.focus({ preventScroll: true });
+    (next.disabled ? view : next).focus({ preventScroll: true });
   }
   function count_answers() {
     const all = Object.values(model.get("answers")).filter((a) => a.given !== "");
@@ -246,7 +248,7 @@ function render({ model, el }) {
     const act = STEP_KEYS[event.key];
     if (act) { stop(); ({ back: () => go(n - 1, { focus: typing }), next: forth, first: () => go(1), last: () => go(count) })[act](); }
     else if (item && (event.key === "Enter" || event.key === " ")) visit(item);
-    else if (item && (event.key === "ArrowUp" || event.key === "ArrowDown")) { const to = items[items.indexOf(item) + (event.key === "ArrowDown" ? 1 : -1)]; if (to) { to.focus({ preventScroll: true }); eye.reveal(frame(to)); } }
+    else if (item && (event.key === "ArrowUp" || event.key === "ArrowDown")) { const ways = items.filter((i) => i === item || i.dataset.module != null || i.dataset.goto || target(i)), to = ways[ways.indexOf(item) + (event.key === "ArrowDown" ? 1 : -1)]; if (to) { to.focus({ preventScroll: true }); eye.reveal(frame(to)); } }
     else if (event.key === " " && !event.target.matches("button, summary, input")) (timer ? stop : start)();
     else return;
     event.preventDefault();
@@ -256,9 +258,15 @@ function render({ model, el }) {
   const dragged = pans(view, eye);
   function visit(item) {
     if (item.dataset.module != null) return model.send({ do: "toggle", module: item.dataset.module });
-    const node = Number(item.dataset.node || item.dataset.goto);
-    const step = n <= forward ? ran.get(node) : passed.get(node) ?? ran.get(node);
+    const step = item.dataset.goto ? stepOf(Number(item.dataset.goto)) : target(item);
     if (step) { stop(); go(step); }
+  }
+  const stepOf = (node) => (n <= forward ? ran.get(node) : passed.get(node) ?? ran.get(node));
+  function target(item) { // the step of an op; of an input the first one that uses it, or gives it a gradient
+    const node = Number(item.dataset.node);
+    if (ran.has(node)) return stepOf(node);
+    const heads = [...view.querySelectorAll(n <= forward ? ".edge.fwd" : ".edge.grad")].filter((edge) => edge.dataset.tail === item.dataset.key);
+    return heads.map((edge) => stepOf(Number(edge.dataset.head.slice(1)))).filter(Boolean).sort((a, b) => a - b)[0];
   }
   view.addEventListener("click", (event) => { const item = event.target.closest(".node, .title"); if (item && !dragged()) visit(item); });
 
