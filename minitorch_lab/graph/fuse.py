@@ -18,6 +18,7 @@ import numpy as np
 from .ir import Equation, Graph, Var
 
 LONG = 100  # equations in a loop: compilers take far longer over a longer one
+FULL = 80  # from here on a loop takes only what goes on with its own values
 NEAR = 16  # steps that are looked back for a loop to join
 REDUCTIONS = ("sum", "mean", "amax", "amin")
 
@@ -173,15 +174,12 @@ class _Scheduler:
             loop = self.steps[index]
             if not isinstance(loop, Loop):
                 break  # an earlier loop would have to keep the result until it is needed
-            if len(loop.parts) >= LONG:
+            goes_on = any(self.made.get(x.id) == index for x in e.inputs if isinstance(x, Var))
+            if len(loop.parts) >= (LONG if goes_on else FULL):
                 continue
             level = "entry" if loop.shape == e.out.spec.shape else None
-            if level is None and loop.rows == e.out.spec.shape:
-                level = "row"
-                if not any(
-                    self.made.get(x.id, -1) == index for x in e.inputs if isinstance(x, Var)
-                ):
-                    continue  # it has nothing to do with these rows
+            if level is None and loop.rows == e.out.spec.shape and goes_on:
+                level = "row"  # one that does not go on has nothing to do with these rows
             if level is None:
                 continue
             stage = self.stage(e, index)
