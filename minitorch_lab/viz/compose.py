@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from .view import Edge, GraphView, NodeView, scope_tree
+from .view import Edge, GraphView, NodeView, scope_tree, word_of
 
 
 def opened(view: GraphView, numbers: Iterable[int]) -> GraphView:
@@ -19,12 +19,23 @@ def opened(view: GraphView, numbers: Iterable[int]) -> GraphView:
     return view
 
 
+def path_of(whole: NodeView) -> str:
+    """The box around the parts of a node: "Net.fc1.layer_norm #7"."""
+    return f"{whole.scope}.{whole.op} #{whole.id}".lstrip(".")
+
+
+def opened_op(path: str) -> int:
+    """The number of the op that was opened into this box; 0 for a module or a function."""
+    number = path.rpartition(".")[2].rpartition(" #")[2]
+    return int(number) if word_of(path) == "op" and number.isdigit() else 0
+
+
 def _open(view: GraphView, number: int) -> GraphView:
     whole = view.node(number)
     assert whole.parts is not None
     inner = whole.parts([view.value(i) for i in whole.inputs], whole.gradient)
     place = _places(view, whole, inner)
-    path = f"{whole.scope}.{whole.op} #{number}".lstrip(".")
+    path = path_of(whole)
     nodes = {node.id: node for node in view.nodes}
     for part in inner.nodes:
         at = place[part.id]

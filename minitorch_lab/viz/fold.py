@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from .measure import brief, shape_text, shorten
-from .view import WORDS, Edge, Flow, GraphView, NodeView, Scope
+from .view import WORDS, Edge, Flow, GraphView, NodeView, Scope, word_of
 
 FOLD_FROM = 60  # boxes from which on modules are folded by default
 CAP = 400  # boxes drawn at most: more can be neither read nor laid out at once
@@ -29,6 +29,7 @@ class Box:
     scope: str
     members: tuple[int, ...]
     goto: int = 0
+    parts: bool = False  # whether its op is made of smaller ones and can be opened
 
     @property
     def node(self) -> int:
@@ -101,7 +102,7 @@ def frames(view: GraphView) -> set[str]:
     return {
         path
         for path, count in counts.items()
-        if count > 1 and (ops[path] < total or "#" in path.rpartition(".")[2])
+        if word_of(path) == "op" or (count > 1 and ops[path] < total)
     }
 
 
@@ -174,7 +175,7 @@ def draw(
         elif k[0] == "m":
             path = k[1:]
             count = _count(len(ids), "node")
-            say = f"{labels[path]}, folded module of {count}{ways(k)}"
+            say = f"{labels[path]}, folded {word_of(path)} of {count}{ways(k)}"
             parent = path.rpartition(".")[0]
             boxes.append(
                 Box(k, "folded", shorten(labels[path], 28), count, say, parent, tuple(ids))
@@ -195,6 +196,42 @@ def draw(
     return Drawing(view, tuple(boxes), tuple(links), modules, shut, note)
 
 
+def keys(drawing: Drawing) -> list[str]:
+    """All that can be selected: boxes, and the titles of open modules."""
+    return [f"o{scope.path}" for scope in drawing.modules] + [box.key for box in drawing.boxes]
+
+
+def around(scope: str) -> set[str]:
+    """A module and all modules around it."""
+    return {scope[: len(scope) - cut] for cut in _cuts(scope)}
+
+
+def outline(drawing: Drawing) -> list[tuple[str, int]]:
+    """All that can be selected as a list: keys in reading order, with how deep they stand."""
+    first = {scope.path: min(n for s in scope.walk() for n in s.nodes) for scope in drawing.modules}
+    inside: dict[str, list[tuple[int, int, str, str]]] = {}
+
+    def home(path: str) -> str:
+        while path and path not in first:
+            path = path.rpartition(".")[0]
+        return path
+
+    for path, number in first.items():
+        at = home(path.rpartition(".")[0])
+        inside.setdefault(at, []).append((number, 0, f"o{path}", path))
+    for box in drawing.boxes:
+        last = box.key == "later"
+        inside.setdefault(home(box.scope), []).append((box.members[last and -1], 1, box.key, ""))
+    rows: list[tuple[str, int]] = []
+    todo = [(entry, 1) for entry in sorted(inside.get("", []), reverse=True)]
+    while todo:
+        (_, _, key, path), level = todo.pop()
+        rows.append((key, level))
+        if path:
+            todo += [(e, level + 1) for e in sorted(inside.get(path, []), reverse=True)]
+    return rows
+
+
 def _cuts(path: str) -> list[int]:
     """How many letters to cut from ``path`` to get itself and each path around it."""
     if not path:
@@ -208,7 +245,8 @@ def _node_box(view: GraphView, node: NodeView, ways: str) -> Box:
     named = f"{node.name} = {node.op}" if node.op and node.name else node.name or node.label
     facts = detail if node.kind != "const" else ""
     say = f"{named} {facts}".rstrip() + f", {where}{ways}"
-    return Box(f"n{node.id}", node.kind, title, detail, say, node.scope, (node.id,))
+    parts = node.parts is not None
+    return Box(f"n{node.id}", node.kind, title, detail, say, node.scope, (node.id,), parts=parts)
 
 
 def titles(node: NodeView) -> tuple[str, str]:

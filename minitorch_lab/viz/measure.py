@@ -102,6 +102,19 @@ def quantity(count: float, unit: str) -> str:
     return f"{count:.0f} {unit}"
 
 
+def duration(seconds: float) -> str:
+    """A time with a unit, three digits at most.
+
+    >>> duration(0.0000123), duration(0.0042), duration(3.2e-7)
+    ('12 µs', '4.2 ms', '0.3 µs')
+    """
+    scaled, unit = next(
+        ((seconds * k, unit) for k, unit in ((1, "s"), (1e3, "ms")) if seconds * k >= 1),
+        (seconds * 1e6, "µs"),
+    )
+    return f"{scaled:.1f} {unit}" if scaled < 10 else f"{scaled:.0f} {unit}"
+
+
 def shape_text(shape: tuple[int, ...]) -> str:
     """A shape as Python writes it: ``(32, 784)``, ``(128,)``, ``()``."""
     return str(tuple(shape))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -11,29 +11,40 @@ import numpy as np
 
 from .fold import Box, Drawing, scalar
 from .formula import formulas
-from .measure import MINUS, brief, number, quantity, shape_text
-from .view import WORDS, GraphView, NodeView, Scope
+from .image import address, is_image
+from .measure import MINUS, brief, duration, number, quantity, shape_text
+from .view import WORDS, GraphView, NodeView, Scope, word_of
 
 TABLE = 8  # arrays up to 8 x 8 are shown entry by entry
 _SAMPLE = 250_000  # entries that a histogram looks at
 _BINS = 24
 
 
-def panel(drawing: Drawing, key: str) -> str:
-    """HTML for the box ``key`` of the drawing (``n7``, ``mfc1``, ``ofc1`` for an open frame)."""
+Seconds = Mapping[int, float | None]
+
+
+def panel(drawing: Drawing, key: str, seconds: Seconds | None = None, live: bool = True) -> str:
+    """HTML for the box ``key`` of the drawing (``n7``, ``mfc1``, ``ofc1`` for an open frame).
+
+    ``seconds`` are the measured times, by node; with them a node that was not measured offers to
+    be, and one that is made of smaller ops to be opened, where the page is ``live``.
+    """
     view = drawing.view
     if key[:1] == "n":
-        return node_panel(view, view.node(int(key[1:])))
+        return node_panel(view, view.node(int(key[1:])), seconds, live)
     if key[:1] in ("m", "o"):
         for scope in view.scopes.walk():
             if scope.path == key[1:]:
-                return _module_panel(view, scope, opened=key[0] == "o")
+                return _module_panel(view, scope, opened=key[0] == "o", seconds=seconds)
     box = next((box for box in drawing.boxes if box.key == key), None)
     return _rest_panel(view, box) if box else ""
 
 
-def node_panel(view: GraphView, node: NodeView) -> str:
+def node_panel(
+    view: GraphView, node: NodeView, seconds: Seconds | None = None, live: bool = True
+) -> str:
     """HTML for a node; every section is left out where there is nothing to say."""
+    node = view.known(node)
     title = f"{node.name} = {node.op}" if node.op and node.name else node.name or node.label
     badge = f'<span class="badge {node.kind}">{WORDS[node.kind]}</span>'
     head = (
@@ -41,7 +52,9 @@ def node_panel(view: GraphView, node: NodeView) -> str:
         f'<span class="num muted">#{node.id}</span></div>'
     )
     doc = f'<p class="doc muted">{escape(node.doc)}</p>' if node.doc else ""
-    parts = [f"<div>{head}{doc}</div>", _rule(node), _facts(node), _arrays(view, node)]
+    inside = _inside(node) if seconds is not None and live else ""
+    parts = [f"<div>{head}{doc}</div>", _rule(node) + inside, _facts(node, seconds, live)]
+    parts += [_arrays(view, node)]
     parts += [_attributes(node), _source(node), _neighbours(view, node)]
     return "".join(parts)
 
@@ -54,7 +67,17 @@ def _rule(node: NodeView) -> str:
     return f'<dl class="rule" data-field="formula">{lines}</dl>'
 
 
-def _facts(node: NodeView) -> str:
+def _inside(node: NodeView) -> str:
+    """The way into an op that is made of smaller ones."""
+    if node.parts is None:
+        return ""
+    return (
+        f'<div><button data-open="{node.id}">open {escape(node.label)}</button> '
+        '<span class="muted small">made of smaller ops</span></div>'
+    )
+
+
+def _facts(node: NodeView, seconds: Seconds | None, live: bool) -> str:
     facts = []
     if node.kind == "const":
         facts.append(("type", f"Python {node.dtype}" if node.dtype else "Python number"))
@@ -64,7 +87,23 @@ def _facts(node: NodeView) -> str:
     if node.cost is not None:
         flops, moved = node.cost
         facts.append(("cost", f"{quantity(flops, 'flop')}, {quantity(moved, 'B')}"))
-    return _list_of(facts, "facts")
+    items = _items(facts) + _time(node, seconds, live)
+    words = f'<p class="small muted words">{escape(node.shapes)}</p>' if node.shapes else ""
+    return f'<div><dl class="facts">{items}</dl>{words}</div>'
+
+
+def _time(node: NodeView, seconds: Seconds | None, live: bool) -> str:
+    """The measured time, or the way to it."""
+    if seconds is None or not node.op:
+        return ""
+    if node.id in seconds:
+        took = seconds[node.id]
+        text = "<code>not known</code>" if took is None else f"<code>{duration(took)}</code>"
+    elif not live:
+        return ""
+    else:
+        text = f'<button class="quiet link" data-measure="{node.id}">measure</button>'
+    return f'<div data-field="time"><dt>time</dt><dd>{text}</dd></div>'
 
 
 def _attributes(node: NodeView) -> str:
@@ -72,15 +111,19 @@ def _attributes(node: NodeView) -> str:
     return _list_of([*node.attributes, *module], "facts more")
 
 
-def _list_of(facts: Sequence[tuple[str, str]], cls: str) -> str:
-    items = "".join(
+def _items(facts: Sequence[tuple[str, str]]) -> str:
+    return "".join(
         f"<div><dt>{escape(k)}</dt><dd><code>{escape(v)}</code></dd></div>" for k, v in facts
     )
-    return f'<dl class="{cls}">{items}</dl>' if facts else ""
+
+
+def _list_of(facts: Sequence[tuple[str, str]], cls: str) -> str:
+    return f'<dl class="{cls}">{_items(facts)}</dl>' if facts else ""
 
 
 def _arrays(view: GraphView, node: NodeView) -> str:
-    value = _figure("value", node.value, node.note, heat=_is_map(node.shape))
+    seen = node.kind == "input"
+    value = _figure("value", node.value, node.note, heat=_is_map(node.shape), image=seen)
     if node.kind == "const":
         return f'<div class="pair">{value}</div>'
     extra = _contributions(view, node)
@@ -90,7 +133,9 @@ def _arrays(view: GraphView, node: NodeView) -> str:
     return f'<div class="pair{" wide" if wide else ""}">{value}{gradient}</div>'
 
 
-def _figure(word: str, array: Any, note: str, heat: bool, extra: str = "") -> str:
+def _figure(
+    word: str, array: Any, note: str, heat: bool, extra: str = "", image: bool = False
+) -> str:
     """A value or a gradient in the form that fits its size."""
     more = f'<p class="small muted">{escape(note)}</p>' if note else ""
     field = f'<figure data-field="{word}">'
@@ -106,7 +151,12 @@ def _figure(word: str, array: Any, note: str, heat: bool, extra: str = "") -> st
         return f'{field}<h3>{word}</h3><p class="small muted">no entries</p>{more}</figure>'
     if host.ndim <= 2 and max(host.shape) <= TABLE:
         return f"{field}<h3>{word}</h3>{_table(host)}{extra}{more}</figure>"
-    if heat and host.ndim >= 2 and host.dtype.kind != "b":
+    if image and is_image(host):
+        where = f"[{', '.join('0' for _ in host.shape[:-3])}]" if host.ndim > 3 else ""
+        head, heat = f'<h3 class="stat">{word} <code class="muted">{where}</code></h3>', False
+        size = f"{host.shape[-1]} by {host.shape[-2]} pixels"
+        picture = f'<img class="raster" src="{address(host)}" alt="Picture, {size}"/>'
+    elif heat and host.ndim >= 2 and host.dtype.kind != "b":
         part, where = _corner(host)
         head = f'<h3 class="stat">{word} <code class="muted">{where}</code></h3>'
         picture = _heat_map(part, f"{word} {where}")
@@ -376,20 +426,23 @@ def _neighbours(view: GraphView, node: NodeView) -> str:
 # Modules and rests -------------------------------------------------------------------------
 
 
-def _module_panel(view: GraphView, scope: Scope, opened: bool) -> str:
+def _module_panel(view: GraphView, scope: Scope, opened: bool, seconds: Seconds | None) -> str:
     ids = {number_ for inner in scope.walk() for number_ in inner.nodes}
     nodes = [view.node(number_) for number_ in sorted(ids)]
     params = [node for node in nodes if node.kind == "param"]
     entries = sum(node.size for node in params)
     before = list(dict.fromkeys(i for n in nodes for i in n.inputs if i not in ids))
     after = list(dict.fromkeys(i for n in nodes for i in n.users if i not in ids))
-    word = "fold" if opened else "open"
+    word, what = "fold" if opened else "open", word_of(scope.path)
     count = f"{len(nodes):,} node{'' if len(nodes) == 1 else 's'}"
     facts = [("nodes", f"{len(nodes):,}"), ("parameters", f"{entries:,}")]
     costs = [node.cost for node in nodes if node.cost is not None]
     if costs:
         flops, moved = (sum(part) for part in zip(*costs, strict=True))
         facts.append(("cost", f"{quantity(flops, 'flop')}, {quantity(moved, 'B')}"))
+    times = [(seconds or {}).get(node.id) for node in nodes if node.op]
+    if times and None not in times:
+        facts.append(("time", duration(sum(t for t in times if t is not None))))
     rows = []
     for name, ids_ in (("inputs", before), ("users", after)):
         if ids_:
@@ -397,10 +450,10 @@ def _module_panel(view: GraphView, scope: Scope, opened: bool) -> str:
     inside = _list([_link(node) for node in nodes if node.kind in ("op", "output")])
     rows.append(f"<dt>ops</dt><dd>{inside or 'none'}</dd>")
     return (
-        f'<div><div class="head"><h3>{escape(scope.label)}</h3><span class="badge">module</span>'
+        f'<div><div class="head"><h3>{escape(scope.label)}</h3><span class="badge">{what}</span>'
         f'<span class="num muted">{count}</span></div>'
         f'<p class="doc muted">{escape(scope.path)}</p></div>{_list_of(facts, "facts")}'
-        f'<div><button data-toggle="{escape(scope.path)}">{word} this module</button></div>'
+        f'<div><button data-toggle="{escape(scope.path)}">{word} this {what}</button></div>'
         f'<dl class="links">{"".join(rows)}</dl>'
     )
 

@@ -13,7 +13,7 @@ from .dot import box_size
 from .fold import Box, Drawing, Link, scalar
 from .layout import Layout, Point, Rect, Route, layout
 from .measure import brief
-from .view import Scope
+from .view import Scope, word_of
 
 _RING = 5.0  # distance of the selection ring from the box
 _CORNER = 4.0
@@ -69,6 +69,8 @@ def _box(box: Box, at: Rect) -> str:
         where = {"data_module": box.key[1:], "aria_expanded": "false"}
     elif box.goto:
         where = {"data_goto": str(box.goto)}
+    if box.parts:
+        where["data_parts"] = ""
     if box.scope:
         where["data_scope"] = box.scope
     middle = at.x + at.width / 2
@@ -118,7 +120,7 @@ def _sign(x: float, y: float, opened: bool) -> str:
 
 
 def _module(scope: Scope, at: Rect) -> str:
-    say = f"{scope.label}, open module of {scope.count:,} nodes"
+    say = f"{scope.label}, open {word_of(scope.path)} of {scope.count:,} nodes"
     frame = (
         f'<rect x="{_num(at.x)}" y="{_num(at.y)}" width="{_num(at.width)}" '
         f'height="{_num(at.height)}" rx="4"/>'
@@ -192,9 +194,9 @@ _TOKENS = {
     "edge": ("", "#808080", "#8f8f8f"),
     "line": ("--jp-border-color2, --vscode-panel-border", "#e0e0e0", "#424242"),
     "surface": ("", "#f6f6f6", "#292929"),
-    "input": ("", "#0072b2", "#45a0e3"),
-    "param": ("", "#009e73", "#26ad81"),
-    "output": ("", "#c3719f", "#d27ead"),
+    "input": ("", "#0072b2", "#59b3f7"),
+    "param": ("", "#05976e", "#26ad81"),
+    "output": ("", "#c3719f", "#df8aba"),
     "grad": ("", "#d55e00", "#f0762d"),
 }
 _RULES = """

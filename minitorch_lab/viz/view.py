@@ -36,6 +36,16 @@ def modules_of(scope: str) -> str:
     return ".".join(part for part in scope.split(".") if not part.endswith(")") and "#" not in part)
 
 
+def word_of(path: str) -> str:
+    """What a box with this path is: a module, a function, or an op that was opened.
+
+    >>> word_of("Net.fc1"), word_of("Net.attend()"), word_of("Net.layer_norm #7")
+    ('module', 'function', 'op')
+    """
+    last = path.rpartition(".")[2]
+    return "function" if last.endswith(")") else "op" if " #" in last else "module"
+
+
 class Source(NamedTuple):
     """Where a node was written: ``Source("cell 7", 3, "h = self.fc1(x).relu()")``."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+from base64 import b64encode
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 import anywidget
 
+_PACKED = 200_000  # letters of a page's data from which on it is compressed
 STATIC = Path(__file__).parent / "static"
 
 
@@ -67,20 +70,27 @@ class LabWidget(anywidget.AnyWidget):
         """What a page without a kernel answers: by the value of the trait ``page`` and the message.
 
         ``{" " + json: ...}`` answers whatever is shown, ``{page + " " + json: ...}`` where the
-        trait ``page`` has that value. An answer may ``set`` traits and ``send`` a message.
+        trait ``page`` has that value. An answer may ``set`` traits and ``send`` a message, and
+        ``go`` to a scene, traits that several answers lead to.
         """
         return {}
 
+    def page_data(self) -> dict[str, Any]:
+        """What a page without a kernel has: ``traits``, ``answers``, and ``scenes`` by name."""
+        return {"traits": self.shown(), "answers": self.page_answers()}
+
     def page(self) -> str:
         """The widget as an HTML page of its own, which works without a kernel and a network."""
-        data = json.dumps(
-            {"traits": self.shown(), "answers": self.page_answers()}, ensure_ascii=False
-        )
+        data = json.dumps(self.page_data(), ensure_ascii=False)
+        packed = len(data) > _PACKED
+        if packed:
+            data = b64encode(gzip.compress(data.encode(), mtime=0)).decode()
         return _PAGE.format(
             title=escape(getattr(self, "title", "") or self.part),
             css=self.style(),
             js=f"{asset('page.js')}\n{self.script()}",
             data=data.replace("<", "\\u003c"),  # no text can end the script
+            packed=" data-packed" if packed else "",
         )
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
@@ -99,7 +109,8 @@ _PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <meta http-equiv="Content-Security-Policy"
-  content="default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'">
+  content="default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline';
+  img-src data:">
 <title>{title}</title>
 <style>
 :root {{ color-scheme: light dark; }}
@@ -109,10 +120,10 @@ body {{ margin: 16px; background: light-dark(#ffffff, #212121); }}
 </head>
 <body>
 <main id="lab"></main>
-<script type="application/json" id="data">{data}</script>
+<script type="application/json" id="data"{packed}>{data}</script>
 <script type="module">
 {js}
-const data = JSON.parse(document.getElementById("data").textContent);
+const data = await unpacked(document.getElementById("data"));
 render({{ model: still(data), el: document.getElementById("lab") }});
 </script>
 </body>

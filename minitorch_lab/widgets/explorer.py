@@ -7,41 +7,45 @@ import sys
 import threading
 from collections.abc import Callable
 from html import escape, unescape
+from pathlib import Path
 from typing import Any
 
 import traitlets
 
-from ..errors import GradError, KindError, LabError, describe
+from ..errors import ArgumentError, FileError, GradError, KindError, LabError, describe
 from ..graph.builder import GraphBuilder, GraphTensor
 from ..graph.compiler import Compiled
 from ..graph.ir import Graph
 from ..graph.session import Session
 from ..nn.module import Module
+from ..tape import ENGINE
 from ..tensor import Tensor, tensor
 from ..viz.build import from_call, from_compiled, from_graph, from_session, from_tensors
+from ..viz.clock import all_seconds, seconds
+from ..viz.colour import MODES
+from ..viz.compose import opened, opened_op, path_of
 from ..viz.dot import dot
-from ..viz.fold import Drawing, closed_scopes, draw
+from ..viz.fold import Drawing, around, closed_scopes, draw, keys
 from ..viz.layout import LayoutError
 from ..viz.measure import shape_text
 from ..viz.panel import panel
-from ..viz.svg import page_style, svg, svg_file
+from ..viz.scene import LIST, along, coloured, key_in, paged, picture
+from ..viz.svg import page_style, svg_file
 from ..viz.text import transcript
 from ..viz.view import WORDS, GraphView, NodeView
 from .base import LabWidget
 
-# Panels that come along with the picture: up to so many boxes and array entries. They answer at
-# once, even while the kernel runs a cell; those of a larger graph are asked for one by one.
-_ALONG_BOXES = 80
-_ALONG_ENTRIES = 400_000
-_INDEX = 5000  # nodes that can be searched
+_MEASURING = 2.0  # seconds for measuring all ops
 
 
 class Explorer(LabWidget):
     """The live picture of a ``GraphView``.
 
     Messages from the page: ``{"do": "panel", "key"}``, ``{"do": "toggle", "module"}``,
-    ``{"do": "select", "node"}``, ``{"do": "export", "format"}``, ``{"do": "example"}``. The
-    picture, the selected box and the panels go to the page as traits.
+    ``{"do": "open", "node"}`` for an op that is made of smaller ones, ``{"do": "select", "node"}``,
+    ``{"do": "measure", "node"}``, ``{"do": "colour", "by"}``, ``{"do": "export", "format"}``,
+    ``{"do": "example"}``. The picture, the selected box, the colours and the panels go to the page
+    as traits.
     """
 
     part = "explorer"
@@ -52,16 +56,20 @@ class Explorer(LabWidget):
     message = traitlets.Unicode("").tag(sync=True)  # HTML, where there is no picture
     badge = traitlets.Unicode("").tag(sync=True)
     picture = traitlets.Dict({}).tag(sync=True)
+    colour = traitlets.Dict({}).tag(sync=True)  # by what, a mark for each box, a legend
     panels = traitlets.Dict({}).tag(sync=True)
     index: Any = traitlets.List([]).tag(sync=True)
     selected = traitlets.Unicode("").tag(sync=True)
+    formats: Any = traitlets.List(["svg", "png", "dot", "txt", "html"]).tag(sync=True)
 
     def __init__(
         self, view: GraphView | None = None, depth: int | None = None, **facts: Any
     ) -> None:
         super().__init__(**facts)
-        self.view: GraphView | None = None
-        self.drawing: Drawing | None = None
+        self.view: GraphView | None = None  # the graph as it came
+        self.drawing: Drawing | None = None  # what is seen of it, perhaps with opened ops
+        self.opened: tuple[int, ...] = ()
+        self.seconds: dict[int, float | None] = {}
         # A page's message can be answered on another thread while a cell runs.
         self._lock = threading.RLock()
         self.on_msg(self._on_message)
@@ -74,47 +82,47 @@ class Explorer(LabWidget):
 
     def show_graph(self, view: GraphView, depth: int | None = None) -> None:
         """Show ``view``, with ``depth`` levels of modules open."""
-        with self._lock, self.hold_trait_notifications():
-            self.view = view
-            self.title = view.title
+        with self._lock:
+            self.view, self.opened, self.seconds = view, (), {}
+            self.badge = f"broken: {ENGINE.get().name}" if ENGINE.get().name else ""
             self._draw(draw(view, closed_scopes(view, depth)), f"n{view.outputs[0]}")
 
     def _draw(self, drawing: Drawing, select: str) -> None:
         """Lay out ``drawing`` and give it to the page, with the box ``select`` selected."""
-        view = drawing.view
-        self.drawing = drawing
-        keys = _keys(drawing)
-        if select not in keys:  # its node was folded away: select the box it is in now
-            inside = int(select[1:]) if select[:1] == "n" else 0
-            select = next((b.key for b in drawing.boxes if inside in b.members), keys[-1])
+        before, self.drawing = self.drawing, drawing
         try:
-            markup = svg(drawing)
+            image = picture(drawing)
         except LayoutError as error:
-            self.message = _no_layout(error, view)
-            self.badge = "no picture"
+            self.title, self.badge = drawing.view.title, "no picture"
+            self.message = _no_layout(error, drawing.view)
             return
-        entries = sum(node.size for node in view.nodes)
-        along = len(keys) <= _ALONG_BOXES and entries <= _ALONG_ENTRIES
-        self.panels = {key: panel(drawing, key) for key in (keys if along else [select])}
-        if not self.index:
-            self.index = [_words(node) for node in view.nodes[:_INDEX]]
-        notes = [text for text in (view.note, drawing.note) if text]
-        self.picture = {
-            "svg": markup,
-            "select": select,
-            "note": " ".join(notes),
-            "members": {b.key: list(b.members[:_INDEX]) for b in drawing.boxes if not b.node},
-        }
-        self.selected = select
-        self.state = "graph"
+        select = key_in(drawing, select)
+        # One message for all that changes together.
+        with self.hold_sync(), self.hold_trait_notifications():
+            self.title = drawing.view.title
+            if before is None or before.view is not drawing.view:
+                self.index = [_words(node) for node in drawing.view.nodes[:LIST]]
+            self.panels = along(drawing, select, self.seconds)
+            self.colour = coloured(drawing, self.colour.get("by", "kind"), self.seconds)
+            self.picture = image | {"select": select}
+            self.selected = select
+            self.state = "graph"
 
     def toggle(self, module: str) -> None:
-        """Open the module ``module`` (a path such as ``"fc1"``), or fold it."""
+        """Open the module or function ``module`` (a path such as ``"fc1"``), or fold it.
+
+        An op that was opened, ``"fc1.layer_norm #7"``, is folded to one node again.
+        """
         with self._lock:
             if self.drawing is None:
                 return
             known = {scope.path for scope in self.drawing.view.scopes.walk() if scope.path}
             if module not in known:
+                return
+            number = opened_op(module)
+            if number in self.opened:
+                assert self.view is not None
+                self._open(_without(self.opened, module, len(self.view)), f"n{number}")
                 return
             closed = set(self.drawing.closed)
             opening = module in closed
@@ -122,22 +130,68 @@ class Explorer(LabWidget):
             key = ("o" if opening else "m") + module
             self._draw(draw(self.drawing.view, closed, self._focus()), key)
 
+    def open_op(self, node: int) -> None:
+        """Open an op that is made of smaller ops, such as layer_norm: these take its place."""
+        with self._lock:
+            if self.drawing is None or not 1 <= node <= len(self.drawing.view):
+                return
+            whole = self.drawing.view.node(node)
+            if whole.parts is not None:
+                self._open((*self.opened, node), f"o{path_of(whole)}")
+
+    def _open(self, numbers: tuple[int, ...], select: str) -> None:
+        assert self.view is not None
+        assert self.drawing is not None
+        self.opened = numbers
+        self.seconds = {n: t for n, t in self.seconds.items() if n <= len(self.view)}
+        view = opened(self.view, numbers) if numbers else self.view
+        self._draw(draw(view, self.drawing.closed, self._focus()), select)
+
     def select(self, node: int) -> None:
         """Select node ``#node``, opening the modules around it and moving the window there."""
         with self._lock:
             if self.drawing is None or not 1 <= node <= len(self.drawing.view):
                 return
             key = f"n{node}"
-            if key not in _keys(self.drawing):
+            if key not in keys(self.drawing):
                 view = self.drawing.view
-                scope = view.node(node).scope
-                around = {scope[:i] for i, letter in enumerate(scope) if letter == "."} | {scope}
-                self._draw(draw(view, self.drawing.closed - around, node), key)
+                closed = self.drawing.closed - around(view.node(node).scope)
+                self._draw(draw(view, closed, node), key)
             self.selected = key
 
     def _focus(self) -> int:
         """The node about which the window of a large graph lies."""
-        return int(self.selected[1:]) if self.selected[:1] == "n" else 0
+        node = int(self.selected[1:]) if self.selected[:1] == "n" else 0
+        return node if self.view is not None and node <= len(self.view) else 0
+
+    # Time and colour -----------------------------------------------------------------------
+
+    def measure(self, node: int) -> None:
+        """Measure how long the op of ``#node`` takes, once; the panel shows it."""
+        with self._lock:
+            if self.drawing is None or not 1 <= node <= len(self.drawing.view):
+                return
+            view = self.drawing.view
+            if view.node(node).op and node not in self.seconds:
+                self.seconds[node] = seconds(view, node)
+
+    def colour_by(self, by: str) -> None:
+        """Colour the boxes by kind, module, device, time, memory or gradient.
+
+        For the time every op is run again, two seconds at most.
+        """
+        if by not in MODES:
+            raise ArgumentError(
+                f"colour_by(by): unknown\n  got {describe(by)}\n  expected one of "
+                + ", ".join(repr(mode) for mode in MODES)
+            )
+        with self._lock:
+            if self.drawing is None:
+                return
+            if by == "time":
+                all_seconds(self.drawing.view, self.seconds, _MEASURING)
+                self.panels = along(self.drawing, key_in(self.drawing, self.selected), self.seconds)
+            self.colour = coloured(self.drawing, by, self.seconds)
 
     # The page ------------------------------------------------------------------------------
 
@@ -146,20 +200,31 @@ class Explorer(LabWidget):
             return
         match content:
             case {"do": "panel", "key": str(key)}:
-                if self.drawing is not None and key in _keys(self.drawing):
-                    self.send({"panel": key, "html": panel(self.drawing, key)})
+                if self.drawing is not None and key in keys(self.drawing):
+                    self._send_panel(key)
             case {"do": "toggle", "module": str(module)}:
                 self.toggle(module)
+            case {"do": "open", "node": int(node)}:
+                self.open_op(node)
             case {"do": "select", "node": int(node)}:
                 self.select(node)
+            case {"do": "measure", "node": int(node)}:
+                self.measure(node)
+                if self.drawing is not None and f"n{node}" in keys(self.drawing):
+                    self._send_panel(f"n{node}")
+            case {"do": "colour", "by": str(by)} if by in MODES:
+                self.colour_by(by)
             case {"do": "export", "format": str(form)}:
                 if form in _EXPORTS and self.drawing is not None:
                     kind, make = _EXPORTS[form]
                     name = f"{_file_name(self.title)}.{form}"
-                    text = make(self.drawing)
-                    self.send({"export": form, "name": name, "text": text, "type": kind})
+                    self.send({"export": form, "name": name, "text": make(self), "type": kind})
             case {"do": "example"}:
                 self.show_example()
+
+    def _send_panel(self, key: str) -> None:
+        assert self.drawing is not None
+        self.send({"panel": key, "html": panel(self.drawing, key, self.seconds)})
 
     def show_example(self) -> None:
         """Show the graph of x**2 + 2*x + 1 at x = 2."""
@@ -167,7 +232,7 @@ class Explorer(LabWidget):
         y = x**2 + 2 * x + 1
         self.show_graph(from_tensors(y, names={id(x): "x", id(y): "y"}))
 
-    # Twins ---------------------------------------------------------------------------------
+    # Twins and files -----------------------------------------------------------------------
 
     def transcript(self) -> str:
         """The graph in words."""
@@ -189,10 +254,55 @@ class Explorer(LabWidget):
             f"<details><summary>the graph in words</summary><pre>{words}</pre></details></div>"
         )
 
+    def page_data(self) -> dict[str, Any]:
+        """The traits, the scenes of folding and the answers of a page without a kernel."""
+        if self.drawing is None or self.view is None or self.state != "graph":
+            return super().page_data()
+        with self._lock:
+            all_seconds(self.view, self.seconds, _MEASURING)
+            return paged(self.shown(), self.view, self.drawing, self.seconds)
 
-def _keys(drawing: Drawing) -> list[str]:
-    """All that can be selected: boxes, and the titles of open modules."""
-    return [f"o{scope.path}" for scope in drawing.modules] + [box.key for box in drawing.boxes]
+    def save(self, path: str | Path) -> Path:
+        """Write the graph to a file; what it will be is said by its ending.
+
+        ``.svg`` is the picture as it is folded now, ``.html`` a page that folds, selects and
+        searches without a kernel and a network, ``.dot`` for Graphviz, ``.txt`` the words.
+        Returns the path.
+
+        Raises ArgumentError for another ending, FileError where the folder does not exist.
+        """
+        target = Path(path)
+        form = target.suffix.lower().removeprefix(".")
+        if form not in _EXPORTS:
+            hint = "\n  a PNG is drawn by the browser: 'save as' in the widget"
+            raise ArgumentError(
+                f"save(path): no format has this ending\n  got {str(path)!r}\n"
+                "  expected a name that ends with .svg, .html, .dot or .txt"
+                + (hint if form == "png" else "")
+            )
+        if not target.parent.is_dir():
+            raise FileError(
+                f"save(path): there is no folder {str(target.parent)!r}\n  got {str(path)!r}\n"
+                "  expected a folder that exists: make it, or save beside the notebook"
+            )
+        if self.drawing is None:
+            raise ArgumentError(
+                "save(path): there is no graph to save\n"
+                "  expected an explorer with a graph: lab.explore(loss)"
+            )
+        target.write_text(_EXPORTS[form][1](self), encoding="utf-8")
+        return target
+
+
+def _without(numbers: tuple[int, ...], path: str, count: int) -> tuple[int, ...]:
+    """The opened ops without the one in the box ``path``, and without what was opened inside.
+
+    Parts have numbers beyond ``count``; the last part of an op has that of the op.
+    """
+    number = opened_op(path)
+    depth = sum(part.endswith(f" #{number}") for part in path.split("."))
+    at = [i for i, n in enumerate(numbers) if n == number][depth - 1]
+    return (*numbers[:at], *(n for n in numbers[at + 1 :] if n != number and n <= count))
 
 
 def _words(node: NodeView) -> str:
@@ -206,10 +316,16 @@ def _file_name(title: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", title).strip("-") or "graph"
 
 
-_EXPORTS: dict[str, tuple[str, Callable[[Drawing], str]]] = {
-    "svg": ("image/svg+xml", svg_file),
-    "dot": ("text/vnd.graphviz", dot),
-    "txt": ("text/plain", lambda drawing: transcript(drawing.view, limit=100_000) + "\n"),
+def _need(widget: Explorer) -> Drawing:
+    assert widget.drawing is not None
+    return widget.drawing
+
+
+_EXPORTS: dict[str, tuple[str, Callable[[Explorer], str]]] = {
+    "svg": ("image/svg+xml", lambda w: svg_file(_need(w))),
+    "dot": ("text/vnd.graphviz", lambda w: dot(_need(w))),
+    "txt": ("text/plain", lambda w: transcript(_need(w).view, limit=100_000) + "\n"),
+    "html": ("text/html", lambda w: w.page()),
 }
 
 

@@ -70,6 +70,12 @@ function pans(view, eye) {
   return () => dragged;
 }
 
+// A panel's markup in its place; what scrolls sideways in it can be reached by the Tab key.
+function fill(side, html) {
+  side.innerHTML = html;
+  for (const part of side.querySelectorAll(".scroll, .rule dd")) if (part.scrollWidth > part.clientWidth) part.tabIndex = 0;
+}
+
 // "cell 7": scroll to the notebook cell with that prompt, where there is one.
 function cell(name) {
   const number = /^cell (\d+)$/.exec(name);

@@ -1,6 +1,15 @@
+// What a page keeps: JSON, packed where it is large.
+async function unpacked(element) {
+  const text = element.textContent;
+  if (!("packed" in element.dataset)) return JSON.parse(text);
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
+}
+
 // A widget's model in a page without a kernel: traits, and answers to messages that were computed when it was saved.
-// Where an answer depends on what is shown, the trait `page` names that.
-function still({ traits, answers }) {
+// Where an answer depends on what is shown, the trait `page` names that. `scenes` are traits that several answers go to.
+// A message without an answer is handed back as {unknown: message}: the page says that it was not kept.
+function still({ traits, answers, scenes = {} }) {
   const listeners = new Map();
   const tell = (event, content) => { for (const listener of [...(listeners.get(event) || [])]) listener(content); };
   return {
@@ -12,9 +21,10 @@ function still({ traits, answers }) {
     send(content) {
       const message = JSON.stringify(content);
       const answer = answers[`${traits.page ?? ""} ${message}`] ?? answers[` ${message}`];
-      if (!answer) return;
-      Object.assign(traits, answer.set);
-      for (const name of Object.keys(answer.set || {})) tell(`change:${name}`);
+      if (!answer) return tell("msg:custom", { unknown: content });
+      const changes = { ...scenes[answer.go], ...answer.set };
+      Object.assign(traits, changes);
+      for (const name of Object.keys(changes)) tell(`change:${name}`);
       if (answer.send) tell("msg:custom", answer.send);
     },
   };
