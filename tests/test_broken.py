@@ -197,3 +197,14 @@ def test_an_unknown_name(names, text):
     with pytest.raises(ArgumentError) as raised:
         lab.broken(*names)
     assert str(raised.value) == text
+
+
+def test_the_explorer_says_so_too():
+    x = lab.tensor(2.0, requires_grad=True)
+    y = x**2 + 2 * x + 1
+    with lab.broken("overwrite"):
+        widget = lab.explore(y)
+    assert widget.badge == "broken: overwrite"
+    assert "lab.broken('overwrite') is on: these gradients are wrong on purpose." in widget.transcript()
+    assert "#1 input x float32 () value 2 gradient 4" in widget.transcript()
+    assert lab.explore(y).badge == ""

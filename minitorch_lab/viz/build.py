@@ -26,6 +26,7 @@ from ..op import COMPUTE, INTERPRETER, OPS, Attrs, Mismatch, Op, Spec
 from ..ops.rules import broadcast_shapes
 from ..random import get_rng_state, set_rng_state
 from ..tape import (
+    ENGINE,
     NUMBERS,
     Freed,
     Node,
@@ -109,6 +110,9 @@ class _Tape:
         name = title or ", ".join(self._name(root) or "result" for root in roots)
         if not alive:
             note = "backward() has freed the values inside; the shapes and the structure stay."
+        broken = ENGINE.get().name
+        if broken and gradients:
+            note = f"lab.broken({broken!r}) is on: these gradients are wrong on purpose. {note}"
         return self.build.build(name, outputs, note, self._labels())
 
     def _homes(self, scopes: set[str]) -> dict[int, str]:
@@ -149,7 +153,7 @@ class _Tape:
                     flows.append((step.node, index, x, g))
                     if x.node is None:
                         known = gradients.get(id(x))
-                        gradients[id(x)] = g if known is None else known + g
+                        gradients[id(x)] = g if known is None else ENGINE.get().add(known, g)
         except LabError as error:  # say, a value that was overwritten in place
             return {}, [], str(error)
         return gradients, flows, ""
