@@ -19,7 +19,6 @@ from ..graph.ir import Graph
 from ..graph.session import Session
 from ..nn.module import Module
 from ..tape import ENGINE
-from ..tape import ENGINE
 from ..tensor import Tensor, tensor
 from ..viz.build import from_call, from_compiled, from_graph, from_session, from_tensors
 from ..viz.clock import all_seconds, seconds
@@ -85,7 +84,6 @@ class Explorer(LabWidget):
         """Show ``view``, with ``depth`` levels of modules open."""
         with self._lock:
             self.view, self.opened, self.seconds = view, (), {}
-            self.badge = f"broken: {ENGINE.get().name}" if ENGINE.get().name else ""
             self.badge = f"broken: {ENGINE.get().name}" if ENGINE.get().name else ""
             self._draw(draw(view, closed_scopes(view, depth)), f"n{view.outputs[0]}")
 
