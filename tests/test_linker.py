@@ -164,6 +164,12 @@ def test_modules_and_compiled_functions_and_sessions():
     assert lines(found, "session") == {"prediction = fed @ kept.T + bias": [4, 5, 6]}
 
 
+def test_a_tensor_has_the_name_that_the_function_reads_it_by():
+    scale = lab.tensor([2.0, 3.0])
+    found = link({"one": lambda x: x * scale}, lab.ones(2))
+    assert [v.label for v in found.values] == ["x", "scale", "mul"]
+
+
 def test_lines_of_every_function_in_which_an_op_was_made():
     def inner(x: Any) -> Any:
         y = x.exp()

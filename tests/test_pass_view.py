@@ -156,6 +156,23 @@ def test_a_pass_that_is_left_out_is_no_stop():
     assert "simplify" not in [s.name for s in diff(explanation).stops]
 
 
+def test_a_part_of_a_gradient_has_two_lines():
+    """That of the call that it is the gradient of, and the one that asked for it."""
+
+    def f(x: Any) -> Any:
+        y = x.exp()
+        y.sum().backward()
+        return y
+
+    widget = PassView(lab.explain(lab.compile(f), lab.ones(3, requires_grad=True)))
+    texts = [line.text for line in widget.diff.lines]
+    assert texts == ["y = x.exp()", "y.sum().backward()"]
+    rows = dict(re.findall(r'data-line="([^"]*)"[^>]*>.*?<code>(\w+)\(', widget.tape))
+    assert rows["0 1"] == "mul"  # the gradient of exp
+    assert "gradient, line" in widget.tape
+    assert "gradient from line" in widget.transcript()
+
+
 def test_parameters_are_called_after_their_module_and_new_state_is_said_so():
     net = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
     optimiser = lab.optim.SGD(net.parameters(), lr=0.1)

@@ -38,11 +38,15 @@ class Var:
 
 
 class Gradient(NamedTuple):
-    """Of which call an equation is a part of the gradient: its op, its module, its number."""
+    """Of which call an equation is a part of the gradient: its op, its module, its number.
+
+    ``asked`` is where the gradient was asked for: the line with backward().
+    """
 
     op: str
     scope: str
     call: int
+    asked: tuple[CodeType, int] | None = None
 
     def __str__(self) -> str:
         return f"gradient of {self.op}" + (f" in {self.scope}" if self.scope else "")

@@ -113,7 +113,8 @@ def _apply(o: Operation, values: dict[int, Any], state: dict[int, Any]) -> None:
         SCOPE.reset(token)
     if builder is not None:
         builder.equations[start:] = [
-            replace(q, source=o.source, scope=o.scope) for q in builder.equations[start:]
+            replace(q, source=o.source, scope=o.scope, of=q.of and q.of._replace(asked=o.source))
+            for q in builder.equations[start:]
         ]
     for v, result in zip(o.outputs, results, strict=True):
         if v is None or v.id in values:  # a fed value stays

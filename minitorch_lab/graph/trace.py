@@ -629,10 +629,10 @@ class Trace:
             for step in walk(root, g, lambda x: x, self._output, not keep):
                 steps.append(step)
                 node = step.node
-                of = Gradient(node.op.name, node.scope, node.id)
                 source = self.builder.lines.get(node.id)
                 for i in range(start, len(equations)):
                     made = equations[i]
+                    of = Gradient(node.op.name, node.scope, node.id, made.source)
                     equations[i] = replace(made, of=of, source=source or made.source)
                 start = len(equations)
             return steps

@@ -18,7 +18,7 @@ from ..graph.kernels import Kernel, Steps
 from ..graph.passes import Change, Record
 from ..graph.provenance import Provenance
 from ..graph.stages import StageRecord
-from ..tape import location
+from ..tape import locate
 from .fold import scalar
 from .measure import brief, quantity, shorten
 from .view import WORDS, Builder, GraphView, Kind, Source
@@ -51,6 +51,7 @@ class Piece:
     dtype: str = ""
     scope: str = ""
     source: Source | None = None
+    asked: Source | None = None  # of a part of a gradient, where that was asked for
     word: str = ""  # what it is, of a value that no op made
     gone: int = 0  # 0: it stays
     why: str = ""
@@ -126,7 +127,8 @@ def diff(explanation: Explanation, index: int = -1) -> Diff:
     walk.kernels(steps)
     groups = _groups(walk, records, steps)
     traced = [n for n, p in enumerate(walk.pieces, 1) if not p.born]
-    lines = sorted({p.source for p in walk.pieces if p.source}, key=lambda s: (s.cell, s.line))
+    every = {line for p in walk.pieces for line in (p.source, p.asked) if line}
+    lines = sorted(every, key=lambda line: (line.cell, line.line))
     stops = [_traced_stop(walk), *(_stop(r) for r in records)]
     few = len(walk.pieces) <= FEW
     return Diff(
@@ -195,7 +197,10 @@ class _Walk:
                 self._enter(v, at, marks, _constant(v, value))
         for e in graph.equations:
             if e.out.id not in self.now:
-                self._enter(e.out, at, marks, _result(e.out, e, self._source(e)))
+                piece = _result(e.out, e)
+                piece.source = self._source(e.source)
+                piece.asked = self._source(e.of.asked) if e.of else None
+                self._enter(e.out, at, marks, piece)
         self._read(graph, at)
 
     def _leave(self, i: int, at: int, change: Change | None, marks: Mapping[int, object]) -> None:
@@ -227,13 +232,10 @@ class _Walk:
                 if old.var == v.id and old.gone == at and old.why == "computed":
                     old.why, old.struck = f"now {piece.title}", True
 
-    def _source(self, e: Equation) -> Source | None:
-        if e.source is None:
-            return None
-        if e.source not in self.places:
-            found = location(e)
-            self.places[e.source] = Source(*found) if found else None
-        return self.places[e.source]
+    def _source(self, place: Any) -> Source | None:
+        if place is not None and place not in self.places:
+            self.places[place] = Source(*locate(*place))
+        return self.places.get(place)
 
     def _read(self, graph: Graph, at: int) -> None:
         """Which piece reads which, now."""
@@ -284,11 +286,11 @@ def _constant(v: Var, value: Any) -> Piece:
     return _piece(v, "const", title, title, word=WORDS["const"])
 
 
-def _result(v: Var, e: Equation, source: Source | None) -> Piece:
+def _result(v: Var, e: Equation) -> Piece:
     numbers = [brief(x) for x in e.inputs if not isinstance(x, Var)]
     title = " ".join([e.op.name, *numbers])
     text = str(e).partition(" = ")[2]
-    return _piece(v, "op", title, text, scope=e.scope, source=source)
+    return _piece(v, "op", title, text, scope=e.scope)
 
 
 def _piece(v: Var, kind: Kind, title: str, text: str, **facts: Any) -> Piece:
@@ -418,7 +420,7 @@ def _view(
             labels[group.path] = group.label
     else:
         for number, piece in enumerate(walk.pieces, 1):
-            home[number] = piece.scope or places.get(piece.source, "")
+            home[number] = piece.scope or places.get(piece.asked or piece.source, "")
         for tail, head in walk.ways:  # parameters, state and constants stand with what reads them
             if not home[tail] and walk.pieces[tail - 1].word not in ("", "input"):
                 home[tail] = home[head]

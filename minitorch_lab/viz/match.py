@@ -9,6 +9,7 @@ written in two orders.
 
 from __future__ import annotations
 
+import inspect
 import linecache
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,8 +29,8 @@ from ..graph.ir import Equation, Graph, Var
 from ..graph.passes import PASSES, run_passes
 from ..graph.provenance import Provenance
 from ..graph.session import Session
-from ..graph.trace import Number
-from ..tape import cell_name, location
+from ..graph.trace import Captured, Number
+from ..tape import cell_name, locate
 from .measure import brief
 from .view import Builder, GraphView, Kind
 
@@ -199,17 +200,30 @@ def _of_session(title: str, session: Session, own: list[Any]) -> Graph:
 
 
 def _of_call(what: Callable[..., Any], inputs: tuple[Any, ...]) -> tuple[Graph, Any, Any]:
+    """The graph of a call, the code of the function, and the numbers that it reads."""
     function = what.function if isinstance(what, Compiled) else what
     found = explain(compile(function, executor="numpy"), *inputs)
     traced = found.traced()
     bindings = next((r.bindings for r in found.passes() if hasattr(r, "bindings")), ())
-    given = {
-        v.id: binding.value([])
-        for v, binding in zip(traced.inputs, bindings, strict=False)
-        if isinstance(binding, Number)
-    }
+    names = {id(x): name for name, x in _variables(function).items()}
+    given, named = {}, {}
+    for v, binding in zip(traced.inputs, bindings, strict=False):
+        if isinstance(binding, Number):
+            given[v.id] = binding.value([])
+        elif isinstance(binding, Captured) and not v.name:
+            named[v.id] = replace(v, name=names.get(id(binding.tensor), ""))
     code = getattr(getattr(function, "forward", function), "__code__", None)
-    return traced, code, given
+    renamed = tuple(named.get(v.id, v) for v in traced.inputs)
+    return replace(traced, inputs=renamed), code, given
+
+
+def _variables(function: Any) -> dict[str, Any]:
+    """What a function reads from around it, by name."""
+    try:
+        found = inspect.getclosurevars(function)
+    except TypeError:  # an object that is called
+        return {}
+    return {**found.globals, **found.nonlocals}
 
 
 # Matching ------------------------------------------------------------------------------------
@@ -450,8 +464,13 @@ def _lines(form: _Form, forms: Sequence[_Form], numbers: Mapping[int, int]) -> l
 
 
 def _place(e: Equation) -> tuple[str, int] | None:
-    found = location(e)
-    return (e.source[0].co_filename, found.line) if found and e.source else None
+    """The line of an equation; of a part of a gradient the one that asked for it."""
+    where = _where(e)
+    return (where[0].co_filename, locate(*where).line) if where else None
+
+
+def _where(e: Equation) -> tuple[CodeType, int] | None:
+    return e.of.asked if e.of and e.of.asked else e.source
 
 
 def _ranges(form: _Form) -> list[tuple[str, tuple[int, int]]]:
@@ -460,13 +479,13 @@ def _ranges(form: _Form) -> list[tuple[str, tuple[int, int]]]:
     seen: dict[str, list[int]] = {}
     used = form.back.ids(form.graph.equations)
     for e in map(form.back.traced.__getitem__, used):
-        where = _place(e)
-        if where is None or e.source is None:
+        where, place = _where(e), _place(e)
+        if where is None or place is None:
             continue
-        if e.source[0].co_name.startswith("<"):
-            seen.setdefault(where[0], []).append(where[1])
-        elif e.source[0] not in codes:
-            codes.append(e.source[0])
+        if where[0].co_name.startswith("<"):
+            seen.setdefault(place[0], []).append(place[1])
+        elif where[0] not in codes:
+            codes.append(where[0])
     spans = [(code.co_filename, _span(code)) for code in codes]
     return spans + [(file, (min(lines), max(lines))) for file, lines in seen.items()]
 

@@ -285,6 +285,7 @@ def drawn(found: Diff, closed: frozenset[str] = frozenset()) -> Drawing:
 def _say(piece: Piece) -> str:
     kind = f", {piece.word}" if piece.word else ""
     line = f", line {piece.source.line}" if piece.source else ""
+    line += ", part of a gradient" if piece.asked else ""
     return f"{piece.title} %{piece.var}{kind}, {piece.dtype} {shape_text(piece.shape)}{line}"
 
 
@@ -358,11 +359,13 @@ def _tape(found: Diff) -> str:
         # what became of it counts from when it went, whether or not something stands for it
         marks = _times(0, piece.gone)
         facts = "".join(f' {k}="{v}"' for k, v in marks.items())
+        places = [found.places[line] for line in (piece.source, piece.asked) if line]
         where = f"line {piece.source.line}" if piece.source else piece.word
+        where = f"gradient, {where}" if piece.asked else where
         kernels = " ".join(map(str, piece.kernels))
         rows.append(
             f'<li role="option" aria-selected="false" tabindex="-1" data-tape="{piece.var}" '
-            f'data-line="{found.places.get(piece.source, -1)}" data-kernels="{kernels}"{facts}'
+            f'data-line="{" ".join(map(str, places))}" data-kernels="{kernels}"{facts}'
             f"{' data-struck' if piece.struck else ''}>"
             f'<span class="muted">%{piece.var}</span><code>{escape(piece.text)}</code>'
             f'<span class="where">{escape(where)}</span>'
@@ -413,7 +416,8 @@ def code(found: Diff, step: int) -> str:
             facts = f' data-tape="{origin}"'
             if place not in (-1, said):
                 said, source = place, found.lines[place]
-                note = f'<span class="c">  // line {source.line}: {escape(source.text)}</span>'
+                words = "gradient of line" if piece.asked else "line"
+                note = f'<span class="c">  // {words} {source.line}: {escape(source.text)}</span>'
         rows.append(f"<li{facts}>{_coloured(line[indent:])}{note}</li>")
     return "".join(rows)
 
@@ -441,6 +445,7 @@ def transcript(found: Diff) -> str:
     for n in found.tape[:ROWS]:
         piece = found.piece(n)
         line = f", line {piece.source.line}" if piece.source else ""
+        line += f", gradient from line {piece.asked.line}" if piece.asked else ""
         why = f"; {found.stops[piece.gone].name}: {piece.why}" if piece.gone else ""
         kernels = ", ".join(f"k{k}" for k in piece.kernels)
         into = f"; in {kernels}" if kernels else ""

@@ -7,7 +7,7 @@ function render({ model, el }) {
   const values = model.get("values");
   let pinned = null;
 
-  const root = h("section", { class: "lab graphic linker", "aria-label": "Linked programs" });
+  const root = h("section", { class: "lab graphic linker", "aria-label": `Linked programs: ${model.get("title")}` });
   shield(root);
   const lists = [];
   const card = (program) => {

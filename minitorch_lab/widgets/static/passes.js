@@ -140,7 +140,7 @@ function render({ model, el }) {
     if (!target) return null;
     if (target.kernel != null) return { tape: new Set(steps[target.kernel]?.origin), kernels: new Set([target.kernel]) };
     if (target.line != null) {
-      const found = rows.filter((row) => row.dataset.line === target.line);
+      const found = rows.filter((row) => numbers(row.dataset.line).has(Number(target.line)));
       return { tape: new Set(found.map((row) => Number(row.dataset.tape))), kernels: new Set(found.flatMap((row) => [...numbers(row.dataset.kernels)])) };
     }
     return { tape: numbers(target.tape), kernels: numbers(target.kernels) };
@@ -161,7 +161,7 @@ function render({ model, el }) {
     for (const row of rows) {
       const lit = !!on && on.tape.has(Number(row.dataset.tape));
       row.classList.toggle("lit", lit);
-      if (lit) seen.add(row.dataset.line);
+      if (lit) for (const line of numbers(row.dataset.line)) seen.add(String(line));
     }
     for (const line of lines) line.classList.toggle("lit", !!on && (what.line === line.dataset.line || seen.has(line.dataset.line)));
     for (const node of view.querySelectorAll("[data-tape]")) node.classList.toggle("lit", !!on && any(numbers(node.dataset.tape), on.tape));
