@@ -1,5 +1,6 @@
 """The gallery: each widget as it stays in a page without a kernel, made when the site is built."""
 
+import linecache
 import shutil
 from pathlib import Path
 
@@ -30,12 +31,24 @@ WIDGETS = [
         lab.explore(loss)
         """,
     ),
+    (
+        "Stepper",
+        "A backward pass, one op at a time, in both directions.",
+        """
+        x = lab.tensor(2.0, requires_grad=True)
+        y = x**2 + 2 * x + 1
+        lab.step_through(y)
+        """,
+    ),
 ]
 
 
 def write_gallery(folder: Path) -> None:
     """Write ``gallery.md`` and, for each widget that has one, its page."""
     import minitorch_lab as lab
+    from minitorch_lab.tape import Settings
+
+    Settings.sources = True  # as in a notebook
 
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "extra" / "gallery" / PAGES).mkdir(parents=True)
@@ -50,7 +63,8 @@ def write_gallery(folder: Path) -> None:
         scope = {"lab": lab}
         code = "\n".join(lines)
         *rest, last = lines
-        exec(compile("\n".join(rest), "gallery", "exec"), scope)  # noqa: S102  the cells above
+        linecache.cache["cell"] = (len(code), None, code.splitlines(keepends=True), "cell")
+        exec(compile("\n".join(rest), "cell", "exec"), scope)  # noqa: S102  the cells above
         widget = eval(last, scope)  # noqa: S307
         still = "".join(line.strip() + "\n" for line in widget.static_html().splitlines())
         name = title.lower().replace(" ", "-") + ".html"

@@ -317,6 +317,10 @@ def test_a_broken_engine_stands_beside_the_right_one():
     assert "2 replaced by contribution 4 = what has arrived 4" in text
     assert "Wrong: these are added, and make 6 ." in text
     assert "lab.broken: overwrite" in widget.text()
+    assert (
+        "so far 2 replaced by 4 = 4; complete: all 2 paths have arrived; the right engine has 6"
+        in (widget.text())
+    )
     assert "lab.broken is on: overwrite" in widget.static_html()
 
 
@@ -409,7 +413,7 @@ def test_the_transcript():
             "path has arrived",
             "           mul #5 gets local 1 x incoming 1 = 1; complete: its only path has arrived",
             f"8 backward mul #5{place}: x gets local 2 x incoming 1 = 2; 1 of 2 paths has arrived",
-            f"9 backward pow #3{place}: x gets local 4 x incoming 1 = 4, so far 2 + this = 6; "
+            f"9 backward pow #3{place}: x gets local 4 x incoming 1 = 4, so far 2 + 4 = 6; "
             "complete: all 2 paths have arrived",
         ]
     )
@@ -520,6 +524,17 @@ def test_twins_of_a_page_without_a_kernel():
     answers = many.page_answers()
     assert len(many.steps) > 60
     assert set(answers) == {f' {{"do":"steps","chunk":{k}}}' for k in range(5)}
+
+
+def test_a_saved_page_folds():
+    net = nn.Sequential(nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 1))
+    widget = step_through(net, lab.ones(1, 2))
+    data = widget.page_data()
+    assert data["traits"]["page"] == "0"
+    there = data["answers"]['0 {"do":"toggle","module":"Sequential.0"}']["go"]
+    assert "mSequential.0" in data["scenes"][there]["picture"]["members"]
+    back = data["answers"][f'{there} {{"do":"toggle","module":"Sequential.0"}}']["go"]
+    assert back == "0"
 
 
 def test_names_are_text():

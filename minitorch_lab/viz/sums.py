@@ -133,7 +133,7 @@ def _part(steps: Steps, step: Step, part: Part, last: bool) -> str:
     node, tail = view.node(step.node), view.node(part.node)
     again = part.before is not None
     label = "contribution"
-    if part.summed:
+    if part.summed and not kept_spread(part):
         label += ", summed up"
     cells = [
         _derivative(steps, node, part),
@@ -158,7 +158,8 @@ def _part(steps: Steps, step: Step, part: Part, last: bool) -> str:
         notes.append(_speed(node, tail, part))
     head = f"{_op_name(node)}<span>to {escape(name_of(tail))}</span>"
     if not again:
-        notes += [*_arrived(steps, step, part)]
+        if part.right is None or part.arrival.late:
+            notes += _arrived(steps, step, part)
         return _row(head, cells, " ".join(filter(None, notes)))
     rows = _row(head, cells, " ".join(filter(None, notes)))
     adds = steps.engine.add is RIGHT.add
@@ -205,13 +206,18 @@ def _derivative(steps: Steps, node: NodeView, part: Part) -> str:
     return _term(", ".join(["rule", *known]), f'<span class="rule">{shown}</span>')
 
 
+def kept_spread(part: Part) -> bool:
+    """Whether a broken engine has left the gradient as broad as the output."""
+    return part.spread is not None and tuple(part.gradient.shape) == part.spread[1]
+
+
 def summed(part: Part) -> str:
     """ "Summed over dimension 0, because (3,) was spread to (4, 3)."."""
     assert part.spread is not None
     small, large = (shape_text(shape) for shape in part.spread)
     dims = ", ".join(map(str, part.summed))
     word = "dimension" if len(part.summed) == 1 else "dimensions"
-    if tuple(part.gradient.shape) == part.spread[1]:
+    if kept_spread(part):
         return (
             f'<span class="bad">Not summed over {word} {dims}, though {small} was spread to '
             f"{large}.</span>"
@@ -465,18 +471,32 @@ def _lines(steps: Steps, step: Step) -> list[str]:
             text += f"local {plain(part.local)} x incoming {plain(step.incoming)} = "
         text += plain(part.gradient)
         if part.summed and part.spread is not None:
-            done = "not summed" if tuple(part.gradient.shape) == part.spread[1] else "summed"
+            done = "not summed" if kept_spread(part) else "summed"
             text += f" ({done} over {', '.join(map(str, part.summed))})"
         if part.before is not None:
-            text += f", so far {plain(part.before)} + this = {plain(part.total)}"
+            text += f", so far {together(steps, part)}"
         text += f"; {arrived(part)[0].lower()}{arrived(part)[1:-1]}"
         if part.arrival.late:
             text += "; too late, lost"
-        if part.right_total is not None:
-            text += f"; the right engine has {plain(part.right_total)}"
+        text += should_be(part)
         lines.append(text)
     head = f"backward {_call(node)}{place}"
     return [f"{head}: {lines[0]}", *(" " * 9 + line for line in lines[1:])] if lines else [head]
+
+
+def together(steps: Steps, part: Part) -> str:
+    """ "2 + 4 = 6": what had arrived and what arrives now; "" for the first to arrive."""
+    if part.before is None:
+        return ""
+    sign = "+" if steps.engine.add is RIGHT.add else "replaced by"
+    return f"{plain(part.before)} {sign} {plain(part.gradient)} = {plain(part.total)}"
+
+
+def should_be(part: Part) -> str:
+    """What the right engine has, where it is something else."""
+    if part.right_total is None:
+        return ""
+    return f"; the right engine has {plain(part.right_total)}"
 
 
 def _call(node: NodeView) -> str:

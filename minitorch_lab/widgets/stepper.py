@@ -22,9 +22,10 @@ from ..viz.build import _argument_names, _call_title, _tensors
 from ..viz.fold import Drawing, closed_scopes, draw
 from ..viz.layout import LayoutError, layout
 from ..viz.listing import Block, Place, block_html, listing, lit_html
+from ..viz.marks import marked
 from ..viz.measure import code_width
 from ..viz.steps import Steps, steps_of
-from ..viz.sums import arrived, plain, question, say, sums, values, words
+from ..viz.sums import arrived, plain, question, say, should_be, sums, together, values, words
 from ..viz.svg import page_style, svg
 from .base import LabWidget, asset
 from .explorer import _failed, _names, _plain
@@ -32,6 +33,7 @@ from .explorer import _failed, _names, _plain
 _ALONG = 60  # steps that come along with the picture, so that they answer at once
 CHUNK = 20  # steps that one message brings
 _PAGE = 2000  # steps that a page without a kernel can hold
+_SCENES = 24  # ways of folding that a page without a kernel has
 _LINES = 60  # lines of the transcript in a notebook
 
 
@@ -124,19 +126,7 @@ class Stepper(LabWidget):
     def _draw(self, closed: Any, focus: int) -> None:
         assert self.steps is not None
         self.drawing = draw(self.steps.view, closed, focus)
-        try:
-            markup = svg(self.drawing, layout(self.drawing, _room(self.drawing)))
-        except LayoutError as error:  # the sums need no picture
-            markup = ""
-            note = str(error).splitlines()[0]
-        else:
-            count = len(self.steps.view)
-            note = f"{count:,} nodes: those near the step are drawn." if self.drawing.note else ""
-        self.picture = {
-            "svg": markup,
-            "note": " ".join(text for text in (self.steps.view.note, note) if text),
-            "members": {b.key: list(b.members) for b in self.drawing.boxes if b.kind == "folded"},
-        }
+        self.picture = _picture(self.drawing)
 
     def toggle(self, module: str) -> None:
         """Open the module ``module`` (a path such as ``"Net.fc1"``), or fold it."""
@@ -187,11 +177,21 @@ class Stepper(LabWidget):
         """Every chunk of steps, so that a saved page steps without a kernel."""
         if self.steps is None or len(self.steps) <= len(self.known):
             return {}
-        found = {}
-        for chunk in range((min(len(self.steps), _PAGE) - 1) // CHUNK + 1):
-            asked = json.dumps({"do": "steps", "chunk": chunk}, separators=(",", ":"))
-            found[" " + asked] = {"send": {"steps": self._chunk(chunk)}}
-        return found
+        chunks = range((min(len(self.steps), _PAGE) - 1) // CHUNK + 1)
+        return {
+            " " + _message(do="steps", chunk=chunk): {"send": {"steps": self._chunk(chunk)}}
+            for chunk in chunks
+        }
+
+    def page_data(self) -> dict[str, Any]:
+        """What a saved page has: the steps, and the pictures with modules open and folded."""
+        data = super().page_data()
+        if self.drawing is not None:
+            first, scenes, answers = _folding(self.drawing)
+            data["traits"]["page"] = first
+            data["scenes"] = scenes
+            data["answers"] = {**data["answers"], **answers}
+        return data
 
     def show_example(self) -> None:
         """Show the steps of x**2 + 2*x + 1 at x = 2."""
@@ -228,6 +228,45 @@ def _room(drawing: Drawing) -> dict[int, tuple[float, float]]:
     return found
 
 
+def _picture(drawing: Drawing) -> dict[str, Any]:
+    """The trait ``picture``: the markup, a note, and the nodes in each folded module."""
+    view = drawing.view
+    note = f"{len(view):,} nodes: those near the step are drawn." if drawing.note else ""
+    try:
+        markup = svg(drawing, layout(drawing, _room(drawing)))
+    except LayoutError as error:  # the sums need no picture
+        markup, note = "", str(error).splitlines()[0]
+    return {
+        "svg": markup,
+        "note": " ".join(text for text in (view.note, note) if text),
+        "members": {b.key: list(b.members) for b in drawing.boxes if b.kind == "folded"},
+    }
+
+
+def _folding(start: Drawing) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """For a saved page: the scene it starts in, all scenes, and which message leads where."""
+    names = {start.closed: "0"}
+    todo, scenes, answers = [start], {}, {}
+    for drawing in todo:
+        here = names[drawing.closed]
+        scenes[here] = {"page": here, "picture": _picture(drawing)}
+        folded = [box.key[1:] for box in drawing.boxes if box.kind == "folded"]
+        for module in [*folded, *(scope.path for scope in drawing.modules)]:
+            closed = drawing.closed ^ {module}
+            if closed not in names:
+                if len(names) == _SCENES:
+                    continue
+                names[closed] = str(len(names))
+                todo.append(draw(drawing.view, closed))
+            answers[f"{here} {_message(do='toggle', module=module)}"] = {"go": names[closed]}
+    return "0", scenes, answers
+
+
+def _message(**content: Any) -> str:
+    """A message as the page writes it, the key of its answer."""
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+
+
 def still(widget: Stepper) -> str:
     """The picture with all gradients on their edges, and the way back as a table."""
     steps = widget.steps
@@ -237,17 +276,15 @@ def still(widget: Stepper) -> str:
     for step in back:
         for part in step.parts[:4]:
             node, tail = view.node(step.node), view.node(part.node)
-            local = plain(part.local) if part.local is not None else "rule"
-            total = plain(part.total) if part.before is not None else ""
-            before = f"{plain(part.before)} + {plain(part.gradient)} =" if total else ""
+            product = plain(part.gradient)
+            if part.local is not None:
+                product = f"{plain(part.local)} × {plain(step.incoming)} = {product}"
             cells = (
                 str(step.number),
                 f"{node.op} to {tail.name or tail.label}",
-                f"{local} × {plain(step.incoming)} = {plain(part.gradient)}"
-                if part.local is not None
-                else f"{plain(part.gradient)}",
-                f"{before} {total}",
-                arrived(part),
+                product,
+                together(steps, part),
+                arrived(part) + should_be(part),
             )
             rows.append("".join(f"<td>{escape(cell)}</td>" for cell in cells))
     head = "".join(
@@ -260,14 +297,36 @@ def still(widget: Stepper) -> str:
         if steps.engine.name
         else ""
     )
+    last = steps[-1]
+    place = widget.places.get(last.node)
+    lines = ""
+    if place is not None:
+        block = widget.blocks[place.block]
+        items = [f"<li>{line}</li>" for line in block_html(block)]
+        items[place.line - block.first] = f'<li class="lit">{lit_html(block, place)}</li>'
+        start = f' style="counter-reset: line {block.first - 1}"'
+        lines = f"<p>{escape(block.title)}</p><ol{start}>{''.join(items)}</ol>"
     return (
         f'<div class="lab-still"><style>{page_style()}{asset("stepper-still.css")}</style>'
-        f"<p>step through: <b>{escape(view.title)}</b>, {len(steps):,} steps; the last of them "
-        f"here, all in a live notebook.</p>{badge}{widget.picture.get('svg', '')}"
+        f"<p>step through: <b>{escape(view.title)}</b>, {len(steps):,} steps. Here all are done; "
+        f"in a live notebook they go one by one.</p>{badge}"
+        f'<div class="both"><div>{_done(widget)}</div><div>{lines}</div></div>'
         f'<table class="steps"><thead><tr>{head}</tr></thead><tbody>{table}</tbody></table>'
         f"<details><summary>all steps in words</summary><pre>{escape(widget.transcript())}</pre>"
         "</details></div>"
     )
+
+
+def _done(widget: Stepper) -> str:
+    """The picture after the last step: what has passed its gradient on is filled."""
+    picture, steps = widget.picture.get("svg", ""), widget.steps
+    if not picture or steps is None:
+        return str(picture)
+    marks = {f"n{step.node}": {"class": "passed"} for step in steps.back}
+    last = f"n{steps[-1].node}"
+    if last in marks:
+        marks[last] = {"class": "passed selected"}
+    return marked(picture, marks)
 
 
 _EXPORTS: dict[str, tuple[str, Callable[[Stepper], str]]] = {

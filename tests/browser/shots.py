@@ -3,7 +3,8 @@
     python tests/browser/shots.py notebooks/07*.ipynb docs/images/explorer --widget .lab.explorer
 
 writes explorer-light.png and explorer-dark.png. What has to happen before the picture is said with
---click and --wait, in the order in which they stand.
+--click and --wait, in the order in which they stand. In place of a notebook a Python file will do,
+with a line "# %%" before each cell.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import nbformat
 from lab_server import LAUNCH_ARGUMENTS, Notebook, chromium, serve
 from playwright.sync_api import Page, sync_playwright
 
@@ -24,6 +26,19 @@ def prepare(page: Page, steps: list[tuple[str, str]]) -> None:
             page.wait_for_timeout(float(value) * 1000)
 
 
+def put(file: Path, folder: Path) -> str:
+    """Copy a notebook into ``folder``, or make one of a Python file; returns its name."""
+    if file.suffix != ".py":
+        return Path(shutil.copy(file, folder)).name
+    cells = [text.strip() for text in file.read_text(encoding="utf-8").split("# %%\n")[1:]]
+    made = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(text) for text in cells],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+    )
+    nbformat.write(made, folder / f"{file.stem}.ipynb")
+    return f"{file.stem}.ipynb"
+
+
 def shoot(options: argparse.Namespace) -> list[Path]:
     """Take the pictures; returns the files."""
     written = []
@@ -31,7 +46,7 @@ def shoot(options: argparse.Namespace) -> list[Path]:
         root, home = Path(folder) / "root", Path(folder) / "home"
         root.mkdir()
         home.mkdir()
-        shutil.copy(options.notebook, root)
+        notebook_name = put(options.notebook, root)
         browser = play.chromium.launch(executable_path=chromium(), args=list(LAUNCH_ARGUMENTS))
         with serve(root, home) as server:
             for width in options.width:
@@ -39,7 +54,7 @@ def shoot(options: argparse.Namespace) -> list[Path]:
                     viewport={"width": width, "height": 1100}, device_scale_factor=options.scale
                 )
                 page.emulate_media(reduced_motion="reduce")
-                notebook = Notebook(page, server, options.notebook.name)
+                notebook = Notebook(page, server, notebook_name)
                 # The file browser takes room that a picture needs.
                 page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
                 notebook.run_all()

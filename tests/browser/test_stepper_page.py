@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe import violations
 from host_page import show
 from playwright.sync_api import Page, expect
 from test_explorer_page import CONTRAST, OUTSIDE
@@ -288,6 +289,17 @@ def test_fits_every_width_in_both_themes(page: Page, width: int, dark: bool) -> 
     assert view is not None
     assert side is not None
     assert (side["y"] >= view["y"] + view["height"] - 1) == (width <= 720)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_axe_finds_nothing(page: Page, dark: bool) -> None:
+    with lab.broken("overwrite"):
+        show(page, polynomial(ask=True), dark=dark)
+    assert violations(page) == []
+    page.get_by_label("predict first").uncheck()
+    page.locator(".view").focus()
+    page.keyboard.press("End")
+    assert violations(page) == []
 
 
 # Terms of the arithmetic that lie on one another.

@@ -23,7 +23,7 @@ function render({ model, el }) {
   const forward = plan.forward.length, count = plan.count;
   const ran = new Map(plan.forward.map((node, i) => [node, i + 1])); // the step at which a node gets its value
   const passed = new Map(plan.backward.map((node, i) => [node, forward + 2 + i])); // and passes its gradient on
-  let items = [], boxes = new Map(), n = Math.min(model.get("step"), count), open = false, timer = 0, waiting = 0, asked = new Set(), tall = 0;
+  let items = [], boxes = new Map(), n = Math.min(model.get("step"), count), open = false, timer = 0, waiting = 0, asked = new Set(), tall = 0, looked = 0;
   const nodeAt = (step) => (step <= forward ? plan.forward[step - 1] : step === forward + 1 ? plan.root : plan.backward[step - forward - 2]);
   const phase = (step) => (step <= forward ? "forward" : "backward");
 
@@ -140,6 +140,7 @@ function render({ model, el }) {
     if (model.get("step") !== n) { model.set("step", n); model.save_changes(); }
   }
   function forth() { if (open) reveal(null); else go(n + 1, { focus: true }); }
+  function look(node) { if (looked !== node) { looked = node; model.send({ do: "look", node }); } }
   function fetch(step) {
     const chunk = Math.floor((step - 1) / plan.chunk);
     if (step >= 1 && step <= count && !known.has(step) && !asked.has(chunk)) { asked.add(chunk); model.send({ do: "steps", chunk }); }
@@ -148,7 +149,7 @@ function render({ model, el }) {
     clearTimeout(waiting);
     fetch(step); // a page without a kernel answers at once
     const data = known.get(step), done = model.get("answers")[step];
-    if (!boxes.has(nodeAt(step)) || boxes.get(nodeAt(step)).matches(".rest")) model.send({ do: "look", node: nodeAt(step) });
+    if (!boxes.has(nodeAt(step)) || boxes.get(nodeAt(step)).matches(".rest")) look(nodeAt(step));
     slider.value = step; fill(slider);
     slider.setAttribute("aria-valuetext", `step ${step} of ${count}, ${phase(step)}`);
     where.textContent = `${step} of ${count}`;
@@ -275,6 +276,8 @@ function render({ model, el }) {
     if (content.steps) {
       for (const [step, data] of Object.entries(content.steps)) known.set(Number(step), data);
       if (sums.getAttribute("aria-busy") && known.has(n)) show(n);
+    } else if (content.unknown) { // a saved page
+      if (content.unknown.do !== "steps") status.textContent = "This page was saved without that. Run the cell in a notebook.";
     } else if (content.export) download(content.name, content.text, content.type);
   };
   const redraw = () => { draw(); fit(); paint(n, open); };
