@@ -17,7 +17,9 @@ import minitorch_lab as lab
 import minitorch_lab.nn.functional as F
 from minitorch_lab import nn
 from minitorch_lab.errors import GradError, KindError
+from minitorch_lab.op import OPS, current
 from minitorch_lab.tape import Settings
+from minitorch_lab.tensor import make
 from minitorch_lab.viz.derivative import gradient_rule, local_derivative
 from minitorch_lab.viz.listing import Block, block_html, listing
 from minitorch_lab.viz.steps import Steps, steps_of
@@ -297,8 +299,6 @@ def test_what_grad_holds_already_is_said():
     ],
 )
 def test_the_local_derivative_of_the_table(op, index, rule, local):
-    from minitorch_lab.op import OPS
-
     assert gradient_rule(OPS[op], index) == rule
     assert local_derivative(OPS[op], index) == local
 
@@ -600,3 +600,37 @@ def test_an_overwritten_value_ends_the_walk_and_is_said():
     widget = step_through(z)
     assert "changed in place after it was used" in widget.plan["failure"]
     assert len(widget.steps.back) == 1
+
+
+# Every op of the table ---------------------------------------------------------------------
+
+
+def _calls() -> list[Any]:
+    return [
+        pytest.param(op, sample, id=f"{op.name}-{i}")
+        for op in OPS.values()
+        for i, sample in enumerate(op.samples[:2])
+        if op.differentiable and not op.random and op.name != "to_device"
+    ]
+
+
+@pytest.mark.parametrize(("op", "sample"), _calls())
+def test_every_op_of_the_table_steps(op, sample):
+    rng = np.random.default_rng(0)
+    inputs = [make(draw(rng)) for draw in sample.inputs]
+    for i, x in enumerate(inputs):
+        x.requires_grad = x.array.dtype.kind == "f" and op.rule(i) is not None
+    leaves = [x for x in inputs if x.requires_grad]
+    y = current().apply(op, tuple(inputs), sample.attrs)
+    loss = (y * make(rng.normal(size=y.shape))).sum()
+    steps = assert_as_backward(loss, leaves)
+    for step in steps:
+        html = sums(steps, step) + values(steps, step)
+        assert "<code>\\" not in html  # every formula could be typeset
+        assert say(steps, step)
+        for part in step.parts:
+            if part.local is not None:
+                product = part.local * step.incoming
+                if part.summed:
+                    product = product.sum(part.summed, keepdims=True).reshape(part.gradient.shape)
+                np.testing.assert_allclose(product, part.gradient, rtol=1e-6, atol=1e-9)
