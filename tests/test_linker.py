@@ -280,7 +280,7 @@ def test_lines_and_boxes_have_the_numbers_of_their_values(regression):
 def test_the_transcript(regression):
     words = regression.transcript()
     assert words.startswith("4 programs, 23 values\nPyTorch style: 19 of 20 values are shared\n")
-    assert re.search(r"^   7      prediction = model\(x\) +#6 #7 #8$", words, re.MULTILINE)
+    assert re.search(r"^7       prediction = model\(x\) +#6 #7 #8$", words, re.MULTILINE)
     assert "#9 sub (8, 1); PyTorch style line 8; tape style line 8; function line 5" in words
     assert (
         "the same numbers, written as matmul (PyTorch style), "

@@ -166,7 +166,7 @@ def _listing(lines: tuple[Line, ...]) -> str:
     rows = []
     for line, text in zip(lines, texts, strict=True):
         values = "  " + " ".join(f"#{n}" for n in line.values) if line.values else ""
-        rows.append(f"{line.number:>4}  {text:{width}}{values}".rstrip())
+        rows.append(f"{line.number:<4}{text:{width}}{values}".rstrip())
     return "\n".join(rows)
 
 

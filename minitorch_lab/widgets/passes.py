@@ -24,6 +24,7 @@ from ..viz.svg import page_style, svg
 from .base import LabWidget
 
 ROWS = 400  # rows of the tape, and changes of a pass, that are listed
+_STILL_ROWS, _STEPS = 60, 20  # rows of the tape and kernels in a static page
 _ALONG = 200_000  # letters of code that come along with the picture
 _ROOM = 4_000_000  # letters of pictures with a module open, in a page without a kernel
 
@@ -184,21 +185,24 @@ class PassView(LabWidget):
         return transcript(self.diff)
 
     def static_html(self) -> str:
-        """The picture after the last pass, and the passes and the tape as tables."""
+        """Tape and picture after the last pass, the passes as a table, and the generated code."""
         found = self.diff
-        last = len(found.stops) - 1
         rows = "".join(
             f"<tr><th>{escape(s.name)}</th><td>{escape(s.did.partition(': ')[2])}</td>"
             f"<td>{escape(s.count)}</td><td>{escape(self._proof_text(i))}</td></tr>"
             for i, s in enumerate(found.stops)
         )
+        last = len(found.stops) - 1
         picture = svg_at(found, self.drawing, last) if "<svg" in self.picture["svg"] else ""
-        words = escape(self.transcript())
+        texts = "\n".join(s.code for s in found.steps[:_STEPS] if s.code)
         return (
-            f'<div class="lab-still"><style>{page_style()}{_STILL}</style>{picture}'
-            f"<table><caption>passes of {escape(found.title)}</caption><tbody>{rows}</tbody>"
-            "</table>"
-            f"<details><summary>the passes in words</summary><pre>{words}</pre></details></div>"
+            f'<div class="lab-still"><style>{page_style()}{_STILL}</style>'
+            f'<div class="two"><table class="tape"><caption>tape of {escape(found.title)}</caption>'
+            f"<tbody>{_tape_rows(found)}</tbody></table>{picture}</div>"
+            f"<table><caption>passes</caption><tbody>{rows}</tbody></table>"
+            f"<details><summary>generated {self.language}</summary><pre>{escape(texts)}</pre>"
+            f"</details><details><summary>the passes in words</summary>"
+            f"<pre>{escape(self.transcript())}</pre></details></div>"
         )
 
     def _proof_text(self, stop: int) -> str:
@@ -210,11 +214,15 @@ BUSY = "A cell is running, and comparing draws random numbers: ask again when it
 
 # The static picture: what is gone is struck through, and frames are kernels.
 _STILL = """
+.lab-still .two { display: flex; flex-wrap: wrap; gap: 16px 32px; align-items: start; }
+.lab-still .two svg { min-width: 0; }
+.lab-still :is(th, td) { padding: 1px 12px 1px 0; text-align: left; font-weight: normal; }
+.lab-still caption { text-align: left; font-weight: 600; padding: 8px 0 4px; }
 .graph .gone .body { stroke-dasharray: 2 3; }
 .graph .gone text { fill: var(--g-muted); text-decoration: line-through; }
 .graph .edge.gone { opacity: .35; }
 .graph .module.kernel > rect { stroke: var(--g-input); stroke-width: 1.5; }
-.graph .module.kernel text { fill: var(--g-input); font-weight: 600; }
+.graph .module.kernel text { fill: var(--g-input); }
 """
 
 
@@ -374,6 +382,22 @@ def _tape(found: Diff) -> str:
     more = len(found.tape) - len(rows)
     if more:
         rows.append(f'<li role="option" aria-disabled="true">and {more:,} more</li>')
+    return "".join(rows)
+
+
+def _tape_rows(found: Diff) -> str:
+    """The tape for a page without a script: <s> is there where no stylesheet is."""
+    rows = []
+    for n in found.tape[:_STILL_ROWS]:
+        piece = found.piece(n)
+        text = f"<code>{escape(piece.text)}</code>"
+        line = f"line {piece.source.line}" if piece.source else piece.word
+        rows.append(
+            f"<tr><td>%{piece.var}</td><td>{f'<s>{text}</s>' if piece.struck else text}</td>"
+            f"<td>{escape(piece.why or line)}</td></tr>"
+        )
+    more = len(found.tape) - len(rows)
+    rows += [f"<tr><td></td><td>and {more:,} more</td><td></td></tr>"] if more else []
     return "".join(rows)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe import violations
 from host_page import show
 from playwright.sync_api import Page, expect
 
@@ -95,3 +96,13 @@ def test_fits_its_width(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     show(page, lab.link())
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [1300, 480])
+@pytest.mark.parametrize("dark", [False, True])
+def test_axe_finds_nothing(page: Page, dark: bool, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    show(page, lab.link(), dark=dark)
+    assert violations(page) == []
+    line(page, "tape style", "dw, db = ").click()
+    assert violations(page) == []

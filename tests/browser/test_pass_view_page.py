@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe import violations
 from host_page import show
 from playwright.sync_api import Page, expect
 
@@ -204,3 +205,20 @@ def test_fits_its_width(page: Page, width: int) -> None:
     show(page, widget())
     wide = page.evaluate("document.documentElement.scrollWidth")
     assert wide <= width
+
+
+@pytest.mark.parametrize("width", [1300, 480])
+@pytest.mark.parametrize("dark", [False, True])
+def test_axe_finds_nothing(page: Page, dark: bool, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    show(page, widget(), dark=dark)
+    page.locator(".changes summary").click()
+    assert violations(page) == []
+    page.get_by_label("After pass").focus()
+    page.keyboard.press("Home")
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+    page.locator(".proof button").click()
+    row(page, 8).click()
+    expect(page.locator(".proof .badge")).to_be_visible()
+    assert violations(page) == []

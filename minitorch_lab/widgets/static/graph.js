@@ -48,6 +48,28 @@ function camera(view, onzoom) {
 const frame = (item) => item.querySelector(".body, .grip").getBBox();
 const middle = (item) => { const b = frame(item); return item.matches(".title") ? [b.x + 40, b.y + 10] : [b.x + b.width / 2, b.y + b.height / 2]; };
 
+// The way that an arrow key points, and the item that lies nearest in that direction.
+const WAYS = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
+function nearest(items, item, [dx, dy]) {
+  const [x, y] = middle(item);
+  let best = null, least = Infinity;
+  for (const other of items) {
+    const [u, v] = middle(other), along = (u - x) * dx + (v - y) * dy, off = Math.abs((u - x) * dy) + Math.abs((v - y) * dx);
+    if (other !== item && along > 4 && along + 2 * off < least) [best, least] = [other, along + 2 * off];
+  }
+  return best;
+}
+
+// Scroll a list so far that a row of it is in sight, and never the page around it.
+function bring(list, row) {
+  const a = list.getBoundingClientRect(), b = row.getBoundingClientRect();
+  if (b.top < a.top || b.bottom > a.bottom) list.scrollTop += b.top - a.top - 24;
+}
+
+// The numbers in a data attribute: "3 5".
+const numbers = (text) => new Set((text || "").split(" ").filter(Boolean).map(Number));
+const overlap = (a, b) => [...a].some((x) => b.has(x));
+
 // Drag pans, wheel with Ctrl zooms. Gives a function that says whether the last press was a drag, and so no click.
 function pans(view, eye) {
   let from = null, dragged = false;

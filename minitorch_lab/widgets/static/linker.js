@@ -1,7 +1,7 @@
 // Dialect linker. Programs and picture come from Python, each line and box with the numbers of its values; this file
 // lights up what has a number in common.
 
-const WAYS = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
+const KEPT = "This page was saved as it is: for more, run the notebook.";
 
 function render({ model, el }) {
   const values = model.get("values");
@@ -43,12 +43,11 @@ function render({ model, el }) {
   const lines = lists.flatMap((list) => [...list.children]);
 
   // Light ----------------------------------------------------------------------------------------
-  const numbers = (item) => new Set((item?.dataset.values || "").split(" ").filter(Boolean).map(Number));
-  const any = (a, b) => [...a].some((x) => b.has(x));
+  const of = (item) => numbers(item?.dataset.values);
   function light(item) {
-    const on = numbers(item);
-    for (const line of lines) line.classList.toggle("lit", any(numbers(line), on));
-    for (const node of items) node.classList.toggle("lit", any(numbers(node), on));
+    const on = of(item);
+    for (const line of lines) line.classList.toggle("lit", overlap(of(line), on));
+    for (const node of items) node.classList.toggle("lit", overlap(of(node), on));
     for (const edge of view.querySelectorAll(".edge")) edge.classList.toggle("near", on.has(Number(edge.dataset.tail.slice(1))) && on.has(Number(edge.dataset.head.slice(1))));
   }
   const target = (element) => element?.closest?.("[data-values]");
@@ -59,20 +58,16 @@ function render({ model, el }) {
     item?.classList.add("pinned");
     if (item?.matches("li")) item.setAttribute("aria-selected", "true");
     light(item);
-    for (const list of lists) { const first = list.querySelector(".lit"); if (first && !list.contains(item)) near(list, first); }
+    for (const list of lists) { const first = list.querySelector(".lit"); if (first && !list.contains(item)) bring(list, first); }
     const lit = items.find((i) => i.classList.contains("lit"));
     if (lit && !view.contains(item)) eye.reveal(frame(lit));
-  }
-  function near(box, row) { // scroll a list, never the page
-    const a = box.getBoundingClientRect(), b = row.getBoundingClientRect();
-    if (b.top < a.top || b.bottom > a.bottom) box.scrollTop += b.top - a.top - 24;
   }
   function say(item) {
     if (!item) { status.textContent = ""; return; }
     if (item.matches(".node")) { status.textContent = `${item.getAttribute("aria-label")}.`; return; }
-    const on = numbers(item);
+    const on = of(item);
     const there = lists.flatMap((list) => {
-      const found = [...list.children].filter((line) => line !== item && any(numbers(line), on)).map((line) => line.dataset.at);
+      const found = [...list.children].filter((line) => line !== item && overlap(of(line), on)).map((line) => line.dataset.at);
       return found.length ? [`${list.getAttribute("aria-label")} line ${found.join(", ")}`] : [];
     });
     const what = [...on].map((n) => values[n - 1].split(" ").slice(0, 2).join(" ")).join(", ");
@@ -95,7 +90,7 @@ function render({ model, el }) {
     const group = item.matches(".node") ? items : [...item.parentNode.children];
     for (const other of group) if (other.dataset.values != null) other.setAttribute("tabindex", other === item ? "0" : "-1");
     item.focus({ preventScroll: true });
-    if (item.matches(".node")) eye.reveal(frame(item)); else near(item.parentNode, item);
+    if (item.matches(".node")) eye.reveal(frame(item)); else bring(item.parentNode, item);
   }
   root.addEventListener("keydown", (event) => {
     const item = event.target.closest(".node, [role=option]");
@@ -104,23 +99,17 @@ function render({ model, el }) {
     const step = WAYS[event.key], known = item.matches(".node") ? items : [...item.parentNode.children].filter((line) => line.dataset.values != null);
     const at = known.indexOf(item);
     const list = { ArrowDown: known[at + 1], ArrowUp: known[at - 1], Home: known[0], End: known[known.length - 1] }[event.key];
-    const to = item.matches(".node") ? step && next(item, step) : list;
+    const to = item.matches(".node") ? step && nearest(items, item, step) : list;
     if (to) rove(to);
     else if (event.key === "Enter" || event.key === " ") { pin(item); say(item); }
     else if (item.matches(".node") && (event.key === "f" || event.key === "F")) eye.fit();
     else if (!step) return;
     event.preventDefault();
   });
-  function next(item, [dx, dy]) { // the nearest in that direction
-    const [x, y] = middle(item);
-    let best = null, least = Infinity;
-    for (const other of items) {
-      const [u, v] = middle(other), along = (u - x) * dx + (v - y) * dy, off = Math.abs((u - x) * dy) + Math.abs((v - y) * dx);
-      if (other !== item && along > 4 && along + 2 * off < least) [best, least] = [other, along + 2 * off];
-    }
-    return best;
-  }
-  const answer = (content) => { if (content.export) download(content.export, content.text, "text/html"); };
+  const answer = (content) => { 
+    if (content.export) download(content.export, content.text, "text/html");
+    else if (content.unknown) status.textContent = KEPT;
+  };
   model.on("msg:custom", answer);
 
   let width = 0;

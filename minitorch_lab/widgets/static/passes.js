@@ -1,7 +1,7 @@
 // Pass view. Lists and picture come from Python with the times of all that is in them; this file moves the slider,
 // lights up what belongs together, and asks for what takes long.
 
-const WAYS = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
+const KEPT = "This page was saved as it is: for more, run the notebook.";
 
 function render({ model, el }) {
   const stops = model.get("stops"), steps = model.get("steps");
@@ -118,7 +118,7 @@ function render({ model, el }) {
     for (const item of items) item.setAttribute("tabindex", item === first ? "0" : "-1");
     did.textContent = stop.did; words.textContent = stop.words;
     changes.replaceChildren(); changes.hidden = !stop.changes.length;
-    if (stop.changes.length) changes.append(h("summary", {}, `${stop.changes.length} change${stop.changes.length === 1 ? "" : "s"}`), h("ul", {}, ...stop.changes.map((c) => h("li", {}, h("code", {}, c)))));
+    if (stop.changes.length) changes.append(h("summary", {}, `${stop.changes.length} change${stop.changes.length === 1 ? "" : "s"}`), h("ul", { tabindex: "0", "aria-label": "Changes" }, ...stop.changes.map((c) => h("li", {}, h("code", {}, c)))));
     prove();
   }
 
@@ -134,7 +134,6 @@ function render({ model, el }) {
 
   // What belongs together --------------------------------------------------------------------------
   // A light is a set of values of the trace, and the kernels to go with it.
-  const numbers = (text) => new Set((text || "").split(" ").filter(Boolean).map(Number));
   const rows = [...tape.children].filter((row) => row.dataset.tape), lines = [...source.children];
   function of(target) {
     if (!target) return null;
@@ -155,7 +154,6 @@ function render({ model, el }) {
     if (item.dataset.tape != null) return { tape: item.dataset.tape, kernels: item.dataset.kernels ?? (step < 0 ? "" : String(step)) };
     return { line: item.dataset.line };
   }
-  const any = (a, b) => [...a].some((x) => b.has(x));
   function light(what) {
     const on = of(what), seen = new Set();
     for (const row of rows) {
@@ -164,13 +162,13 @@ function render({ model, el }) {
       if (lit) for (const line of numbers(row.dataset.line)) seen.add(String(line));
     }
     for (const line of lines) line.classList.toggle("lit", !!on && (what.line === line.dataset.line || seen.has(line.dataset.line)));
-    for (const node of view.querySelectorAll("[data-tape]")) node.classList.toggle("lit", !!on && any(numbers(node.dataset.tape), on.tape));
+    for (const node of view.querySelectorAll("[data-tape]")) node.classList.toggle("lit", !!on && overlap(numbers(node.dataset.tape), on.tape));
     for (const frame_ of view.querySelectorAll(".kernel, .lid")) {
       const kernel = frame_.dataset.kernel ?? view.querySelector(`[data-frame="${CSS.escape(frame_.dataset.lid)}"]`)?.dataset.kernel;
       frame_.classList.toggle("lit", !!on && on.kernels.has(Number(kernel)));
     }
     const mine = !!on && on.kernels.has(step);
-    for (const li of code.children) li.classList.toggle("lit", mine && !!li.dataset.tape && any(numbers(li.dataset.tape), on.tape));
+    for (const li of code.children) li.classList.toggle("lit", mine && !!li.dataset.tape && overlap(numbers(li.dataset.tape), on.tape));
   }
   function over(element) { light(target(element) || pinned); }
 
@@ -187,14 +185,10 @@ function render({ model, el }) {
       const where = [...new Set(rows.filter((r) => on.tape.has(Number(r.dataset.tape))).map((r) => r.querySelector(".where").textContent))];
       say([[...on.kernels].map((k) => `kernel ${steps[k].title}`).join(", "), `${on.tape.size} of the tape`, where.slice(0, 6).join(", ")].filter(Boolean).join("; ") + ".");
       const row = rows.find((r) => r.classList.contains("lit"));
-      if (row && !tape.contains(item)) near(tape, row);
+      if (row && !tape.contains(item)) bring(tape, row);
       const node = items.find((i) => i.matches(".node.lit:not(.gone)") && here(i)) || items.find((i) => i.matches(".node.lit") && here(i));
       if (node && !view.contains(item)) eye.reveal(frame(node));
     }
-  }
-  function near(box, row) { // scroll a list, never the page
-    const a = box.getBoundingClientRect(), b = row.getBoundingClientRect();
-    if (b.top < a.top || b.bottom > a.bottom) box.scrollTop += b.top - a.top - 24;
   }
   function choose(kernel) {
     step = kernel; pick.value = kernel;
@@ -233,7 +227,7 @@ function render({ model, el }) {
   function rove(row) {
     for (const other of row.parentNode.children) other.setAttribute("tabindex", other === row ? "0" : "-1");
     row.focus({ preventScroll: true });
-    near(row.parentNode, row);
+    bring(row.parentNode, row);
   }
   for (const list of [tape, source]) {
     list.firstElementChild?.setAttribute("tabindex", "0");
@@ -250,21 +244,12 @@ function render({ model, el }) {
   view.addEventListener("keydown", (event) => {
     const item = event.target.closest(".node, .title");
     if (!item || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (WAYS[event.key]) { const to = next(item, WAYS[event.key]); if (to) { item.setAttribute("tabindex", "-1"); to.setAttribute("tabindex", "0"); to.focus({ preventScroll: true }); eye.reveal(frame(to)); say(`${to.getAttribute("aria-label")}.`); } }
+    if (WAYS[event.key]) { const to = nearest(focusable(), item, WAYS[event.key]); if (to) { item.setAttribute("tabindex", "-1"); to.setAttribute("tabindex", "0"); to.focus({ preventScroll: true }); eye.reveal(frame(to)); say(`${to.getAttribute("aria-label")}.`); } }
     else if (event.key === "Enter" || event.key === " ") { if (item.dataset.module != null) open(item); else pin(target(item), item); }
     else if (event.key === "f" || event.key === "F") eye.fit();
     else return;
     event.preventDefault();
   });
-  function next(item, [dx, dy]) { // the nearest in that direction
-    const [x, y] = middle(item);
-    let best = null, least = Infinity;
-    for (const other of focusable()) {
-      const [u, v] = middle(other), along = (u - x) * dx + (v - y) * dy, off = Math.abs((u - x) * dy) + Math.abs((v - y) * dx);
-      if (other !== item && along > 4 && along + 2 * off < least) [best, least] = [other, along + 2 * off];
-    }
-    return best;
-  }
   root.addEventListener("keydown", (event) => {
     if (event.key === "Escape") { pin(null); say("Nothing is lit."); }
   });
@@ -273,6 +258,7 @@ function render({ model, el }) {
   const answer = (content) => {
     if (content.html != null) { codes.set(String(content.code), content.html); if (content.code === step) choose(step); }
     else if (content.export) download(content.export, content.text, "text/html");
+    else if (content.unknown) say(KEPT);
     else if (content.certificate != null) { asked.delete(content.certificate); prove(); if (content.certificate === at()) proof.append(h("span", { class: "small muted", role: "status" }, ` ${content.text}`)); }
   };
   const certified = () => { prove(); const known = model.get("certificates")[at()]; if (known) say(`${stops[at()].name}: ${known.text}.`); };
