@@ -40,6 +40,30 @@ WIDGETS = [
         lab.step_through(y)
         """,
     ),
+    (
+        "Pass view",
+        "What graph mode made of a function, pass by pass: the slider goes through the passes, and "
+        "a kernel lights up the ops and the lines that it came from.",
+        """
+        @lab.compile
+        def step(x, w, b):
+            s = lab.tensor(1.0) / 4
+            h = (x * w + b) * s
+            p = x * w
+            q = p.exp()
+            return (h.tanh() + p).relu()
+
+        x, w, b = lab.randn(100, 784), lab.randn(784), lab.randn(784)
+        lab.explain(step, x, w, b).view()
+        """,
+    ),
+    (
+        "Dialect linker",
+        "One program in several styles, and which of their lines compute the same.",
+        """
+        lab.link()
+        """,
+    ),
 ]
 
 
