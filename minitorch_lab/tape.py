@@ -373,8 +373,9 @@ def walk(
     output_of: Callable[[Node], Any],
     free: bool,
     since: int = 0,
+    after: Callable[[Step], Step] = lambda step: step,
 ) -> Iterator[Step]:
-    """Go backward from ``root`` and yield each step.
+    """Go backward from ``root`` and yield each step; ``after`` is called as soon as it is done.
 
     ``value_of`` and ``output_of`` say what the rules get: plain arrays in an ordinary backward
     pass, tensors where the gradients shall be differentiated or traced. With ``since`` it is a
@@ -384,7 +385,7 @@ def walk(
         return _walk(root, gradient, value_of, output_of, free, since)
     current().fixed(WATCH, WATCHED)  # a graph with other hooks is another graph
     engine()
-    return _watched(_walk(root, gradient, value_of, output_of, free))
+    return _watched(map(after, _walk(root, gradient, value_of, output_of, free)))
 
 
 def _watched(steps: Iterator[Step]) -> Iterator[Step]:
@@ -399,11 +400,10 @@ def _hook_leaves(steps: Iterator[Step]) -> Iterator[Step]:
     add = ENGINE.get().add
     totals: dict[int, Any] = {}
     leaves: dict[int, tuple[int, Any]] = {}
-    last: Step | None = None
+    last: Step | None = None  # held back as soon as there is something to gather in it
     for step in steps:
         if last is not None:
             yield last
-        last = step
         rest = []
         for i, x, gx in step.contributions:
             if x.node is None and getattr(x, "_hooks", None):
@@ -412,6 +412,10 @@ def _hook_leaves(steps: Iterator[Step]) -> Iterator[Step]:
             else:
                 rest.append((i, x, gx))
         step.contributions[:] = rest
+        if leaves:
+            last = step
+        else:
+            yield step
     if last is None:
         return
     for key, (i, x) in leaves.items():

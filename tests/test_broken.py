@@ -205,6 +205,7 @@ def test_the_explorer_says_so_too():
     with lab.broken("overwrite"):
         widget = lab.explore(y)
     assert widget.badge == "broken: overwrite"
-    assert "lab.broken('overwrite') is on: these gradients are wrong on purpose." in widget.transcript()
+    note = "lab.broken('overwrite') is on: these gradients are wrong on purpose."
+    assert note in widget.transcript()
     assert "#1 input x float32 () value 2 gradient 4" in widget.transcript()
     assert lab.explore(y).badge == ""

@@ -30,6 +30,7 @@ from ..tape import (
     SCOPE,
     Node,
     Settings,
+    Step,
     caller,
     locate,
     location,
@@ -623,19 +624,22 @@ class Trace:
     def walk(self, root: Tensor, g: Tensor, keep: bool, create: bool) -> Any:
         """The backward walk on symbols: it appends the backward pass to the graph."""
         token = INTERPRETER.set(self.with_grad(create))
-        equations, steps = self.builder.equations, []
+        equations = self.builder.equations
         start = len(equations)
+
+        def label(step: Step) -> Step:
+            nonlocal start
+            node = step.node
+            line = self.builder.lines.get(node.id)
+            for i in range(start, len(equations)):
+                made = equations[i]
+                of = Gradient(node.op.name, node.scope, node.id, made.source)
+                equations[i] = replace(made, of=of, source=line or made.source)
+            start = len(equations)
+            return step
+
         try:
-            for step in walk(root, g, lambda x: x, self._output, not keep):
-                steps.append(step)
-                node = step.node
-                source = self.builder.lines.get(node.id)
-                for i in range(start, len(equations)):
-                    made = equations[i]
-                    of = Gradient(node.op.name, node.scope, node.id, made.source)
-                    equations[i] = replace(made, of=of, source=source or made.source)
-                start = len(equations)
-            return steps
+            return list(walk(root, g, lambda x: x, self._output, not keep, after=label))
         finally:
             INTERPRETER.reset(token)
 
