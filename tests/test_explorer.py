@@ -85,6 +85,15 @@ def test_a_large_graph_sends_panels_when_asked():
     assert "linear" in answer["html"]
 
 
+def test_a_large_graph_is_searched_in_python_and_says_that_it_is_folded():
+    widget = Explorer(samples.tower(300))
+    assert widget.index == []
+    assert "2,101 nodes, folded to" in widget.picture["note"]
+    (answer,) = ask(widget, do="find", text="net.7.fc1 linear")
+    assert answer == {"text": "net.7.fc1 linear", "hits": [53], "count": 2101}
+    assert widget.find("no such thing") == []
+
+
 def test_the_window_moves_to_a_node_that_is_not_drawn():
     widget = Explorer(samples.chain(3000))
     assert 'data-node="7"' not in widget.picture["svg"]

@@ -10,6 +10,7 @@ from .measure import brief, shape_text, shorten
 from .view import WORDS, Edge, Flow, GraphView, NodeView, Scope, word_of
 
 FOLD_FROM = 60  # boxes from which on modules are folded by default
+LARGE = 1000  # nodes from which on a note says that they are folded
 CAP = 400  # boxes drawn at most: more can be neither read nor laid out at once
 
 
@@ -143,6 +144,11 @@ def draw(
             "The dashed boxes at the ends lead on, search finds every node."
         )
 
+    elif len(view) > LARGE and len(members) < len(view):
+        note = (
+            f"{len(view):,} nodes, folded to {len(members):,} boxes: "
+            "open one to look inside. Search finds every node."
+        )
     labels = {scope.path: scope.label for scope in view.scopes.walk()}
     links = _links(view, key)
     into: dict[str, list[str]] = {}

@@ -35,6 +35,7 @@ from ..viz.text import transcript
 from ..viz.view import WORDS, GraphView, NodeView
 from .base import LabWidget
 
+_INDEX = 1000  # nodes that the page searches itself; in a larger graph it asks
 _MEASURING = 2.0  # seconds for measuring all ops
 
 
@@ -43,9 +44,9 @@ class Explorer(LabWidget):
 
     Messages from the page: ``{"do": "panel", "key"}``, ``{"do": "toggle", "module"}``,
     ``{"do": "open", "node"}`` for an op that is made of smaller ones, ``{"do": "select", "node"}``,
-    ``{"do": "measure", "node"}``, ``{"do": "colour", "by"}``, ``{"do": "export", "format"}``,
-    ``{"do": "example"}``. The picture, the selected box, the colours and the panels go to the page
-    as traits.
+    ``{"do": "find", "text"}``, ``{"do": "measure", "node"}``, ``{"do": "colour", "by"}``,
+    ``{"do": "export", "format"}``, ``{"do": "example"}``. The picture, the selected box, the
+    colours and the panels go to the page as traits.
     """
 
     part = "explorer"
@@ -101,7 +102,8 @@ class Explorer(LabWidget):
         with self.hold_sync(), self.hold_trait_notifications():
             self.title = drawing.view.title
             if before is None or before.view is not drawing.view:
-                self.index = [_words(node) for node in drawing.view.nodes[:LIST]]
+                few = drawing.view.nodes if len(drawing.view) <= _INDEX else ()
+                self.index = [_words(node) for node in few]
             self.panels = along(drawing, select, self.seconds)
             self.colour = coloured(drawing, self.colour.get("by", "kind"), self.seconds)
             self.picture = image | {"select": select}
@@ -159,6 +161,14 @@ class Explorer(LabWidget):
                 self._draw(draw(view, closed, node), key)
             self.selected = key
 
+    def find(self, text: str) -> list[int]:
+        """The numbers of the nodes that have all words of ``text``: op, name, shape, module."""
+        if self.drawing is None:
+            return []
+        words = text.lower().split()
+        nodes = self.drawing.view.nodes
+        return [node.id for node in nodes if all(word in _words(node) for word in words)]
+
     def _focus(self) -> int:
         """The node about which the window of a large graph lies."""
         node = int(self.selected[1:]) if self.selected[:1] == "n" else 0
@@ -208,6 +218,10 @@ class Explorer(LabWidget):
                 self.open_op(node)
             case {"do": "select", "node": int(node)}:
                 self.select(node)
+            case {"do": "find", "text": str(text)}:
+                if self.drawing is not None:
+                    found = {"hits": self.find(text), "count": len(self.drawing.view)}
+                    self.send({"text": text, **found})
             case {"do": "measure", "node": int(node)}:
                 self.measure(node)
                 if self.drawing is not None and f"n{node}" in keys(self.drawing):
@@ -260,7 +274,9 @@ class Explorer(LabWidget):
             return super().page_data()
         with self._lock:
             all_seconds(self.view, self.seconds, _MEASURING)
-            return paged(self.shown(), self.view, self.drawing, self.seconds)
+            index = [_words(node) for node in self.view.nodes[:LIST]]
+            traits = self.shown() | {"index": index}
+            return paged(traits, self.view, self.drawing, self.seconds)
 
     def save(self, path: str | Path) -> Path:
         """Write the graph to a file; what it will be is said by its ending.

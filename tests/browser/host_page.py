@@ -58,6 +58,7 @@ window.model = {
 def show(page: Page, widget: LabWidget, *, dark: bool = False) -> None:
     """Put ``widget`` on ``page``."""
     messages: list[Any] = []
+    known = widget.shown()  # what the page has: only changes travel, as in Jupyter
     widget.send = lambda content, buffers=None: messages.append(content)  # type: ignore[method-assign]
 
     def to_python(content: dict[str, Any]) -> dict[str, Any]:
@@ -67,7 +68,10 @@ def show(page: Page, widget: LabWidget, *, dark: bool = False) -> None:
                 setattr(widget, name, value)
         else:
             widget._on_message(widget, content, [])  # type: ignore[attr-defined]
-        return {"traits": widget.shown(), "messages": list(messages)}
+        now = widget.shown()
+        changed = {name: value for name, value in now.items() if value != known[name]}
+        known.update(now)
+        return {"traits": changed, "messages": list(messages)}
 
     page.expose_function("toPython", to_python)
     script = widget.script().replace("export default", "const made =")
@@ -81,6 +85,7 @@ const state = {state};
 {MODEL}
 </script><script type="module">
 {script}
+window.made = made;
 window.remove = made.render({{model, el: document.getElementById("here")}});
 window.ready = true;
 </script></body></html>"""

@@ -114,6 +114,16 @@ def test_time_is_measured_in_the_panel_and_for_the_colours(page: Page) -> None:
     expect(page.locator("[data-field=time] code")).to_have_text(re.compile(r"[\d.]+ (µs|ms)"))
 
 
+def test_a_large_graph_is_searched_by_python(page: Page) -> None:
+    show(page, Explorer(samples.tower(160)))
+    expect(page.locator(".note")).to_contain_text("1,121 nodes, folded to")
+    search = page.get_by_role("searchbox")
+    search.fill("net.7.fc1 linear")
+    expect(page.locator(".search output")).to_have_text("1 of 1121")
+    search.press("Enter")
+    expect(page.locator(".graph .selected")).to_have_attribute("data-scope", "net.7.fc1")
+
+
 # Ops that open -------------------------------------------------------------------------------
 
 

@@ -83,8 +83,8 @@ function render({ model, el }) {
     if (reveal) eye.reveal(frame(item));
     if (focus === "list" && row) row.focus(); else if (focus) item.focus({ preventScroll: true });
     status.textContent = item.getAttribute("aria-label") + ".";
-    ask(selected, item);
     if (tell && model.get("selected") !== selected) { model.set("selected", selected); model.save_changes(); }
+    ask(selected, item);
   }
 
   // Panel: at hand, or asked for. A busy kernel answers when its cell is done, and the panel says so.
@@ -188,15 +188,21 @@ function render({ model, el }) {
   const at = (row) => items.find((item) => item.dataset.key === row.dataset.key);
 
   // Search: dims what does not match; Enter goes from hit to hit, into folded modules too -------
+  let asking = 0;
   function find(text) {
     const words = text.toLowerCase().split(/\s+/).filter(Boolean), index = model.get("index");
-    hits = words.length ? index.flatMap((line, i) => (words.every((word) => line.includes(word)) ? [i + 1] : [])) : [];
+    clearTimeout(asking);
+    if (words.length && !index.length) asking = setTimeout(() => model.send({ do: "find", text }), 150); // a large graph: Python looks
+    else mark(words.length > 0, index.flatMap((line, i) => (words.every((word) => line.includes(word)) ? [i + 1] : [])), index.length);
+  }
+  function mark(sought, numbers, count) {
+    hits = sought ? numbers : [];
     const set = new Set(hits);
     for (const item of items) {
       const inside = item.dataset.node ? [Number(item.dataset.node)] : members[item.dataset.key] || [];
-      item.classList.toggle("dim", words.length > 0 && item.matches(".node") && !inside.some((n) => set.has(n)));
+      item.classList.toggle("dim", sought && item.matches(".node") && !inside.some((n) => set.has(n)));
     }
-    found.textContent = words.length ? `${hits.length} of ${index.length}` : "";
+    found.textContent = sought ? `${hits.length} of ${count}` : "";
   }
   function onsearch(event) {
     if (event.key === "Escape") { search.value = ""; find(""); event.preventDefault(); }
@@ -297,6 +303,8 @@ function render({ model, el }) {
     if (content.panel) {
       panels.set(content.panel, content.html);
       if (content.panel === selected) { clearTimeout(waiting); fill(side, content.html); side.removeAttribute("aria-busy"); }
+    } else if (content.hits) {
+      if (content.text === search.value) mark(true, content.hits, content.count);
     } else if (content.export) download(content.name, content.text, content.type);
     else if (content.unknown) { // a page without a kernel
       status.textContent = GONE;
