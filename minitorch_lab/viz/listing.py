@@ -21,11 +21,15 @@ _AROUND = 4  # lines above and below, where the code of a file stands in no func
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A cell or a function: its title, the number of its first line, its lines."""
+    """A cell or a function: its title, the number of its first line, its lines.
+
+    ``indent`` letters that all lines begin with are left out.
+    """
 
     title: str
     first: int
     lines: tuple[str, ...]
+    indent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +54,21 @@ def listing(calls: Mapping[int, Node]) -> tuple[list[Block], dict[int, Place]]:
         key = (code.co_filename, first)
         if key not in known:
             text = linecache.getlines(code.co_filename)[first - 1 : last]
-            if not text:
+            if not any(line.strip() for line in text):
                 continue
             known[key] = len(blocks)
             title = at.cell
             if not title.startswith("cell ") and code.co_name != "<module>":
                 title += f", {code.co_name}"
-            blocks.append(Block(title, first, tuple(line.rstrip("\n") for line in text)))
+            indent = min(len(x) - len(x.lstrip()) for x in text if x.strip())
+            cut = tuple(line.rstrip("\n")[indent:] for line in text)
+            blocks.append(Block(title, first, cut, indent))
         block = blocks[known[key]]
         if block.first <= at.line < block.first + len(block.lines):
-            places[number] = Place(known[key], at.line, _columns(code, instruction, at.line))
+            columns = _columns(code, instruction, at.line)
+            if columns is not None:
+                columns = columns[0] - block.indent, columns[1] - block.indent
+            places[number] = Place(known[key], at.line, columns)
     return blocks, places
 
 

@@ -346,8 +346,8 @@ def _values_row(steps: Steps, step: Step, i: int) -> str:
     if step.phase != "forward":
         g, count, paths = steps.gradient_at(i, step.number)
         gradient = "" if g is None else _cell(g) + (" so far" if count < paths else "")
-    now = any(part.node == i for part in step.parts) or step.node == i
-    mark = ' class="now"' if now else ""
+    gets = any(part.node == i for part in step.parts) or (step.phase == "start" and i == step.node)
+    mark = ' class="now gets"' if gets else ' class="now"' if i == step.node else ""
     return (
         f'<tr{mark}><th scope="row"><code>{escape(name_of(node))}</code></th>'
         f'<td class="n">{value}</td><td class="n">{gradient}</td></tr>'
@@ -420,7 +420,7 @@ def question(steps: Steps, step: Step) -> str:
     if step.phase == "forward":
         return f"{head}what does {node.op} give?"
     if step.phase == "start":
-        return f"{head}with which gradient does backward start?"
+        return f"Step {step.number} of {len(steps)}, backward: with which gradient does it start?"
     if not step.parts:
         return head + node.op
     part = step.parts[-1]

@@ -192,7 +192,7 @@ def test_a_prediction_first(page: Page) -> None:
     field.fill("4")
     field.press("Enter")
     expect(page.locator(".verdict")).to_have_text(
-        "Not 4: off by 2.000. All that arrives is added up. Try again, or choose show."
+        "Not 4: off by 2. All that arrives is added up. Try again, or choose show."
     )
     field.fill("six")
     field.press("Enter")

@@ -112,6 +112,8 @@ function render({ model, el }) {
     if (data && data.lit) at.innerHTML = data.lit;
     li.classList.add("lit"); li.setAttribute("aria-current", "step");
     const box = code.querySelector("ol");
+    const expression = at.querySelector("b");
+    if (expression) box.scrollLeft = Math.max(0, Math.min(expression.offsetLeft - 48, expression.offsetLeft + expression.offsetWidth + 12 - box.clientWidth));
     if (li.offsetTop < box.scrollTop || li.offsetTop + li.offsetHeight > box.scrollTop + box.clientHeight) box.scrollTop = li.offsetTop - box.clientHeight / 2;
   }
   function list(block) {
@@ -198,7 +200,7 @@ function render({ model, el }) {
     target.replaceChildren(label, form);
     const row = target.closest(".row, .run"), notes = row.querySelector(".note");
     if (notes) notes.replaceWith(verdict); else row.append(verdict);
-    for (const cell of table.querySelectorAll(n <= forward ? "tr.now td:nth-child(2)" : "tr.now td:last-child")) if (cell.textContent) cell.textContent = "?";
+    for (const cell of table.querySelectorAll(n <= forward ? "tr.now td:nth-child(2)" : "tr.gets td:last-child")) if (cell.textContent) cell.textContent = "?";
     status.textContent = data.ask;
     if (focus && root.contains(document.activeElement)) field.focus({ preventScroll: true });
   }
@@ -212,7 +214,7 @@ function render({ model, el }) {
       const close = (a, b) => Object.is(a, b) || Math.abs(a - b) <= 0.005 * Math.max(Math.abs(b), 1e-12);
       const wrong = wanted.flatMap((value, i) => (close(found[i], value) ? [] : [i]));
       right = !wrong.length;
-      off = wanted.length === 1 ? `off by ${number(Math.abs(found[0] - wanted[0]))}` : `${wanted.length - wrong.length} of ${wanted.length} are right`;
+      off = wanted.length === 1 ? `off by ${number(Math.abs(found[0] - wanted[0])).replace(/\.?0+$/, "")}` : `${wanted.length - wrong.length} of ${wanted.length} are right`;
     }
     if (right) return reveal(given, true);
     verdict.replaceChildren(h("b", {}, `Not ${given}: ${off}.`), ` ${ask.why || ""} Try again, or choose show.`);
