@@ -540,6 +540,8 @@ def _attr(value: Any) -> str:
 
 # From a traced graph -----------------------------------------------------------------------
 
+_MOST = 1 << 30  # bytes: of a larger graph no values are kept for a view
+
 _KINDS: Mapping[str, Kind] = {
     "input": "input",
     "param": "param",
@@ -637,6 +639,8 @@ def from_graph(
     news = {end: value.id for end, (_, value) in zip(last, graph.updates, strict=True)}
 
     def values() -> Mapping[int, Any]:
+        if sum(e.out.spec.nbytes for e in graph.equations) > _MOST:
+            return {}
         known = _evaluate(graph, given())
         found = {numbers[v]: value for v, value in known.items() if v in numbers}
         return found | {end: known[v] for end, v in news.items() if v in known}

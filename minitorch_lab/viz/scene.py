@@ -64,6 +64,8 @@ def coloured(drawing: Drawing, by: str, seconds: Seconds) -> dict[str, Any]:
 
 def along(drawing: Drawing, select: str, seconds: Seconds) -> dict[str, str]:
     """The panels that come along: that of the selected box, and the others while they are few."""
+    if drawing.view.waits:  # values are computed when the first panel is asked for
+        return {}
     found = {select: panel(drawing, select, seconds)}
     known = keys(drawing)
     if len(known) > _BOXES or sum(node.size for node in drawing.view.nodes) > _ENTRIES:

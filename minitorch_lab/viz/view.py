@@ -183,6 +183,11 @@ class GraphView:
         return node if value is None else replace(node, value=value, note=COMPUTED)
 
     @property
+    def waits(self) -> bool:
+        """Whether values could be computed, and were not asked for yet."""
+        return self.compute is not None and "_values" not in self.__dict__
+
+    @property
     def _computed(self) -> Mapping[int, Any]:
         if "_values" not in self.__dict__:
             self.__dict__["_values"] = {} if self.compute is None else self.compute()
