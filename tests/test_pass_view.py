@@ -186,7 +186,7 @@ def test_parameters_are_called_after_their_module_and_new_state_is_said_so():
     found = diff(lab.explain(lab.compile(train), lab.ones(5, 4), lab.tensor([0, 1, 0, 1, 0])))
     names = {p.title for p in found.pieces if p.kind == "param"}
     assert names == {"0.weight", "0.bias", "2.weight", "2.bias"}
-    assert "new weight = sub" in {n.label for n in found.view.nodes}
+    assert "new weight = sub" in {n.label for n in found.views["kernels"].nodes}
     softmax = next(p for p in found.pieces if p.title == "softmax")
     assert softmax.why == "now 5 ops"
     assert not softmax.struck
@@ -207,7 +207,7 @@ def test_kernels_have_the_ops_that_they_came_from(fused):
     assert the(found, "%9 exp(%8)").kernels == ()
 
 
-def wide() -> Any:
+def wide(executor: str = "numpy") -> Any:
     """Six lines that make 40 ops each."""
 
     def f(x: Any) -> Any:
@@ -220,22 +220,44 @@ def wide() -> Any:
             x = (x * 7).sqrt()
         return x
 
-    return lab.explain(lab.compile(f), lab.ones(3))
+    return lab.explain(lab.compile(f, executor=executor), lab.ones(3))
 
 
 def test_a_large_graph_is_folded_by_module_and_line():
     widget = PassView(wide())
-    assert not widget.diff.by_kernel
+    assert not widget.diff.few
     assert "folded by module and line" in widget.picture["note"]
-    labels = [scope.label for scope in widget.diff.view.scopes.children]
+    labels = [scope.label for scope in widget.diff.views["modules"].scopes.children]
     assert labels[0].endswith("x = (x * 2).sin()")
-    path = widget.diff.view.scopes.children[0].path
+    path = widget.diff.views["modules"].scopes.children[0].path
     assert 'data-module="line 0" aria-expanded="false"' in widget.picture["svg"]
     ask(widget, do="toggle", module=path)
     assert 'data-module="line 0" aria-expanded="true"' in widget.picture["svg"]
     assert widget.picture["svg"].count("data-var") > 40
     ask(widget, do="toggle", module="no such")
     assert widget.picture["svg"].count("data-var") > 40
+
+
+def test_boxes_are_kernels_or_modules():
+    widget = PassView(explained())
+    assert widget.picture["by"] == "kernels"
+    ask(widget, do="group", by="modules")
+    assert widget.picture["by"] == "modules"
+    labels = [s.label for s in widget.drawing.modules]
+    assert f"{FIRST + 2}  h = (x * w + b) * s" in labels
+    ask(widget, do="group", by="nothing")
+    assert widget.picture["by"] == "modules"
+
+
+@compiled
+def test_kernels_of_a_large_graph_are_folded_and_open():
+    widget = PassView(wide("c"))
+    ask(widget, do="group", by="kernels")
+    assert "folded by kernel" in widget.picture["note"]
+    path = widget.diff.groups[0].path
+    assert f'data-module="{path}" aria-expanded="false"' in widget.picture["svg"]
+    ask(widget, do="toggle", module=path)
+    assert f'data-module="{path}" aria-expanded="true"' in widget.picture["svg"]
 
 
 # The widget ----------------------------------------------------------------------------------
@@ -410,11 +432,11 @@ def test_the_page_has_all_certificates_and_answers():
 
 def test_the_page_of_a_large_graph_opens_its_folds():
     widget = PassView(wide())
-    scope = widget.diff.view.scopes.children[0].path
+    scope = widget.diff.views["modules"].scopes.children[0].path
     answers = widget.page_answers()
     message = json.dumps({"do": "toggle", "module": scope}, separators=(",", ":"))
-    there, back = answers[f" {message}"]["set"], answers[f"{scope} {message}"]["set"]
-    assert there["page"] == scope
+    there, back = answers[f" {message}"]["set"], answers[f"modules {scope} {message}"]["set"]
+    assert there["page"] == f"modules {scope}"
     assert back["page"] == ""
     assert len(there["picture"]["svg"]) > len(back["picture"]["svg"])
 

@@ -23,7 +23,7 @@ from .fold import scalar
 from .measure import brief, quantity, shorten
 from .view import WORDS, Builder, GraphView, Kind, Source
 
-FEW = 160  # values: up to so many are grouped by kernels, more by modules and lines
+FEW = 100  # values: up to so many are grouped by kernels at first, more by modules and lines
 _KINDS: Mapping[str, Kind] = {"input": "input", "param": "param", "state": "input"}
 
 
@@ -86,7 +86,7 @@ class Step:
 class Diff:
     """All stops of one traced graph, and all values with their times.
 
-    ``pieces`` are numbered from 1 as in ``view``; ``ways`` has for two of them the stops between
+    ``pieces`` are numbered from 1 as in ``views``; ``ways`` has for two of them the stops between
     which one reads the other. ``tape`` has the numbers of what was traced, in order.
     """
 
@@ -99,8 +99,12 @@ class Diff:
     steps: tuple[Step, ...]
     tape: tuple[int, ...]
     lines: tuple[Source, ...]
-    view: GraphView
-    by_kernel: bool  # whether values are grouped by kernels, or by modules and lines
+    views: Mapping[str, GraphView]  # grouped by "kernels", and by "modules" and lines
+
+    @property
+    def few(self) -> bool:
+        """Whether all values can be looked at together."""
+        return len(self.pieces) <= FEW
 
     def piece(self, number: int) -> Piece:
         """Piece ``number``, counted from 1."""
@@ -130,7 +134,6 @@ def diff(explanation: Explanation, index: int = -1) -> Diff:
     every = {line for p in walk.pieces for line in (p.source, p.asked) if line}
     lines = sorted(every, key=lambda line: (line.cell, line.line))
     stops = [_traced_stop(walk), *(_stop(r) for r in records)]
-    few = len(walk.pieces) <= FEW
     return Diff(
         explanation.name,
         explanation.signatures[index].executor,
@@ -141,8 +144,10 @@ def diff(explanation: Explanation, index: int = -1) -> Diff:
         tuple(_step(k, kernel) for k, kernel in enumerate(steps)),
         tuple(traced),
         tuple(lines),
-        _view(walk, explanation.name, groups if few else None, lines),
-        few,
+        {
+            "kernels": _view(walk, explanation.name, *_kernel_homes(groups)),
+            "modules": _view(walk, explanation.name, *_module_homes(walk, lines)),
+        },
     )
 
 
@@ -404,27 +409,35 @@ def _count(count: int, word: str) -> str:
 # The view ------------------------------------------------------------------------------------
 
 
-def _view(
-    walk: _Walk, title: str, groups: Iterable[Group] | None, lines: Sequence[Source]
-) -> GraphView:
-    """All pieces as one graph, grouped by kernels; of a large one by modules and lines."""
+Homes = tuple[Mapping[int, str], Mapping[str, str]]  # the scope of a piece, the label of a scope
+
+
+def _kernel_homes(groups: Iterable[Group]) -> Homes:
+    """Each piece in its innermost kernel."""
+    home: dict[int, str] = {}
+    for group in groups:  # inner ones come later
+        home |= dict.fromkeys(group.pieces, group.path)
+    return home, {group.path: group.label for group in groups}
+
+
+def _module_homes(walk: _Walk, lines: Sequence[Source]) -> Homes:
+    """Each piece in its module, or in the line that made it."""
+    places: dict[Source | None, str] = {s: f"line {i}" for i, s in enumerate(lines)}
+    home = {
+        number: piece.scope or places.get(piece.asked or piece.source, "")
+        for number, piece in enumerate(walk.pieces, 1)
+    }
+    for tail, head in walk.ways:  # parameters, state and constants stand with what reads them
+        if not home[tail] and walk.pieces[tail - 1].word not in ("", "input"):
+            home[tail] = home[head]
+    return home, {places[s]: f"{s.line}  {shorten(s.text, 24)}" for s in lines}
+
+
+def _view(walk: _Walk, title: str, home: Mapping[int, str], labels: Mapping[str, str]) -> GraphView:
+    """All pieces as one graph."""
     inputs: dict[int, list[int]] = {}
     for tail, head in walk.ways:
         inputs.setdefault(head, []).append(tail)
-    home: dict[int, str] = {}
-    places: dict[Source | None, str] = {s: f"line {i}" for i, s in enumerate(lines)}
-    labels = {}
-    if groups is not None:
-        for group in groups:  # inner ones come later
-            home |= dict.fromkeys(group.pieces, group.path)
-            labels[group.path] = group.label
-    else:
-        for number, piece in enumerate(walk.pieces, 1):
-            home[number] = piece.scope or places.get(piece.asked or piece.source, "")
-        for tail, head in walk.ways:  # parameters, state and constants stand with what reads them
-            if not home[tail] and walk.pieces[tail - 1].word not in ("", "input"):
-                home[tail] = home[head]
-        labels = {places[s]: f"{s.line}  {shorten(s.text, 24)}" for s in lines}
     build = Builder()
     for number, piece in enumerate(walk.pieces, 1):
         title_ = piece.title

@@ -26,6 +26,7 @@ from .base import LabWidget
 ROWS = 400  # rows of the tape, and changes of a pass, that are listed
 _STILL_ROWS, _STEPS = 60, 20  # rows of the tape and kernels in a static page
 _ALONG = 200_000  # letters of code that come along with the picture
+_BOXES = {"kernels": "kernel", "modules": "module and line"}
 _ROOM = 4_000_000  # letters of pictures with a module open, in a page without a kernel
 
 
@@ -33,8 +34,8 @@ class PassView(LabWidget):
     """The passes over one traced graph: ``lab.explain(f).view()``.
 
     Messages from the page: ``{"do": "certificate", "stop"}``, ``{"do": "code", "step"}``,
-    ``{"do": "toggle", "module"}``, ``{"do": "export"}``. Nothing that takes long is worked out
-    before the page asks for it.
+    ``{"do": "toggle", "module"}``, ``{"do": "group", "by"}``, ``{"do": "export"}``. Nothing that
+    takes long is worked out before the page asks for it.
     """
 
     part = "passes"
@@ -71,26 +72,39 @@ class PassView(LabWidget):
         self.steps = [{"title": s.title, "origin": list(s.origin)} for s in found.steps]
         if sum(len(s.code) for s in found.steps) <= _ALONG:
             self.code = {str(k): code(found, k) for k in range(len(found.steps))}
-        self._first = frozenset[str]() if found.by_kernel else closed_scopes(found.view)
-        self._draw(self._first)
+        self._draw(*self._start("kernels" if found.few else "modules"))
 
     # The picture ---------------------------------------------------------------------------
 
-    def _draw(self, closed: frozenset[str]) -> None:
-        self.drawing = drawing = drawn(self.diff, closed)
+    def _start(self, by: str) -> tuple[str, frozenset[str]]:
+        """What is folded at first: kernels stand open where all can be looked at."""
+        found = self.diff
+        if by == "modules":
+            return by, closed_scopes(found.views[by])
+        return by, frozenset() if found.few else frozenset(g.path for g in found.groups)
+
+    def _draw(self, by: str, closed: frozenset[str]) -> None:
+        self.by, self.drawing = by, drawn(self.diff, by, closed)
         try:
-            picture = markup(self.diff, drawing)
+            picture = markup(self.diff, by, self.drawing)
         except LayoutError as error:
             picture = f'<pre role="alert">{escape(str(error))}</pre>'
-        fold = "Large graph: ops are folded by module and line." if self._first else ""
-        notes = " ".join(text for text in (drawing.note, fold) if text)
-        self.picture = {"svg": picture, "note": notes}
+        fold = f"Large graph: ops are folded by {_BOXES[by]}." if self._start(by)[1] else ""
+        notes = " ".join(text for text in (self.drawing.note, fold) if text)
+        self.picture = {"svg": picture, "note": notes, "by": by}
 
     def toggle(self, module: str) -> None:
-        """Open a folded module or line of a large graph, or fold it."""
+        """Open a folded kernel, module or line of a large graph, or fold it."""
         with self._lock:
-            if module in {scope.path for scope in self.diff.view.scopes.walk() if scope.path}:
-                self._draw(self.drawing.closed ^ {module})
+            scopes = self.diff.views[self.by].scopes
+            if module in {scope.path for scope in scopes.walk() if scope.path}:
+                self._draw(self.by, self.drawing.closed ^ {module})
+
+    def group(self, by: str) -> None:
+        """Put boxes around ``"kernels"``, or around ``"modules"`` and lines."""
+        with self._lock:
+            if by in self.diff.views:
+                self._draw(*self._start(by))
 
     # Certificates --------------------------------------------------------------------------
 
@@ -100,8 +114,7 @@ class PassView(LabWidget):
             if not 0 < stop < len(self.diff.stops) or str(stop) in self.certificates:
                 return
             if _cell_runs():
-                said = {"text": BUSY, "good": False, "again": True}
-                self.send({"certificate": stop, **said})
+                self.send({"certificate": stop, "text": BUSY})
                 return
             try:
                 found = self.explanation.passes(self.index)[stop - 1].certificate()
@@ -135,6 +148,8 @@ class PassView(LabWidget):
                 self.send({"code": step, "html": code(self.diff, step)})
             case {"do": "toggle", "module": str(module)}:
                 self.toggle(module)
+            case {"do": "group", "by": str(by)}:
+                self.group(by)
             case {"do": "export"}:
                 name = re.sub(r"[^A-Za-z0-9]+", "-", self.title).strip("-") or "passes"
                 self.send({"export": f"{name}-passes.html", "text": self.page()})
@@ -144,12 +159,12 @@ class PassView(LabWidget):
         with self._lock, self.hold_sync():
             if not _cell_runs():
                 self._certify()
-            kept = self.drawing.closed
-            self._draw(self._first)  # the page starts there, and goes on from it
+            kept = self.by, self.drawing.closed
+            self._draw(*self._start(self.by))  # the page starts there, and goes on from it
             try:
                 return super().page()
             finally:
-                self._draw(kept)
+                self._draw(*kept)
 
     def page_answers(self) -> dict[str, dict[str, Any]]:
         """Code that did not come along, comparisons that nobody made, modules opened or folded."""
@@ -160,22 +175,37 @@ class PassView(LabWidget):
         for i in range(len(self.diff.stops)):
             said = {"certificate": i, "text": "Nobody asked before this page was saved."}
             answers[f' {{"do":"certificate","stop":{i}}}'] = {"send": said}
-        return answers | (self._folds() if self._first else {})
+        start, other = sorted(self.diff.views, key=lambda by: by != self.by)
+        room = _ROOM
+        for by, page in ((start, ""), (other, other)):
+            answers |= self._folds(by, page, room // 2)
+        return answers
 
-    def _folds(self) -> dict[str, dict[str, Any]]:
-        """For a page without a kernel: one module open at a time, with those around it."""
-        answers: dict[str, dict[str, Any]] = {}
-        first, room = {"set": {"picture": self.picture, "page": ""}}, _ROOM
-        for path in sorted(self._first, key=lambda path: path.count(".")):
+    def _folds(self, by: str, page: str, room: int) -> dict[str, dict[str, Any]]:
+        """For a page without a kernel: one box open at a time, with those around it.
+
+        ``page`` is what the page calls this grouping with nothing opened.
+        """
+
+        def shown(page: str) -> dict[str, dict[str, Any]]:
+            return {"set": {"picture": self.picture, "page": page}}
+
+        _, closed = self._start(by)
+        self._draw(by, closed)
+        first = shown(page)
+        answers = {f" {_message('group', by=by)}": first}
+        for path in sorted(closed, key=lambda path: path.count(".")):
             around = [path, *(path[:i] for i, letter in enumerate(path) if letter == ".")]
-            self._draw(self._first.difference(around))
+            self._draw(by, closed.difference(around))
             room -= len(self.picture["svg"])
             if room < 0:
                 break
-            answers[f" {_toggle(path)}"] = {"set": {"picture": self.picture, "page": path}}
-            back = answers.get(f" {_toggle(path.rpartition('.')[0])}", first)
+            here = f"{by} {path}"
+            answers[f" {_message('toggle', module=path)}"] = shown(here)
+            back = answers.get(f" {_message('toggle', module=path.rpartition('.')[0])}", first)
             for outer in around:
-                answers[f"{path} {_toggle(outer)}"] = back if outer == path else first
+                toggle = _message("toggle", module=outer)
+                answers[f"{here} {toggle}"] = back if outer == path else first
         return answers
 
     # Twins ---------------------------------------------------------------------------------
@@ -193,7 +223,9 @@ class PassView(LabWidget):
             for i, s in enumerate(found.stops)
         )
         last = len(found.stops) - 1
-        picture = svg_at(found, self.drawing, last) if "<svg" in self.picture["svg"] else ""
+        picture = (
+            svg_at(found, self.by, self.drawing, last) if "<svg" in self.picture["svg"] else ""
+        )
         texts = "\n".join(s.code for s in found.steps[:_STEPS] if s.code)
         return (
             f'<div class="lab-still"><style>{page_style()}{_STILL}</style>'
@@ -226,9 +258,9 @@ _STILL = """
 """
 
 
-def _toggle(module: str) -> str:
-    """The message of the page, letter by letter."""
-    return json.dumps({"do": "toggle", "module": module}, separators=(",", ":"), ensure_ascii=False)
+def _message(do: str, **facts: str) -> str:
+    """A message of the page, letter by letter."""
+    return json.dumps({"do": do, **facts}, separators=(",", ":"), ensure_ascii=False)
 
 
 def _cell_runs() -> bool:
@@ -274,20 +306,28 @@ def _stop(found: Diff, i: int) -> dict[str, Any]:
 # The picture -------------------------------------------------------------------------------
 
 
-def drawn(found: Diff, closed: frozenset[str] = frozenset()) -> Drawing:
+def drawn(found: Diff, by: str = "kernels", closed: frozenset[str] = frozenset()) -> Drawing:
     """What is drawn: every value that ever was, kernels or modules as frames."""
-    drawing = draw(found.view, closed)
+    view = found.views[by]
+    drawing = draw(view, closed)
+    kernels = {group.path: group for group in found.groups} if by == "kernels" else {}
     boxes = []
     for box in drawing.boxes:
         if box.node:
             piece = found.piece(box.node)
             box = replace(box, detail=f"%{piece.var}", say=_say(piece))
+        elif box.key[1:] in kernels:
+            box = replace(box, say=f"{kernels[box.key[1:]].say}, folded")
         boxes.append(box)
     modules = drawing.modules
-    if found.by_kernel:  # also one around all ops
-        kernels = {group.path for group in found.groups}
-        modules = tuple(s for s in found.view.scopes.walk() if s.path in kernels)
+    if kernels:  # also one around all ops
+        open_ = {path for path in kernels if not any(_within(path, shut) for shut in closed)}
+        modules = tuple(s for s in view.scopes.walk() if s.path in open_)
     return replace(drawing, boxes=tuple(boxes), modules=modules)
+
+
+def _within(path: str, outer: str) -> bool:
+    return path == outer or path.startswith(f"{outer}.")
 
 
 def _say(piece: Piece) -> str:
@@ -297,7 +337,7 @@ def _say(piece: Piece) -> str:
     return f"{piece.title} %{piece.var}{kind}, {piece.dtype} {shape_text(piece.shape)}{line}"
 
 
-def markup(found: Diff, drawing: Drawing) -> str:
+def markup(found: Diff, by: str, drawing: Drawing) -> str:
     """The picture with the times of all that is in it."""
     boxes = {}
     for box in drawing.boxes:
@@ -309,7 +349,7 @@ def markup(found: Diff, drawing: Drawing) -> str:
         born, gone = min(t[0] for t in times), [t[1] for t in times]
         lines[link.tail, link.head] = _times(born, max(gone) if all(gone) else 0)
     frames, lids = {}, {}
-    for group in found.groups if found.by_kernel else ():
+    for group in found.groups if by == "kernels" else ():
         frames[group.path] = {
             "class": "kernel",
             "data-born": str(group.born),
@@ -320,7 +360,7 @@ def markup(found: Diff, drawing: Drawing) -> str:
     return lidded(marked(svg(drawing), boxes, lines, frames), lids)
 
 
-def svg_at(found: Diff, drawing: Drawing, stop: int) -> str:
+def svg_at(found: Diff, by: str, drawing: Drawing, stop: int) -> str:
     """The picture as it stands after one stop, for a page without a script."""
     boxes, lines = {}, {}
     for box in drawing.boxes:
@@ -332,7 +372,7 @@ def svg_at(found: Diff, drawing: Drawing, stop: int) -> str:
         if all(g and g <= stop for g in gone):
             lines[link.tail, link.head] = {"class": "gone"}
     frames = {group.path: {"class": "kernel", "aria-label": group.say} for group in found.groups}
-    return marked(svg(drawing), boxes, lines, frames if found.by_kernel else {})
+    return marked(svg(drawing), boxes, lines, frames if by == "kernels" else {})
 
 
 def _marks(inside: list[Piece]) -> dict[str, str]:

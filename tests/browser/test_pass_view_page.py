@@ -130,6 +130,22 @@ def test_a_kernel_shuts_and_opens_in_its_place(page: Page) -> None:
     expect(page.locator(".lid")).to_be_hidden()
 
 
+def test_boxes_are_kernels_or_modules_and_lines(page: Page) -> None:
+    show(page, widget())
+    page.get_by_label("boxes").select_option("modules")
+    title = page.locator(".title[data-module='line 1']")
+    expect(title).to_have_attribute("aria-expanded", "true")
+    title.click()
+    folded = page.locator(".folded[data-module='line 1']")
+    expect(folded).to_have_attribute("aria-expanded", "false")
+    folded.hover()
+    assert lit(page, ".tape li") == ["4", "5", "6", "7", "8"]  # with 0.25, and the other product
+    folded.click()
+    folded.click()
+    expect(title).to_have_attribute("aria-expanded", "true")
+    expect(node(page, 9)).to_have_class("node op gone before")  # the stop stays
+
+
 def test_keys_light_up_and_keep(page: Page) -> None:
     show(page, widget())
     page.locator(".tape li").first.focus()

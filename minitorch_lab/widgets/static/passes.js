@@ -20,6 +20,7 @@ function render({ model, el }) {
   const view = h("div", { class: "view" });
   const note = h("p", { class: "note small muted", hidden: true });
   const percent = h("output", { "aria-label": "Zoom" }, "100 %");
+  const boxes = h("select", { onchange: () => model.send({ do: "group", by: boxes.value }) }, h("option", { value: "kernels" }, "kernels"), h("option", { value: "modules" }, "modules and lines"));
   const did = h("span", {}), words = h("span", { class: "muted small" }), proof = h("span", { class: "proof" });
   const changes = h("details", { class: "changes small" });
   const pick = h("select", { onchange: () => pin({ kernel: Number(pick.value) }) }, ...steps.map((s, i) => h("option", { value: i }, s.title)));
@@ -35,7 +36,7 @@ function render({ model, el }) {
     h("div", { class: "body" },
       h("div", { class: "left" }, h("h3", {}, "tape, as the code ran"), tape, source.children.length ? h("h3", {}, "your lines") : null, source.children.length ? source : null),
       h("div", { class: "right" },
-        h("header", {}, h("h3", {}, "graph, after the pass"),
+        h("header", {}, h("h3", {}, "graph, after the pass"), h("label", { class: "field" }, "boxes", boxes),
           h("span", { class: "join", role: "group", "aria-label": "Zoom" },
             h("button", { "aria-label": "Zoom out", onclick: () => eye.zoom(1 / 1.25) }, "−"), percent,
             h("button", { "aria-label": "Zoom in", onclick: () => eye.zoom(1.25) }, "+"),
@@ -50,6 +51,7 @@ function render({ model, el }) {
   function draw() {
     const picture = model.get("picture"), focused = view.contains(document.activeElement);
     view.innerHTML = picture.svg;
+    boxes.value = picture.by; shut.clear();
     note.textContent = picture.note || ""; note.hidden = !picture.note;
     const svg = view.querySelector("svg");
     if (!svg) return;
@@ -209,7 +211,7 @@ function render({ model, el }) {
     const row = event.target.closest("[role=option]"), item = event.target.closest(".node, .title, .lid");
     if (row && (tape.contains(row) || source.contains(row))) { rove(row); pin(target(row), row); }
     else if (item && view.contains(item)) {
-      if (item.matches(".title, .lid")) open(item);
+      if (item.matches(".title, .lid") || (item.dataset.module != null && (item.classList.contains("pinned") || event.target.closest(".sign")))) open(item);
       else pin(target(item), item);
       for (const other of items) other.setAttribute("tabindex", other === item ? "0" : "-1");
       if (!item.matches(".lid")) item.focus({ preventScroll: true });
