@@ -52,6 +52,15 @@ class LabWidget(anywidget.AnyWidget):
         """The stylesheet: the one of all widgets, then the widget's own."""
         return "\n".join(asset(f"{name}.css") for name in ("lab", *cls.uses, cls.part))
 
+    def answer_while_cells_run(self) -> None:
+        """Have the page's messages answered on another thread, where the kernel has subshells.
+
+        Since ipykernel 7.4 a comm that has sent anything from a cell waits for the cells' queue.
+        A widget that calls this holds a lock where it answers.
+        """
+        if self.comm is not None:
+            self.comm._reply_subshell_for = None
+
     def shown(self) -> dict[str, Any]:
         """The traits that the page has, by name."""
         common = set(anywidget.AnyWidget.class_trait_names())

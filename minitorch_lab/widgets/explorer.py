@@ -73,6 +73,7 @@ class Explorer(LabWidget):
         self.seconds: dict[int, float | None] = {}
         # A page's message can be answered on another thread while a cell runs.
         self._lock = threading.RLock()
+        self.answer_while_cells_run()
         self.on_msg(self._on_message)
         if view is not None:
             self.show_graph(view, depth)

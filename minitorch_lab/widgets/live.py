@@ -77,11 +77,8 @@ class Live(LabWidget):
         self._lock = threading.Lock()
         self._shown_in: int | None = None
         super().__init__(about=facts(training))
-        # A kernel with subshells could run a button's handler while a cell is running, but since
-        # ipykernel 7.4 a comm that has sent anything from a cell is answered in the cells' queue.
-        # This panel sends from its training thread and waits for no reply: it stays out of that.
-        if self.comm is not None:
-            self.comm._reply_subshell_for = None
+        # This panel sends from its training thread and waits for no reply.
+        self.answer_while_cells_run()
         self.on_msg(self._receive)
         training.listeners.append(lambda what: self._push())
         _end_with_cells()

@@ -69,6 +69,7 @@ class Stepper(LabWidget):
         self.places: dict[int, Place] = {}
         # A page's message can be answered on another thread while a cell runs.
         self._lock = threading.RLock()
+        self.answer_while_cells_run()
         self.on_msg(self._on_message)
         if steps is not None:
             self.show_steps(steps, depth)
