@@ -5,6 +5,8 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import ipykernel
+import nbformat
 import pytest
 from lab_server import Notebook, Server, number, serve
 from playwright.sync_api import Page, expect
@@ -14,6 +16,24 @@ from minitorch_lab import cli
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 LESSONS = Path(__file__).parents[2] / "notebooks"
+WIDGETS = [
+    """import time
+import minitorch_lab as lab
+lab.manual_seed(0)
+model = lab.nn.Sequential(lab.nn.Linear(4, 8), lab.nn.ReLU(), lab.nn.Linear(8, 3))
+loss = lab.nn.functional.cross_entropy(model(lab.randn(5, 4)), lab.arange(5) % 3)
+loss.backward(retain_graph=True)
+lab.explore(loss)""",
+    """x = lab.tensor(2.0, requires_grad=True)
+y = x**2 + 2 * x + 1
+lab.step_through(y)""",
+    """def f(x, w):
+    p = x * w
+    return (p * 1.0).tanh() + (x * w).exp()
+
+lab.explain(f, lab.ones(50), lab.ones(50)).view()""",
+    "time.sleep(0)",
+]
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +42,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     root, home = tmp_path_factory.mktemp("lessons"), tmp_path_factory.mktemp("home")
     for lesson in LESSONS.glob("*.ipynb"):
         shutil.copy(lesson, root)
+    cells = [nbformat.v4.new_code_cell(cell) for cell in WIDGETS]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), root / "widgets.ipynb")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JUPYTER_DATA_DIR", str(home / "data"))
         cli.trust(sorted(root.glob("*.ipynb")))
@@ -141,3 +164,79 @@ def test_lesson_14_training_is_steered_while_it_runs(open_lesson):
     press("stop")
     expect(state).to_have_text("stopped")
     assert notebook.errors() == []
+
+
+def test_the_graph_widgets_work_while_a_cell_runs_and_without_a_kernel(open_lesson, tmp_path):
+    notebook = open_lesson("widgets")
+    notebook.run_all()
+    page = notebook.page
+    explorer, stepper = page.locator(".lab.explorer").first, page.locator(".lab.stepper").first
+    passes = page.locator(".lab.passes").first
+
+    # Explorer: by click and by keys; a module folds and unfolds.
+    title = explorer.locator(".title[data-module='Sequential.0']")
+    title.click()
+    folded = explorer.locator(".node.folded[data-module='Sequential.0']")
+    expect(folded).to_be_visible()
+    folded.press("Enter")
+    expect(title).to_be_visible()
+    explorer.locator("[data-node][aria-label^='relu']").click()
+    page.keyboard.press("ArrowDown")
+    expect(explorer.locator("[data-field=status]")).to_contain_text("linear")
+
+    # Stepper: there and back again.
+    status = stepper.locator("[data-field=status]")
+    stepper.locator(".view").focus()
+    page.keyboard.press("End")
+    expect(status).to_contain_text("which now has 6")
+    page.keyboard.press("ArrowLeft")
+    expect(status).not_to_contain_text("which now has 6")
+    stepper.get_by_role("button", name="next", exact=True).click()
+    expect(status).to_contain_text("which now has 6")
+
+    # Pass view: the slider.
+    slider = passes.get_by_label("After pass")
+    slider.focus()
+    page.keyboard.press("End")
+    expect(passes.locator("[data-field=status]")).to_contain_text("After buffers")
+
+    # A cell runs for long: the widgets go on.
+    page.evaluate(
+        """() => {
+            const {content} = window.jupyterapp.shell.currentWidget;
+            content.activeCellIndex = 3;
+            content.activeCell.model.sharedModel.setSource("time.sleep(20)");
+            window.cellRan = false;
+            window.jupyterapp.commands.execute("notebook:run-cell")
+              .finally(() => { window.cellRan = true; });
+        }"""
+    )
+    kernel = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+    page.wait_for_function(f"() => {kernel}.status === 'busy'")
+    explorer.locator("[data-node][aria-label^='relu']").click()
+    expect(explorer.locator(".side [data-field=value]")).to_be_visible()
+    stepper.locator(".view").focus()
+    page.keyboard.press("Home")
+    expect(status).to_contain_text("Step 1 of")
+    if ipykernel.version_info >= (7,):  # it answers beside the cell that runs
+        title.click()
+        expect(folded).to_be_visible()
+        folded.press("Enter")
+        expect(title).to_be_visible()
+    assert not page.evaluate("() => window.cellRan")
+    page.evaluate(f"() => {kernel}.interrupt()")
+    page.wait_for_function("() => window.cellRan")
+
+    # The page that the explorer saves works from the disk, without a kernel and a network.
+    explorer.locator(".menu summary").click()
+    with page.expect_download() as download:
+        explorer.get_by_role("button", name="page (HTML)").click()
+    saved = tmp_path / "saved.html"
+    download.value.save_as(saved)
+    alone = page.context.browser.new_context(offline=True).new_page()
+    alone.goto(saved.as_uri())
+    alone.locator(".title[data-module='Sequential.0']").click()
+    expect(alone.locator(".node.folded[data-module='Sequential.0']")).to_be_visible()
+    alone.locator("[data-node][aria-label^='relu']").click()
+    expect(alone.locator(".side [data-field=value]")).to_be_visible()
+    alone.context.close()
