@@ -5,6 +5,7 @@ in eager mode and as a graph, run by NumPy and in C, and the same in PyTorch, JA
 as asked for with ``--against``. The candidates take turns in short rounds, so that a busy machine
 is busy for all of them; what is reported is the median of the rounds and the ratios of the times.
 ``--check`` shows that the others do the same work: from the same weights, the same losses.
+``--drift`` shows how far the executors are from eager mode after 100 steps.
 """
 
 from __future__ import annotations
@@ -332,6 +333,26 @@ def three(step: Step) -> list[float]:
     return [step() for _ in range(3)]
 
 
+def drift(name: str, steps: int = 100) -> tuple[float, ...]:
+    """A row's loss after so many steps in eager mode, and how far others are from it, relatively.
+
+    The others are the executors, and eager mode in float64: how far float32 itself is off.
+    """
+    losses = []
+    for executor in (None, *EXECUTORS, "float64"):
+        lab.manual_seed(0)
+        model, criterion, optimizer, x, y = WORK[name][1](lab)
+        if executor == "float64":
+            model.double()
+            x, y = (t.double() if t.dtype.is_floating_point else t for t in (x, y))
+        work = model, criterion, optimizer, x, y
+        step = as_graph(work, executor) if executor in EXECUTORS else as_eager(work)
+        lab.manual_seed(1)
+        losses.append([step() for _ in range(steps)][-1])
+    first = losses[0]
+    return (first, *(abs(x - first) / max(abs(first), 1e-30) for x in losses[1:]))
+
+
 # Measuring ---------------------------------------------------------------------------------
 
 
@@ -468,9 +489,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--check", action="store_true", help="measure nothing; compare the first losses"
     )
+    parser.add_argument(
+        "--drift", action="store_true", help="measure nothing; compare losses after 100 steps"
+    )
     options = parser.parse_args(arguments)
     lab.set_num_threads(1)
     names, against = options.only or list(WORK), available(options.against)
+    if options.drift:
+        heads = ["after 100 steps, relative", "loss", *EXECUTORS, "float64"]
+        rows = [[WORK[name][0], *(f"{x:.2g}" for x in drift(name))] for name in names]
+        print("\n".join(markdown(heads, rows)))
+        return 0
     if options.check:
         wrong = check(names, against)
         said = ", ".join(YARDSTICKS[k] for k in against) or "nothing to compare with"

@@ -116,6 +116,17 @@ def test_check_says_what_differs(measured, capsys):
     assert out == "one: losses [1.0, 0.5, 0.26] in JAX, ours [1.0, 0.5, 0.25]\n"
 
 
+def test_drift_says_how_far_from_eager_mode_the_others_are(capsys):
+    assert bench.main(["--drift", "--only", "linear"]) == 0
+    head, _, row = capsys.readouterr().out.splitlines()
+    assert head == "| after 100 steps, relative | loss | numpy | c | float64 |"
+    loss, numpy, c, wide = map(float, row.strip("| ").split(" | ")[1:])
+    assert loss > 0
+    assert 0 <= numpy < 1e-5
+    assert 0 <= c < 1e-5
+    assert 0 < wide < 1e-4  # float32 and float64 are not the same
+
+
 def test_check_without_a_yardstick(measured, capsys):
     assert bench.main(["--check", "--only", "one", "--against"]) == 0
     assert capsys.readouterr().out == "the first three losses agree: nothing to compare with\n"
