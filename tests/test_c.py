@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from samples import samples_of
 
 import minitorch_lab as lab
 from minitorch_lab import bench
 from minitorch_lab.graph.codegen import native
-from minitorch_lab.op import OPS, current
-from minitorch_lab.tensor import make
+from minitorch_lab.op import OPS
 
 try:
     native.compiler()
@@ -55,30 +55,7 @@ def test_what_draws_runs_between() -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("rows", GROUPS, ids=lambda rows: f"{rows[0].name} to {rows[-1].name}")
 def test_rows_give_what_eager_mode_gives(rows: list[Any], dtype: Any) -> None:
-    rng = np.random.default_rng(7)
-    cases = [(op, s, [make(d(rng, dtype)) for d in s.inputs]) for op in rows for s in op.samples]
-
-    def all_of_them(*inputs: Any) -> list[Any]:
-        rest, out = list(inputs), []
-        for op, sample, xs in cases:
-            taken = tuple(rest.pop(0) for _ in xs)
-            y = current().apply(op, taken, sample.attrs)
-            out.append(y)
-            if op.differentiable and y.dtype.is_floating_point and y.numel():
-                grads = lab.autograd.grad(
-                    (y * y).sum(), [x for x in taken if x.requires_grad], allow_unused=True
-                )
-                out += [g for g in grads if g is not None]
-        return out
-
-    inputs = [x for _, _, xs in cases for x in xs]
-    marks = [
-        op.rule(i) is not None and x.dtype.is_floating_point
-        for op, _, xs in cases
-        for i, x in enumerate(xs)
-    ]
-    for x, wants in zip(inputs, marks, strict=True):
-        x.requires_grad = wants
+    all_of_them, inputs = samples_of(rows, dtype)
     eager = all_of_them(*inputs)
     compiled = lab.compile(all_of_them, executor="c")
     found = compiled(*inputs)

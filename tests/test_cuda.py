@@ -6,12 +6,8 @@ it is quick; with all threads that a plan asks for, the barriers and shuffles co
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,12 +16,13 @@ import numpy as np
 import nvrtc
 import pytest
 from double import DeviceArray, make_cupy
+from samples import samples_of
+from sanitised import run_sanitised
 
 import minitorch_lab as lab
 from minitorch_lab import bench
 from minitorch_lab.device import CUDA, register, unregister
-from minitorch_lab.op import OPS, current
-from minitorch_lab.tensor import make
+from minitorch_lab.op import OPS
 
 pytestmark = pytest.mark.skipif(
     emulator.compiler() is None, reason="the emulator needs a C++ compiler, and there is none"
@@ -79,35 +76,10 @@ PURE = [op for op in OPS.values() if not op.random and op.name != "to_device"]
 GROUPS = [PURE[i : i + 40] for i in range(0, len(PURE), 40)]
 
 
-def samples_of(rows: list[Any], dtype: Any) -> tuple[Any, list[Any]]:
-    """A function that calls ops with their samples, with gradients; and inputs on the device."""
-    rng = np.random.default_rng(7)
-    cases = [(op, s, [make(d(rng, dtype)) for d in s.inputs]) for op in rows for s in op.samples]
-
-    def all_of_them(*inputs: Any) -> list[Any]:
-        rest, out = list(inputs), []
-        for op, sample, xs in cases:
-            taken = tuple(rest.pop(0) for _ in xs)
-            y = current().apply(op, taken, sample.attrs)
-            out.append(y)
-            if op.differentiable and y.dtype.is_floating_point and y.numel():
-                wanted = [x for x in taken if x.requires_grad]
-                grads = lab.autograd.grad((y * y).sum(), wanted, allow_unused=True)
-                out += [g for g in grads if g is not None]
-        return out
-
-    inputs = []
-    for op, _, xs in cases:
-        for i, x in enumerate(xs):
-            inputs.append(x.cuda())
-            inputs[-1].requires_grad = op.rule(i) is not None and x.dtype.is_floating_point
-    return all_of_them, inputs
-
-
 @pytest.mark.parametrize("rows", GROUPS, ids=lambda rows: f"{rows[0].name} to {rows[-1].name}")
 def test_rows_give_what_eager_mode_gives(rows: list[Any], on_device: Start) -> None:
     device = on_device()
-    f, inputs = samples_of(rows, np.float32)
+    f, inputs = samples_of(rows, np.float32, "cuda")
     compiled = lab.compile(f, executor="cuda")
     found = compiled(*inputs)
     assert compiled.executor_used == "cuda"
@@ -269,7 +241,6 @@ def test_pools_leave_a_nan_as_it_is(on_device: Start) -> None:
 
 
 SANITISED = """
-import sys
 import emulator
 from double import DeviceArray
 import minitorch_lab as lab
@@ -304,24 +275,7 @@ assert losses[-1] < losses[0], losses
 
 
 def test_kernels_stay_inside_their_buffers() -> None:
-    found = subprocess.run(
-        [emulator.compiler() or "", "-print-file-name=libasan.so"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    runtime = found.stdout.strip()
-    if not os.path.isabs(runtime):
-        pytest.skip("the compiler brings no AddressSanitizer")
-    environment = os.environ | {
-        "LD_PRELOAD": runtime,
-        "ASAN_OPTIONS": "detect_leaks=0",
-        "PYTHONMALLOC": "malloc",
-        "PYTHONPATH": str(Path(__file__).parent),
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", SANITISED],
-        env=environment, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_sanitised(SANITISED, [emulator.compiler() or ""])
 
 
 # Launches ----------------------------------------------------------------------------------
@@ -633,7 +587,7 @@ def test_nvrtc_compiles_the_models(name: str, codes: list[str]) -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("rows", GROUPS, ids=lambda rows: f"{rows[0].name} to {rows[-1].name}")
 def test_nvrtc_compiles_the_rows(rows: list[Any], dtype: Any, codes: list[str]) -> None:
-    f, inputs = samples_of(rows, dtype)
+    f, inputs = samples_of(rows, dtype, "cuda")
     lab.compile(f, executor="cuda").code(*inputs)
     (text,) = codes
     assert nvrtc.compiled(text, "sm_70").count(".entry") > 2

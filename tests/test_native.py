@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sanitised import run_sanitised
 
 import minitorch_lab as lab
 from minitorch_lab.graph.codegen import native
@@ -373,7 +374,7 @@ def test_a_package_that_is_missing_is_named(package: str, monkeypatch: pytest.Mo
 # Inside its buffers ------------------------------------------------------------------------
 
 SANITISED = """
-import ctypes, os, sys
+import ctypes
 import numpy as np
 import minitorch_lab as lab
 from minitorch_lab import bench
@@ -403,7 +404,6 @@ assert step.executor_used == "c"
 assert losses[-1] < losses[0], losses
 
 # every routine of its own, on views and at the edges
-sys.path.insert(0, os.environ["TESTS"])
 from test_c import MOVES, NUMBERS
 
 @lab.compile(executor="c")
@@ -426,24 +426,7 @@ assert routines.executor_used == "c"
 
 
 def test_generated_code_stays_inside_its_buffers(cache: Path) -> None:
-    found = subprocess.run(
-        [*native.compiler(), "-print-file-name=libasan.so"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    runtime = found.stdout.strip()
-    if not os.path.isabs(runtime):
-        pytest.skip("the compiler brings no AddressSanitizer")
-    environment = os.environ | {
-        "LD_PRELOAD": runtime,
-        "ASAN_OPTIONS": "detect_leaks=0",
-        "PYTHONMALLOC": "malloc",
-        "TESTS": str(Path(__file__).parent),
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", SANITISED],
-        env=environment, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_sanitised(SANITISED, native.compiler())
 
 
 def test_the_same_graph_from_another_line_needs_no_new_library(cache: Path) -> None:
