@@ -1,0 +1,144 @@
+"""The explorer in a real JupyterLab: by mouse, by keys, while a cell runs; a page saved from it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import ipykernel
+import nbformat
+import pytest
+from axe import violations
+from lab_server import Notebook, Server, serve
+from playwright.sync_api import Page, expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+CELLS = [
+    """import time
+import minitorch_lab as lab
+import minitorch_lab.nn.functional as F
+from minitorch_lab import nn
+net = nn.Sequential(nn.Linear(6, 5), nn.LayerNorm(5), nn.Linear(5, 3))
+data, target = lab.ones(4, 6), lab.tensor([0, 1, 2, 0])
+def loss_of(data):
+    return F.cross_entropy(net(data / 2), target)
+loss = loss_of(data)
+widget = lab.explore(loss_of, data)
+widget""",
+    """tower = lab.explore(lambda x: sum(x.sin() for _ in range(60)), data)
+tower""",
+    "pass",
+]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """JupyterLab on a notebook with two explorers."""
+    root, home = tmp_path_factory.mktemp("root"), tmp_path_factory.mktemp("home")
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    book = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(text) for text in CELLS], metadata={"kernelspec": kernel}
+    )
+    nbformat.write(book, root / "explorer.ipynb")
+    with serve(root, home) as running:
+        yield running
+
+
+@pytest.fixture
+def notebook(server: Server, page: Page) -> Iterator[Notebook]:
+    """The notebook, run."""
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.set_viewport_size({"width": 1400, "height": 1000})
+    opened = Notebook(page, server, "explorer.ipynb")
+    opened.run_all()
+    page.set_default_timeout(8000)
+    yield opened
+    assert complaints == []
+
+
+def test_the_explorer_is_driven_by_mouse_and_keys(notebook: Notebook, tmp_path: Path) -> None:
+    page = notebook.page
+    explorer = page.locator(".lab.explorer").first
+    explorer.scroll_into_view_if_needed()
+    linear = explorer.locator("[data-node]", has_text="linear").first
+    linear.click()
+    expect(explorer.locator(".side h3").first).to_have_text("linear")
+    expect(explorer.locator("[data-field=source]")).to_contain_text("cell 1, line 8")
+    expect(explorer.locator("[data-field=value] table")).to_be_visible()
+    page.keyboard.press("ArrowUp")  # a key of the widget, not of the notebook
+    expect(explorer.locator(".graph .selected")).not_to_have_attribute(
+        "data-key", str(linear.get_attribute("data-key"))
+    )
+
+    # fold and open, by mouse and by key
+    explorer.locator(".title", has_text="1 LayerNorm").click()
+    folded = explorer.locator(".folded", has_text="1 LayerNorm")
+    expect(folded).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(explorer.locator(".title", has_text="1 LayerNorm")).to_be_focused()
+
+    # an op made of smaller ones
+    explorer.locator("[data-node]", has_text="layer_norm").click()
+    explorer.get_by_role("button", name="open layer_norm").click()
+    expect(explorer.locator("[data-node]", has_text="standardize")).to_be_visible()
+    page.keyboard.press("Enter")
+
+    # time and colours
+    explorer.locator("[data-node]", has_text="cross_entropy").click()
+    explorer.get_by_role("button", name="measure").click()
+    expect(explorer.locator("[data-field=time] code")).to_have_text(re.compile(r"[\d.]+ (µs|ms)"))
+    explorer.get_by_label("colour by").select_option("memory")
+    expect(explorer.locator(".legend li").first).to_contain_text(" B")
+    assert notebook.ask("widget.colour['by']") == "'memory'"
+
+    # the list, and Python's own word
+    explorer.get_by_role("button", name="list").click()
+    page.keyboard.press("Home")
+    expect(explorer.get_by_role("treeitem").first).to_be_focused()
+    assert notebook.ask("widget.selected") == "'n1'"
+    for theme in ("light", "dark"):
+        notebook.theme(theme)
+        assert violations(page, ".lab.explorer") == []
+
+    # a page of it, opened with the network off
+    explorer.locator(".menu summary").click()
+    with page.expect_download() as waiting:
+        explorer.get_by_role("button", name="page (HTML)").click()
+    file = tmp_path / "saved.html"
+    waiting.value.save_as(file)
+    assert page.context.browser is not None
+    away = page.context.browser.new_context(offline=True)
+    other = away.new_page()
+    other.goto(file.as_uri())
+    other.locator(".title", has_text="0 Linear").click()
+    expect(other.locator(".folded", has_text="0 Linear")).to_be_visible()
+    away.close()
+
+
+def test_the_explorer_answers_while_a_cell_runs(notebook: Notebook) -> None:
+    page = notebook.page
+    tower = page.locator(".lab.explorer").nth(1)
+    tower.scroll_into_view_if_needed()
+    page.evaluate(
+        """() => { // not awaited: the cell shall run on
+          const {content} = window.jupyterapp.shell.currentWidget;
+          content.deselectAll();
+          content.activeCellIndex = 2;
+          content.activeCell.model.sharedModel.setSource("time.sleep(8)");
+          window.jupyterapp.commands.execute("notebook:run-cell");
+        }"""
+    )
+    prompt = page.locator(".jp-CodeCell .jp-InputPrompt").last
+    expect(prompt).to_have_text("[*]:")
+    search = tower.get_by_role("searchbox")
+    search.fill("sin")
+    search.press("Enter")
+    if ipykernel.version_info[0] < 7:  # it has one thread for cells and for pages
+        expect(tower.locator(".side")).to_contain_text("The kernel is busy")
+        return
+    expect(tower.locator(".side h3").first).to_have_text("sin", timeout=5000)
+    expect(tower.locator("[data-field=value]")).to_be_visible(timeout=5000)
+    expect(prompt).to_have_text("[*]:")  # the cell still runs: the answer did not wait for it
