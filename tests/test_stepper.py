@@ -128,7 +128,7 @@ def test_the_numbers_are_those_of_backward_for_any_graph(plan):
         lab.tensor([[1.0, 2.0], [0.25, -0.5]], requires_grad=True),
     ]
     for op, a, b in plan:
-        known.append(_OPS[op % len(_OPS)](known[a % len(known)], known[b % len(known)]))
+        known.append(_OPS[op % len(_OPS)](known[a % len(known)], known[b % len(known)]).tanh())
     loss = sum((x * x).sum() for x in known)
     steps = assert_as_backward(loss, known[:2])
     done: set[int] = set()
@@ -148,6 +148,63 @@ def test_local_times_incoming_is_the_contribution():
         for part in step.parts:
             assert part.local is not None
             np.testing.assert_allclose(part.local * step.incoming, part.gradient, rtol=1e-6)
+
+
+def view_then_add(a):
+    x = a * 1
+    v = x[0]
+    x += 1
+    return (v * v).sum()
+
+
+def change_the_view(a):
+    x = a * 1
+    v = x[0]
+    v *= 2
+    return (x * x).sum() + v.sum()
+
+
+def view_of_a_view(a):
+    x = a * 1
+    v = x.T
+    w = v[0]
+    x.mul_(3)
+    return (w * v[1]).sum()
+
+
+def both(a):
+    x = a * 1
+    v = x[0]
+    y = v * 1
+    x += a
+    v2 = x[0]
+    v2.add_(y)
+    return (v * v2 * x).sum()
+
+
+def filled(a):
+    x = lab.zeros(2, 2)
+    x[0] = a[1] * 2
+    x[1] = a[0]
+    v = x[1]
+    x *= a
+    return (v.sum() * x).sum()
+
+
+@pytest.mark.parametrize("f", [view_then_add, change_the_view, view_of_a_view, both, filled])
+def test_in_place_changes_through_views(f):
+    a = lab.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    steps = assert_as_backward(f(a), [a])
+    assert steps.failure == ""
+
+
+def test_an_outdated_view_at_the_end():
+    a = lab.ones(2, requires_grad=True)
+    x = a * 1
+    v = x[0]
+    x *= 2
+    assert_as_backward(v, [a])
+    assert a.grad.tolist() == [2, 0]
 
 
 def test_in_place_ops_views_and_no_grad_parts():

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from math import inf
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -35,6 +36,7 @@ from ..tape import (
     locate,
     location,
     no_graph_message,
+    outdated,
     steps,
 )
 from ..tensor import NO_GRAD, Record, Tensor, make
@@ -95,7 +97,7 @@ class _Tape:
         self.places: dict[tuple[CodeType, int], Source] = {}
 
     def view(self, roots: Sequence[Tensor], title: str) -> GraphView:
-        nodes = _reachable([root.node for root in roots if root.node is not None])
+        nodes = _reachable(roots)
         owner = _owners(nodes)
         alive = not any(node.freed for node in nodes)
         gradients, flows, note = self._gradients(roots, alive)
@@ -287,17 +289,20 @@ class _Tape:
                 self.build.gradient(tail, self.numbers[id(node)], index)
 
 
-def _reachable(roots: Sequence[Node]) -> list[Node]:
+def _reachable(roots: Sequence[Tensor]) -> list[Node]:
     """All nodes that led to ``roots``, in the order in which they ran. No recursion."""
-    seen = {id(node): node for node in roots}
-    todo = list(seen.values())
+    seen: dict[int, Node] = {}
+    todo: list[tuple[Any, float]] = [(root, inf) for root in roots]
     while todo:
-        for x in _inputs(todo.pop()):
-            if x.__class__ not in NUMBERS:
-                node = x.node
-                if node is not None and id(node) not in seen:
-                    seen[id(node)] = node
-                    todo.append(node)
+        x, time = todo.pop()
+        while x.node is not None:
+            node = x.node
+            if id(node) not in seen:
+                seen[id(node)] = node
+                todo += [(i, node.id) for i in _inputs(node) if i.__class__ not in NUMBERS]
+            if not outdated(x):
+                break
+            x = at_time(node.inputs[0], time)  # what a view looked into when it was read
     return sorted(seen.values(), key=lambda node: node.id)
 
 

@@ -162,7 +162,6 @@ class Steps(Sequence[Step]):
             Edge(a.tail, a.head, a.index, "gradient", written(a.gradient))
             for step in back
             for a in step.arrivals
-            if a.tail in view.node(a.head).inputs
         ]
         self.view = replace(view, edges=(*view.flows("forward"), *ways))
         self.locals = self._locals()
@@ -314,7 +313,7 @@ def steps_of(
     """
     many = (root,) if isinstance(root, Tensor) else tuple(root)
     start = _start(many, gradient)
-    nodes = _reachable([x.node for x in many if x.node is not None])
+    nodes = _reachable(many)
     for node in reversed(nodes):
         if node.freed:
             raise GradError(freed_message(node))

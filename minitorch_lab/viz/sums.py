@@ -163,7 +163,7 @@ def _part(steps: Steps, step: Step, part: Part, last: bool) -> str:
         return _row(head, cells, " ".join(filter(None, notes)))
     rows = _row(head, cells, " ".join(filter(None, notes)))
     adds = steps.engine.add is RIGHT.add
-    users = ", ".join(dict.fromkeys(escape(name_of(view.node(i))) for i in part.before_from))
+    users = _some(list(dict.fromkeys(escape(name_of(view.node(i))) for i in part.before_from)))
     cells = [
         _term(f"so far, from {users}", _value(part.before, "gradient"), "flow"),
         _sign("+") if adds else '<span class="sign word">replaced by</span>',
@@ -181,6 +181,12 @@ def _part(steps: Steps, step: Step, part: Part, last: bool) -> str:
         how = "these are added, and make" if not adds else "this should be"
         notes = [f'<span class="bad">Wrong: {how} {_brief(part.right_total)}.</span>']
     return rows + _row(_code(f"{name_of(tail)}.grad"), cells, " ".join(notes))
+
+
+def _some(names: list[str]) -> str:
+    """The first names of a list, and how many more there are."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
 
 
 def _derivative(steps: Steps, node: NodeView, part: Part) -> str:
