@@ -378,6 +378,20 @@ def test_a_compiled_function_has_values_when_they_are_asked_for():
     assert p.tolist() == pytest.approx([0.8] * 3)  # looking trains nothing
 
 
+def test_a_compiled_loss_has_gradients_as_well():
+    w = lab.tensor([3.0, 4.0], requires_grad=True)
+    loss = lab.compile(lambda x: ((x * w) ** 2).sum())
+    view = from_compiled(loss, lab.tensor([1.0, 2.0]))
+    known = {node.label: view.known(node) for node in view.nodes}
+    for node in view.nodes:
+        if node.kind == "param" or node.name == "w":
+            np.testing.assert_allclose(view.known(node).gradient, [6.0, 32.0])
+    np.testing.assert_allclose(known["x"].gradient, [18.0, 64.0])
+    np.testing.assert_allclose(known["mul"].gradient, [6.0, 16.0])
+    assert known["sum"].gradient == 1
+    assert w.grad is None
+
+
 def test_looking_at_a_compiled_function_draws_no_random_numbers():
     noisy = lab.compile(lambda x: F.dropout(x) * lab.rand(3))
     lab.manual_seed(3)

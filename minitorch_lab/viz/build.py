@@ -643,12 +643,13 @@ def from_graph(
     last = ends[len(graph.outputs) :]
     news = {end: value.id for end, (_, value) in zip(last, graph.updates, strict=True)}
 
-    def values() -> Mapping[int, Any]:
+    def values() -> tuple[Mapping[int, Any], Mapping[int, Any]]:
         if sum(e.out.spec.nbytes for e in graph.equations) > _MOST:
-            return {}
+            return {}, {}
         known = _evaluate(graph, given())
         found = {numbers[v]: value for v, value in known.items() if v in numbers}
-        return found | {end: known[v] for end, v in news.items() if v in known}
+        found |= {end: known[v] for end, v in news.items() if v in known}
+        return found, {numbers[v]: g for v, g in _backward(graph, known).items() if v in numbers}
 
     return replace(view, compute=values)
 
@@ -671,6 +672,38 @@ def _evaluate(graph: Graph, given: Mapping[int, Any]) -> dict[int, Any]:
     finally:
         set_rng_state(kept)
     return known
+
+
+def _backward(graph: Graph, known: Mapping[int, Any]) -> dict[int, Any]:
+    """The gradients of a graph that only goes forward, to one number; by variable."""
+    one = len(graph.outputs) == 1 and graph.outputs[0].spec.size == 1 and not graph.updates
+    if not one or not all(v.id in known for v in graph.inputs):
+        return {}
+    tensors: dict[int, Any] = {}
+    for v in (*graph.inputs, *graph.constant_vars):
+        x = tensors[v.id] = known[v.id] if v.spec.number else make(known[v.id])
+        if isinstance(x, Tensor) and v.kind != "const":
+            x.requires_grad = x.array.dtype.kind == "f"
+    record, made, kept = Record(always=True), {}, get_rng_state()
+    gradients: dict[int, Any] = {}
+    try:
+        with np.errstate(all="ignore"):
+            for e in graph.equations:
+                inputs = tuple(tensors[x.id] if isinstance(x, Var) else x for x in e.inputs)
+                out = tensors[e.out.id] = record.apply(e.op, inputs, e.attrs)
+                made[id(out.node)] = e.out.id
+            leaves = {id(tensors[v.id]): v.id for v in graph.inputs}
+            for step in steps(tensors[graph.outputs[0].id]):
+                gradients[made[id(step.node)]] = step.incoming
+                for _, x, g in step.contributions:
+                    if id(x) in leaves:
+                        at = leaves[id(x)]
+                        gradients[at] = gradients[at] + g if at in gradients else g
+    except Exception:  # noqa: BLE001  no gradient then: the words of the node stay
+        return {}
+    finally:
+        set_rng_state(kept)
+    return gradients
 
 
 def _fits(value: Any, spec: Spec) -> bool:

@@ -103,7 +103,7 @@ def _size(view: GraphView, box: Box, by: str, seconds: Mapping[int, float | None
         return _total([_bytes(node) for node in nodes if node.kind != "const"])
     if box.kind == "folded":
         nodes = [node for node in nodes if node.kind == "param"]
-    norms = [norm for node in nodes if (norm := _norm(node)) is not None]
+    norms = [norm for node in nodes if (norm := _norm(view.known(node))) is not None]
     return math.sqrt(sum(norm * norm for norm in norms)) if norms else None
 
 

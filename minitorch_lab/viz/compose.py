@@ -31,7 +31,7 @@ def opened_op(path: str) -> int:
 
 
 def _open(view: GraphView, number: int) -> GraphView:
-    whole = view.node(number)
+    whole = view.known(view.node(number))
     assert whole.parts is not None
     inner = whole.parts([view.value(i) for i in whole.inputs], whole.gradient)
     place = _places(view, whole, inner)

@@ -162,9 +162,9 @@ class GraphView:
     outputs: tuple[int, ...]
     scopes: Scope
     note: str = ""  # what a reader should know of the whole: freed, no gradient, ...
-    # Computes values that the nodes do not hold, by number: a plan keeps none in between. It is
-    # called when one is asked for.
-    compute: Callable[[], Mapping[int, Any]] | None = None
+    # Computes values and gradients that the nodes do not hold, by number: a plan keeps none in
+    # between. It is called when one is asked for.
+    compute: Callable[[], tuple[Mapping[int, Any], Mapping[int, Any]]] | None = None
 
     def node(self, number: int) -> NodeView:
         """Node ``#number``, counted from 1."""
@@ -173,13 +173,15 @@ class GraphView:
     def value(self, number: int) -> Any:
         """The value of node ``#number``, computed now where the graph holds none; or None."""
         held = self.node(number).value
-        return held if held is not None else self._computed.get(number)
+        return held if held is not None else self._computed[0].get(number)
 
     def known(self, node: NodeView) -> NodeView:
-        """The node with its value, where that can be computed."""
+        """The node with its value and gradient, where these can be computed."""
         if node.value is not None or self.compute is None:
             return node
-        value = self.value(node.id)
+        value, gradient = (found.get(node.id) for found in self._computed)
+        if gradient is not None:
+            node = replace(node, gradient=gradient, gradient_note="")
         return node if value is None else replace(node, value=value, note=COMPUTED)
 
     @property
@@ -188,10 +190,10 @@ class GraphView:
         return self.compute is not None and "_values" not in self.__dict__
 
     @property
-    def _computed(self) -> Mapping[int, Any]:
+    def _computed(self) -> tuple[Mapping[int, Any], Mapping[int, Any]]:
         if "_values" not in self.__dict__:
-            self.__dict__["_values"] = {} if self.compute is None else self.compute()
-        found: Mapping[int, Any] = self.__dict__["_values"]
+            self.__dict__["_values"] = ({}, {}) if self.compute is None else self.compute()
+        found: tuple[Mapping[int, Any], Mapping[int, Any]] = self.__dict__["_values"]
         return found
 
     def __len__(self) -> int:
