@@ -79,7 +79,7 @@ def test_stops_are_the_trace_and_each_pass_and_stage(found):
     assert [s.name for s in found.stops] == ["traced", *record_names]
     assert found.stops[0].count == "9 ops"
     assert found.stops[stop(found, "common")].did == (
-        "common: 1 op merged, 78 kflop and 630 kB saved"
+        "common: 1 op merged, 78 kflop and 630 kB of reads and writes saved"
     )
     assert found.stops[stop(found, "simplify")].did == "simplify: nothing to do here"
     assert found.stops[stop(found, "dead")].count == "6 ops"
@@ -249,6 +249,21 @@ def test_boxes_are_kernels_or_modules():
     assert widget.picture["by"] == "modules"
 
 
+def test_the_window_of_a_very_large_graph_moves():
+    def f(x: Any) -> Any:
+        for _ in range(500):
+            x = (x * 2).sin()
+        return x
+
+    widget = PassView(lab.explain(lab.compile(f), lab.ones(3)))
+    assert "1,001 values: 601 are too far from the" in widget.picture["note"]
+    assert 'data-key="n3"' not in widget.picture["svg"]
+    ask(widget, do="look", node=3)
+    assert 'data-key="n3"' in widget.picture["svg"]
+    ask(widget, do="look", node=5000)
+    assert 'data-key="n3"' in widget.picture["svg"]
+
+
 @compiled
 def test_kernels_of_a_large_graph_are_folded_and_open():
     widget = PassView(wide("c"))
@@ -375,10 +390,10 @@ TRANSCRIPT = """\
 passes of step, run by numpy
   traced      9 ops: as the code ran
   lower       9 ops: 1 op taken apart
-  fold        8 ops: 1 op computed now, 1 flop and 8 B saved
+  fold        8 ops: 1 op computed now, 1 flop and 8 B of reads and writes saved
   simplify    8 ops: nothing to do here
-  common      7 ops: 1 op merged, 78 kflop and 630 kB saved
-  dead        6 ops: 1 op removed, 627 kflop and 627 kB saved
+  common      7 ops: 1 op merged, 78 kflop and 630 kB of reads and writes saved
+  dead        6 ops: 1 op removed, 627 kflop and 627 kB of reads and writes saved
 tape
   %0 x
   %1 w

@@ -378,9 +378,12 @@ def _did(record: Record | StageRecord) -> str:
     else:
         each = Counter(change.what for change in record.changes)
         what = ", ".join(_said(n, word) for word, n in each.items())
-    moved = [(record.flops_saved, "flop"), (record.bytes_saved, "B")]
-    less = [quantity(n, unit) for n, unit in moved if n > 0]
-    more = [quantity(-n, unit) for n, unit in moved if n < 0]
+    moved = [
+        (record.flops_saved, "flop", ""),
+        (record.bytes_saved, "B", " of reads and writes"),
+    ]
+    less = [quantity(n, unit) + words for n, unit, words in moved if n > 0]
+    more = [quantity(-n, unit) + words for n, unit, words in moved if n < 0]
     if record.memory_saved > 0:
         less.append(f"{quantity(record.memory_saved, 'B')} of memory")
     what += f", {' and '.join(less)} saved" if less else ""

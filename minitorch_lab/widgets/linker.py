@@ -21,6 +21,7 @@ from ..viz.svg import page_style, svg
 from ..viz.view import WORDS
 from .base import LabWidget
 from .dialects import samples
+from .passes import note
 
 
 class Linker(LabWidget):
@@ -51,7 +52,7 @@ class Linker(LabWidget):
             picture = svg_of(linked, self.drawing)
         except LayoutError as error:
             picture = f'<pre role="alert">{escape(str(error))}</pre>'
-        self.picture = {"svg": picture, "note": self.drawing.note}
+        self.picture = {"svg": picture, "note": note(self.drawing)}
         self.on_msg(self._on_message)
 
     def _on_message(self, _widget: Any, content: Any, _buffers: Any) -> None:

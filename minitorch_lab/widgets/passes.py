@@ -27,15 +27,15 @@ ROWS = 400  # rows of the tape, and changes of a pass, that are listed
 _STILL_ROWS, _STEPS = 60, 20  # rows of the tape and kernels in a static page
 _ALONG = 200_000  # letters of code that come along with the picture
 _BOXES = {"kernels": "kernel", "modules": "module and line"}
-_ROOM = 4_000_000  # letters of pictures with a module open, in a page without a kernel
+_ROOM = 2_000_000  # letters of pictures with a module open, in a page without a kernel
 
 
 class PassView(LabWidget):
     """The passes over one traced graph: ``lab.explain(f).view()``.
 
     Messages from the page: ``{"do": "certificate", "stop"}``, ``{"do": "code", "step"}``,
-    ``{"do": "toggle", "module"}``, ``{"do": "group", "by"}``, ``{"do": "export"}``. Nothing that
-    takes long is worked out before the page asks for it.
+    ``{"do": "toggle", "module"}``, ``{"do": "group", "by"}``, ``{"do": "look", "node"}``,
+    ``{"do": "export"}``. Nothing that takes long is worked out before the page asks for it.
     """
 
     part = "passes"
@@ -83,15 +83,15 @@ class PassView(LabWidget):
             return by, closed_scopes(found.views[by])
         return by, frozenset() if found.few else frozenset(g.path for g in found.groups)
 
-    def _draw(self, by: str, closed: frozenset[str]) -> None:
-        self.by, self.drawing = by, drawn(self.diff, by, closed)
+    def _draw(self, by: str, closed: frozenset[str], focus: int = 0) -> None:
+        self.by, self.drawing = by, drawn(self.diff, by, closed, focus)
         try:
             picture = markup(self.diff, by, self.drawing)
         except LayoutError as error:
             picture = f'<pre role="alert">{escape(str(error))}</pre>'
         fold = f"Large graph: ops are folded by {_BOXES[by]}." if self._start(by)[1] else ""
-        notes = " ".join(text for text in (self.drawing.note, fold) if text)
-        self.picture = {"svg": picture, "note": notes, "by": by}
+        notes = (note(self.drawing), fold)
+        self.picture = {"svg": picture, "note": " ".join(filter(None, notes)), "by": by}
 
     def toggle(self, module: str) -> None:
         """Open a folded kernel, module or line of a large graph, or fold it."""
@@ -99,6 +99,12 @@ class PassView(LabWidget):
             scopes = self.diff.views[self.by].scopes
             if module in {scope.path for scope in scopes.walk() if scope.path}:
                 self._draw(self.by, self.drawing.closed ^ {module})
+
+    def look(self, number: int) -> None:
+        """Move the window of a large graph to value ``number``."""
+        with self._lock:
+            if 1 <= number <= len(self.diff.pieces):
+                self._draw(self.by, self.drawing.closed, number)
 
     def group(self, by: str) -> None:
         """Put boxes around ``"kernels"``, or around ``"modules"`` and lines."""
@@ -148,6 +154,8 @@ class PassView(LabWidget):
                 self.send({"code": step, "html": code(self.diff, step)})
             case {"do": "toggle", "module": str(module)}:
                 self.toggle(module)
+            case {"do": "look", "node": int(number)}:
+                self.look(number)
             case {"do": "group", "by": str(by)}:
                 self.group(by)
             case {"do": "export"}:
@@ -155,9 +163,13 @@ class PassView(LabWidget):
                 self.send({"export": f"{name}-passes.html", "text": self.page()})
 
     def page(self) -> str:
-        """The page that works without a kernel, with all certificates in it."""
+        """The page that works without a kernel.
+
+        Of a small graph it has all certificates, of a large one those that were asked for: there
+        a plan takes seconds to compile.
+        """
         with self._lock, self.hold_sync():
-            if not _cell_runs():
+            if self.diff.few and not _cell_runs():
                 self._certify()
             kept = self.by, self.drawing.closed
             self._draw(*self._start(self.by))  # the page starts there, and goes on from it
@@ -176,15 +188,13 @@ class PassView(LabWidget):
             said = {"certificate": i, "text": "Nobody asked before this page was saved."}
             answers[f' {{"do":"certificate","stop":{i}}}'] = {"send": said}
         start, other = sorted(self.diff.views, key=lambda by: by != self.by)
-        room = _ROOM
-        for by, page in ((start, ""), (other, other)):
-            answers |= self._folds(by, page, room // 2)
-        return answers
+        return answers | self._folds(start, "") | self._folds(other, other)
 
-    def _folds(self, by: str, page: str, room: int) -> dict[str, dict[str, Any]]:
-        """For a page without a kernel: one box open at a time, with those around it.
+    def _folds(self, by: str, page: str) -> dict[str, dict[str, Any]]:
+        """For a page without a kernel: one module open at a time, with those around it.
 
-        ``page`` is what the page calls this grouping with nothing opened.
+        ``page`` is what the page calls this grouping with nothing opened. The kernels of a large
+        graph stay folded: to lay all of them out would take long.
         """
 
         def shown(page: str) -> dict[str, dict[str, Any]]:
@@ -194,7 +204,8 @@ class PassView(LabWidget):
         self._draw(by, closed)
         first = shown(page)
         answers = {f" {_message('group', by=by)}": first}
-        for path in sorted(closed, key=lambda path: path.count(".")):
+        room = _ROOM if by == "modules" else 0
+        for path in sorted(closed if room else (), key=lambda path: path.count(".")):
             around = [path, *(path[:i] for i, letter in enumerate(path) if letter == ".")]
             self._draw(by, closed.difference(around))
             room -= len(self.picture["svg"])
@@ -306,10 +317,12 @@ def _stop(found: Diff, i: int) -> dict[str, Any]:
 # The picture -------------------------------------------------------------------------------
 
 
-def drawn(found: Diff, by: str = "kernels", closed: frozenset[str] = frozenset()) -> Drawing:
+def drawn(
+    found: Diff, by: str = "kernels", closed: frozenset[str] = frozenset(), focus: int = 0
+) -> Drawing:
     """What is drawn: every value that ever was, kernels or modules as frames."""
     view = found.views[by]
-    drawing = draw(view, closed)
+    drawing = draw(view, closed, focus)
     kernels = {group.path: group for group in found.groups} if by == "kernels" else {}
     boxes = []
     for box in drawing.boxes:
@@ -324,6 +337,15 @@ def drawn(found: Diff, by: str = "kernels", closed: frozenset[str] = frozenset()
         open_ = {path for path in kernels if not any(_within(path, shut) for shut in closed)}
         modules = tuple(s for s in view.scopes.walk() if s.path in open_)
     return replace(drawing, boxes=tuple(boxes), modules=modules)
+
+
+def note(drawing: Drawing) -> str:
+    """What to say where only a part is drawn."""
+    far = sum(len(box.members) for box in drawing.boxes if box.kind == "rest")
+    few = len(drawing.boxes)
+    return f"{len(drawing.view):,} values: {far:,} are too far from the {few} boxes drawn." * bool(
+        far
+    )
 
 
 def _within(path: str, outer: str) -> bool:

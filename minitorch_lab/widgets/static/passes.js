@@ -31,7 +31,7 @@ function render({ model, el }) {
     h("header", { class: "bar" },
       h("h2", {}, h("span", { class: "muted" }, "passes: "), model.get("title")),
       h("span", { class: "muted about" }, model.get("about")),
-      h("button", { onclick: () => model.send({ do: "export" }), "data-tip": "A page that works without a kernel, with all comparisons in it." }, "save page")),
+      h("button", { onclick: () => { say("Making the page; comparisons may take some seconds."); model.send({ do: "export" }); }, "data-tip": "A page that works without a kernel." }, "save page")),
     h("div", { class: "slide" }, h("span", { class: "muted" }, "after"), h("div", { class: "stops", style: `--n: ${stops.length}` }, slider, names), count),
     h("div", { class: "body" },
       h("div", { class: "left" }, h("h3", {}, "tape, as the code ran"), tape, source.children.length ? h("h3", {}, "your lines") : null, source.children.length ? source : null),
@@ -51,6 +51,7 @@ function render({ model, el }) {
   function draw() {
     const picture = model.get("picture"), focused = view.contains(document.activeElement);
     view.innerHTML = picture.svg;
+    const other = boxes.value !== picture.by;
     boxes.value = picture.by; shut.clear();
     note.textContent = picture.note || ""; note.hidden = !picture.note;
     const svg = view.querySelector("svg");
@@ -59,9 +60,13 @@ function render({ model, el }) {
     items = [...svg.querySelectorAll(".node, .title")];
     for (const item of items) { item.setAttribute("role", "button"); item.setAttribute("tabindex", "-1"); item.dataset.say = item.getAttribute("aria-label"); }
     eye.put(svg);
+    if (other) eye.refit(smallest());
     show();
+    light(pinned);
     if (focused) focusable()[0]?.focus({ preventScroll: true });
   }
+
+  const smallest = () => (root.clientWidth <= 720 ? 0.5 : 0.6);
 
   // A line from what was merged to what stands for it.
   function join(svg, gone) {
@@ -185,7 +190,8 @@ function render({ model, el }) {
     light(what);
     if (on) {
       const where = [...new Set(rows.filter((r) => on.tape.has(Number(r.dataset.tape))).map((r) => r.querySelector(".where").textContent))];
-      say([[...on.kernels].map((k) => `kernel ${steps[k].title}`).join(", "), `${on.tape.size} of the tape`, where.slice(0, 6).join(", ")].filter(Boolean).join("; ") + ".");
+      const first = [...on.kernels].slice(0, 2).map((k) => `kernel ${steps[k].title}`), more = on.kernels.size - first.length;
+      say([first.join(", ") + (more > 0 ? ` and ${more} more` : ""), `${on.tape.size} of the tape`, where.slice(0, 4).join(", ") + (where.length > 4 ? ", ..." : "")].filter(Boolean).join("; ") + ".");
       const row = rows.find((r) => r.classList.contains("lit"));
       if (row && !tape.contains(item)) bring(tape, row);
       const node = items.find((i) => i.matches(".node.lit:not(.gone)") && here(i)) || items.find((i) => i.matches(".node.lit") && here(i));
@@ -211,15 +217,16 @@ function render({ model, el }) {
     const row = event.target.closest("[role=option]"), item = event.target.closest(".node, .title, .lid");
     if (row && (tape.contains(row) || source.contains(row))) { rove(row); pin(target(row), row); }
     else if (item && view.contains(item)) {
-      if (item.matches(".title, .lid") || (item.dataset.module != null && (item.classList.contains("pinned") || event.target.closest(".sign")))) open(item);
+      if (item.matches(".title, .lid, [data-goto]") || (item.dataset.module != null && (item.classList.contains("pinned") || event.target.closest(".sign")))) open(item);
       else pin(target(item), item);
       for (const other of items) other.setAttribute("tabindex", other === item ? "0" : "-1");
       if (!item.matches(".lid")) item.focus({ preventScroll: true });
     }
   });
-  function open(item) { // a kernel opens and shuts in its place; a module is drawn anew
+  function open(item) { // a rest of a large graph leads on, a kernel opens and shuts in its place; a module is drawn anew
     const path = item.dataset.lid ?? item.dataset.module;
-    if (item.matches(".lid") || item.dataset.kernel != null) {
+    if (item.dataset.goto) model.send({ do: "look", node: Number(item.dataset.goto) });
+    else if (item.matches(".lid") || item.dataset.kernel != null) {
       shut.has(path) ? shut.delete(path) : shut.add(path);
       show();
       pin(target(item), view.querySelector(`.title[data-module="${CSS.escape(path)}"]`));
@@ -247,7 +254,7 @@ function render({ model, el }) {
     const item = event.target.closest(".node, .title");
     if (!item || event.ctrlKey || event.metaKey || event.altKey) return;
     if (WAYS[event.key]) { const to = nearest(focusable(), item, WAYS[event.key]); if (to) { item.setAttribute("tabindex", "-1"); to.setAttribute("tabindex", "0"); to.focus({ preventScroll: true }); eye.reveal(frame(to)); say(`${to.getAttribute("aria-label")}.`); } }
-    else if (event.key === "Enter" || event.key === " ") { if (item.dataset.module != null) open(item); else pin(target(item), item); }
+    else if (event.key === "Enter" || event.key === " ") { if (item.dataset.module != null || item.dataset.goto) open(item); else pin(target(item), item); }
     else if (event.key === "f" || event.key === "F") eye.fit();
     else return;
     event.preventDefault();
@@ -259,7 +266,7 @@ function render({ model, el }) {
   // From Python ----------------------------------------------------------------------------------
   const answer = (content) => {
     if (content.html != null) { codes.set(String(content.code), content.html); if (content.code === step) choose(step); }
-    else if (content.export) download(content.export, content.text, "text/html");
+    else if (content.export) { download(content.export, content.text, "text/html"); say(`Saved ${content.export}.`); }
     else if (content.unknown) say(KEPT);
     else if (content.certificate != null) { asked.delete(content.certificate); prove(); if (content.certificate === at()) proof.append(h("span", { class: "small muted", role: "status" }, ` ${content.text}`)); }
   };
@@ -273,7 +280,7 @@ function render({ model, el }) {
     width = root.clientWidth;
     const room = width <= 720 ? width : width - 337, scale = Math.max(0.55, Math.min(1, room / eye.natural()[0]));
     root.style.setProperty("--tall", `${Math.round(Math.min(620, Math.max(460, eye.natural()[1] * scale + 60)))}px`);
-    eye.refit(width <= 720 ? 0.5 : 0.6);
+    eye.refit(smallest());
   });
   el.append(root);
   draw();
