@@ -7,7 +7,7 @@ import io
 import keyword
 import linecache
 import tokenize
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from html import escape
@@ -44,42 +44,51 @@ class Place:
 def listing(calls: Mapping[int, Node]) -> tuple[list[Block], dict[int, Place]]:
     """The blocks of the learner's code in which ``calls`` stand, and the place of each call."""
     sources = {number: node.source for number, node in calls.items() if node.source is not None}
-    lines = _lines_by_file(sources.values())
+    used: dict[str, set[int]] = {}
+    for source in set(sources.values()):
+        used.setdefault(source[0].co_filename, set()).add(locate(*source).line)
     blocks: list[Block] = []
-    known: dict[tuple[str, int], int] = {}
-    places = {}
-    for number, (code, instruction) in sources.items():
-        at = locate(code, instruction)
-        first, last = _around(code, at.line, lines[code.co_filename])
-        key = (code.co_filename, first)
-        if key not in known:
-            text = linecache.getlines(code.co_filename)[first - 1 : last]
-            if not any(line.strip() for line in text):
-                continue
-            known[key] = len(blocks)
-            title = at.cell
-            if not title.startswith("cell ") and code.co_name != "<module>":
-                title += f", {code.co_name}"
-            indent = min(len(x) - len(x.lstrip()) for x in text if x.strip())
-            cut = tuple(line.rstrip("\n")[indent:] for line in text)
-            blocks.append(Block(title, first, cut, indent))
-        block = blocks[known[key]]
-        if block.first <= at.line < block.first + len(block.lines):
-            columns = _columns(code, instruction, at.line)
-            if columns is not None:
-                columns = columns[0] - block.indent, columns[1] - block.indent
-            places[number] = Place(known[key], at.line, columns)
-    return blocks, places
+    starts: dict[tuple[str, int], int] = {}
+    known: dict[tuple[CodeType, int], Place | None] = {}
+    for source in sources.values():
+        if source not in known:
+            known[source] = _place(*source, used[source[0].co_filename], blocks, starts)
+    found = {number: known[source] for number, source in sources.items()}
+    return blocks, {number: place for number, place in found.items() if place is not None}
 
 
-def _lines_by_file(sources: Iterable[tuple[CodeType, int]]) -> dict[str, set[int]]:
-    found: dict[str, set[int]] = {}
-    for code, instruction in set(sources):
-        found.setdefault(code.co_filename, set()).add(locate(code, instruction).line)
-    return found
+def _place(
+    code: CodeType,
+    instruction: int,
+    used: set[int],
+    blocks: list[Block],
+    starts: dict[tuple[str, int], int],
+) -> Place | None:
+    """The place of an instruction; its block is added to ``blocks`` where it is a new one."""
+    at = locate(code, instruction)
+    first, last = _around(code, used)
+    key = (code.co_filename, first)
+    if key not in starts:
+        text = linecache.getlines(code.co_filename)[first - 1 : last]
+        if not any(line.strip() for line in text):
+            return None
+        title = at.cell
+        if not title.startswith("cell ") and code.co_name != "<module>":
+            title += f", {code.co_name}"
+        indent = min(len(line) - len(line.lstrip()) for line in text if line.strip())
+        cut = tuple(line.rstrip("\n")[indent:] for line in text)
+        starts[key] = len(blocks)
+        blocks.append(Block(title, first, cut, indent))
+    block = blocks[starts[key]]
+    if not block.first <= at.line < block.first + len(block.lines):
+        return None
+    columns = _columns(code, instruction, at.line)
+    if columns is not None:
+        columns = columns[0] - block.indent, columns[1] - block.indent
+    return Place(starts[key], at.line, columns)
 
 
-def _around(code: CodeType, line: int, used: set[int]) -> tuple[int, int]:
+def _around(code: CodeType, used: set[int]) -> tuple[int, int]:
     """First and last line of what is shown: the cell, the function, or the lines about it."""
     text = linecache.getlines(code.co_filename)
     if cell_name(code.co_filename).startswith("cell ") and len(text) <= _LONG:

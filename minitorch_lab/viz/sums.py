@@ -114,9 +114,8 @@ def _forward(steps: Steps, step: Step) -> str:
     cells = []
     for position, (x, argument) in enumerate(zip(inputs[:_MANY], node.arguments, strict=False)):
         label = escape(name_of(x)) if x.kind != "const" else escape(argument)
-        value = x.value if x.value is not None else np.zeros(())
         cells += [_sign(sign)] if position else []
-        cells.append(_term(label, _value(value)))
+        cells.append(_term(label, _value(x.value) if x.value is not None else "?"))
     if len(inputs) > _MANY:
         cells.append(_sign(f"and {len(inputs) - _MANY} more"))
     if node.value is not None:
