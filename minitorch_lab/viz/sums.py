@@ -55,7 +55,7 @@ def _row(head: str, cells: Sequence[str], note: str = "") -> str:
 
 
 def _term(label: str, value: str, cls: str = "", more: str = "") -> str:
-    return f'<span class="term {cls}"{more}><span>{label}</span>{value}</span>'
+    return f'<div class="term {cls}"{more}><span>{label}</span>{value}</div>'
 
 
 def _sign(text: str) -> str:
