@@ -88,7 +88,10 @@ function render({ model, el }) {
   function focusable() {
     return items.filter((item) => here(item.closest("[data-born]") || item) && !covered(item));
   }
-  const covered = (item) => item.matches(".node") && [...shut].some((path) => { const s = item.dataset.scope; return s === path || s?.startsWith(`${path}.`); });
+  // Kernels that are shut now: before its stop a kernel is not there, and hides nothing.
+  const lids = () => [...shut].filter((path) => at() >= Number(view.querySelector(`.module[data-frame="${CSS.escape(path)}"]`)?.dataset.born));
+  const buried = (path) => lids().some((outer) => path.startsWith(`${outer}.`));
+  const covered = (item) => (item.matches(".node") ? item.dataset.scope != null && (lids().includes(item.dataset.scope) || buried(item.dataset.scope)) : buried(item.dataset.module));
 
   // A stop of the slider -------------------------------------------------------------------------
   function go(stop) {
@@ -115,11 +118,11 @@ function render({ model, el }) {
       if (item.dataset.say) item.setAttribute("aria-label", item.dataset.say + (gone ? `, gone: ${item.dataset.why || "rewritten"}` : ""));
     }
     for (const line of root.querySelectorAll(".merge")) line.classList.toggle("later", now !== Number(line.dataset.at));
-    for (const frame_ of view.querySelectorAll(".kernel")) {
-      const path = frame_.dataset.frame, open = !shut.has(path) || now < frame_.dataset.born;
+    for (const frame_ of view.querySelectorAll(".module.kernel")) {
+      const path = frame_.dataset.frame, open = !lids().includes(path);
       frame_.querySelector(":scope > .title")?.setAttribute("aria-expanded", String(open));
       const lid = view.querySelector(`[data-lid="${CSS.escape(path)}"]`);
-      if (lid) lid.classList.toggle("later", open);
+      if (lid) lid.classList.toggle("later", open || buried(path));
     }
     const first = focusable().find((i) => i.classList.contains("pinned")) || focusable()[0];
     for (const item of items) item.setAttribute("tabindex", item === first ? "0" : "-1");
