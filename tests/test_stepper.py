@@ -643,8 +643,20 @@ def test_empty_and_its_example():
 def test_errors_of_the_learners_own_call_stay_errors():
     with pytest.raises(KindError, match="step_through: the call returned no tensor"):
         step_through(lambda x: None, lab.ones(1))
-    with pytest.raises(GradError, match="this tensor has no graph"):
-        step_through(lambda x: x * 2, lab.ones(1))
+    f = lambda x: x * 2  # noqa: E731
+    with pytest.raises(GradError, match=r"step_through: f\(\.\.\.\) has no graph"):
+        step_through(f, lab.ones(1))
+    with pytest.raises(GradError) as raised:
+        step_through(f, lab.ones(2, requires_grad=True))
+    assert str(raised.value) == (
+        "step_through: the gradient of many numbers at once is not defined\n"
+        "  tensor  float32 (2,)\n"
+        "  expected one number, such as a loss: shape ()\n"
+        "  reduce it with .sum() or .mean(), or give step_through(..., gradient=...) of the same "
+        "shape"
+    )
+    with pytest.raises(GradError, match=r"step_through\(gradient\): the shapes differ"):
+        step_through(f, lab.ones(2, requires_grad=True), gradient=lab.ones(3))
     with pytest.raises(KindError, match=r"step_through\(gradient\): expected a tensor, got"):
         step_through(lab.ones(1, requires_grad=True) * 2, gradient=3)
 

@@ -369,36 +369,40 @@ def step_through(
     if x is None:
         return Stepper(ask=ask)
     title = names.get(id(x), "")
-    if gradient is not None and not isinstance(gradient, Tensor):
-        raise KindError(f"step_through(gradient): expected a tensor, got {describe(gradient)}")
+    called = callable(x) and not isinstance(x, Tensor)
+    root: Any = x
+    if called:
+        root = _call(x, *inputs)
+        title = _call_title(x, inputs, names)
+        asked = x.function if isinstance(x, Compiled) else x
+        names = {**{id(t): n for n, t in _argument_names(asked, inputs)}, **names}
+        if isinstance(x, Module) and x not in modules.values():
+            modules = {type(x).__name__: x, **modules}
     try:
-        if isinstance(x, Tensor) and not inputs:
-            root: Any = x
-        elif callable(x):
-            root = _call(x, *inputs)
-            title = _call_title(x, inputs, names)
-            asked = x.function if isinstance(x, Compiled) else x
-            names = {**{id(t): n for n, t in _argument_names(asked, inputs)}, **names}
-            if isinstance(x, Module) and x not in modules.values():
-                modules = {type(x).__name__: x, **modules}
-        else:
+        if not called and (inputs or not isinstance(x, Tensor)):
             raise KindError(
                 f"step_through: {title or 'this'} has no steps\n  got {describe(x)}\n"
                 "  expected a tensor that was computed, or a function or module and its inputs"
             )
-        _need_shape(root, gradient)
+        _check_gradient(root, gradient)
         steps = steps_of(root, gradient, title, names, modules)
     except (GradError, KindError) as error:
-        if callable(x) and not isinstance(x, Tensor):
-            raise
-        text = str(error).replace("backward(): this tensor", f"step_through: {title or 'this'}")
-        return Stepper(
-            title=title or type(x).__name__,
-            badge="no steps",
-            message=_failed(type(error)(text), _advice(x, text)),
-            ask=ask,
-        )
+        told = type(error)(_told(str(error), title or "this"))
+        if called or gradient is not None:
+            raise told from None
+        name = title or type(x).__name__
+        message = _failed(told, _advice(x, str(told)))
+        return Stepper(title=name, badge="no steps", message=message, ask=ask)
     return Stepper(steps, depth, ask=ask)
+
+
+def _told(error: str, title: str) -> str:
+    """What backward() would say, said of the stepper."""
+    return (
+        error.replace("backward(): this tensor", f"step_through: {title}")
+        .replace("backward(): ", "step_through: ", 1)
+        .replace("pass backward(gradient=...)", "give step_through(..., gradient=...)")
+    )
 
 
 def _call(function: Callable[..., Any], *inputs: Any) -> list[Tensor]:
@@ -419,9 +423,11 @@ def _call(function: Callable[..., Any], *inputs: Any) -> list[Tensor]:
     return found
 
 
-def _need_shape(root: Any, gradient: Tensor | None) -> None:
+def _check_gradient(root: Any, gradient: Any) -> None:
     if gradient is None:
         return
+    if not isinstance(gradient, Tensor):
+        raise KindError(f"step_through(gradient): expected a tensor, got {describe(gradient)}")
     first = root if isinstance(root, Tensor) else root[0]
     if tuple(gradient.shape) != tuple(first.shape):
         raise GradError(
