@@ -337,7 +337,7 @@ def _drawing(name: str, doc: str, law: str, draw: Callable[..., Any], samples: l
         name,
         doc,
         forward=lambda xp, *, shape, dtype, device, **rest: namespace_for(Device(device)).asarray(
-            draw(generators.default_generator, shape, dtype, **rest)
+            draw(generators.drawing(), shape, dtype, **rest)
         ),
         arguments=(),
         shape=lambda shape, dtype, device, **rest: Spec(
@@ -581,7 +581,7 @@ def _toss(generator: Generator, chances: Any) -> Any:
 
 
 def _chances_forward(xp: Any, input: Any) -> Any:
-    return xp.asarray(_toss(generators.default_generator, input))
+    return xp.asarray(_toss(generators.drawing(), input))
 
 
 _coins: Op = op(
@@ -597,7 +597,7 @@ _coins: Op = op(
 
 
 def _weights_forward(xp: Any, input: Any, num_samples: int, replacement: bool) -> Any:
-    draw = generators.default_generator.multinomial
+    draw = generators.drawing().multinomial
     return xp.asarray(np.ascontiguousarray(draw(to_host(input), num_samples, replacement)))
 
 

@@ -33,6 +33,7 @@ import os
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from fractions import Fraction
 from threading import Lock
 from typing import Any, SupportsIndex, TypeAlias
@@ -755,6 +756,36 @@ def _integer_range(kind: np.dtype[Any]) -> tuple[int, int]:
 # --- the generator that all functions use unless they are given one ---
 
 default_generator = Generator()
+
+_APART: ContextVar[Generator | None] = ContextVar("apart", default=None)
+
+
+def drawing() -> Generator:
+    """What an op that runs now draws from: the default generator, or its copy in ``apart``."""
+    return _APART.get() or default_generator
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """A ``with`` block in which ops draw from a copy of the default generator.
+
+    The generator itself stays where it is, also for a cell that draws on another thread meanwhile.
+
+    >>> state = get_rng_state().tolist()
+    >>> with apart():
+    ...     inside = drawing().uniform(1)
+    >>> get_rng_state().tolist() == state
+    True
+    """
+    copy = Generator()
+    copy.set_state(default_generator.get_state())
+    token = _APART.set(copy)
+    try:
+        yield
+    finally:
+        _APART.reset(token)
+
+
 default_generator.seed()
 
 

@@ -22,6 +22,7 @@ from minitorch_lab.errors import GradError, KindError
 from minitorch_lab.graph.builder import GraphBuilder
 from minitorch_lab.graph.session import Session
 from minitorch_lab.op import OPS
+from minitorch_lab.random import apart
 from minitorch_lab.viz import layout as layout_module
 from minitorch_lab.viz.build import from_call, from_compiled, from_session, from_tensors
 from minitorch_lab.viz.compose import opened
@@ -784,3 +785,14 @@ def test_module_panels_count():
     assert 'data-toggle="fc1"' in page
     assert "open this module" in page
     assert "fold this module" in panel(drawing, "ofc2")
+
+
+def test_what_a_view_computes_does_not_disturb_a_cell_that_draws_meanwhile():
+    expected = lab.manual_seed(3) and [lab.rand(2).tolist() for _ in range(2)]
+    lab.manual_seed(3)
+    with apart():
+        first = lab.rand(2).tolist()  # the cell, on its own: the generator goes on for it
+        inside = F.dropout(lab.ones(1000)).tolist()
+    assert [first, lab.rand(2).tolist()] == expected
+    lab.manual_seed(3)
+    assert F.dropout(lab.ones(1000)).tolist() == inside  # the next run would have drawn the same

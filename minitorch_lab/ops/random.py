@@ -15,7 +15,7 @@ from .rules import per_entry
 def _bernoulli_forward(
     xp: Any, *, shape: tuple[int, ...], p: float, dtype: Any, device: str
 ) -> Any:
-    drawn = generator.default_generator.bernoulli(shape, p, np.dtype(dtype).name)
+    drawn = generator.drawing().bernoulli(shape, p, np.dtype(dtype).name)
     return namespace_for(Device(device)).asarray(drawn)
 
 

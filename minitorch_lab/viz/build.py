@@ -25,7 +25,7 @@ from ..nn import functional
 from ..nn.module import Module, Parameter
 from ..op import COMPUTE, INTERPRETER, OPS, Attrs, Mismatch, Op, Spec
 from ..ops.rules import broadcast_shapes
-from ..random import get_rng_state, set_rng_state
+from ..random import apart
 from ..tape import (
     ENGINE,
     NUMBERS,
@@ -418,23 +418,16 @@ def _shapes(op: Op, out: Spec, inputs: Sequence[Any]) -> str:
 
 
 def _again(op: Op, attrs: Mapping[str, Any], *values: Any) -> Any:
-    """The value of a call from the values of its inputs; the generator stays as it is."""
-    kept = get_rng_state() if op.random else None
-    try:
-        return COMPUTE.apply(op, values, dict(attrs))
-    finally:
-        if kept is not None:
-            set_rng_state(kept)
+    """The value of a call from the values of its inputs."""
+    return COMPUTE.apply(op, values, dict(attrs))
 
 
 @contextmanager
-def _interpreted(interpreter: Any, sources: bool) -> Iterator[None]:
+def _interpreted(interpreter: Any) -> Iterator[None]:
     token = INTERPRETER.set(interpreter)
-    before, Settings.sources = Settings.sources, sources
     try:
         yield
     finally:
-        Settings.sources = before
         INTERPRETER.reset(token)
 
 
@@ -456,7 +449,7 @@ def _parts(
         for x in xs:
             if isinstance(x, Tensor) and gradient is not None and x.array.dtype.kind == "f":
                 x.requires_grad = True
-        with _interpreted(Record(always=True), sources=False):
+        with _interpreted(Record(always=True)):
             out = op.composition(*xs, **attrs)
         names = {id(x): f"@{i}" for i, x in enumerate(xs)}
         return from_tensors(out, op.name, names, gradient=gradient if out.requires_grad else None)
@@ -466,7 +459,7 @@ def _parts(
     xs = [
         x if x.__class__ in NUMBERS else trace.symbol(v) for x, v in zip(values, given, strict=True)
     ]
-    with _interpreted(trace, sources=False):
+    with _interpreted(trace):
         out = op.composition(*xs, **attrs)
     writer.open = False
     outputs = (out.variable,)
@@ -661,16 +654,13 @@ def _evaluate(graph: Graph, given: Mapping[int, Any]) -> dict[int, Any]:
         value = given.get(v.id)
         if value is not None and (v.spec.number or _fits(value, v.spec)):
             known[v.id] = value if v.spec.number else value.copy()
-    kept = get_rng_state()
     try:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), apart():
             for e in graph.equations:
                 if all(x.id in known for x in e.inputs if isinstance(x, Var)):
                     known[e.out.id] = compute(e, known)
     except Exception:  # noqa: BLE001  a run would tell; here the values up to that op are shown
         pass
-    finally:
-        set_rng_state(kept)
     return known
 
 
@@ -684,10 +674,10 @@ def _backward(graph: Graph, known: Mapping[int, Any]) -> dict[int, Any]:
         x = tensors[v.id] = known[v.id] if v.spec.number else make(known[v.id])
         if isinstance(x, Tensor) and v.kind != "const":
             x.requires_grad = x.array.dtype.kind == "f"
-    record, made, kept = Record(always=True), {}, get_rng_state()
+    record, made = Record(always=True), {}
     gradients: dict[int, Any] = {}
     try:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), apart():
             for e in graph.equations:
                 inputs = tuple(tensors[x.id] if isinstance(x, Var) else x for x in e.inputs)
                 out = tensors[e.out.id] = record.apply(e.op, inputs, e.attrs)
@@ -701,8 +691,6 @@ def _backward(graph: Graph, known: Mapping[int, Any]) -> dict[int, Any]:
                         gradients[at] = gradients[at] + g if at in gradients else g
     except Exception:  # noqa: BLE001  no gradient then: the words of the node stay
         return {}
-    finally:
-        set_rng_state(kept)
     return gradients
 
 
@@ -767,7 +755,7 @@ def from_session(session: Session, *call: Any, title: str = "") -> GraphView:
     if not call:
         given = {v: x.array for v, x in session.kept.items() if v in session.known}
         return from_graph(session.graph.ir(), title or "session", None, lambda: given)
-    with session._lock, _interpreted(NO_GRAD, Settings.sources):
+    with session._lock, _interpreted(NO_GRAD):
         program, feeds, *_ = session._prepare(call[0], call[1] if len(call) > 1 else None)
         entry = program.compiled._entry(feeds, {})
     leaves: list[Any] = []
@@ -793,8 +781,12 @@ def from_call(
     """
     if isinstance(function, Compiled):
         return from_compiled(function, *inputs, title=title, names=names, modules=modules)
-    with _interpreted(_Calls(), sources=True):
-        result = function(*inputs)
+    before, Settings.sources = Settings.sources, True
+    try:
+        with _interpreted(_Calls()):
+            result = function(*inputs)
+    finally:
+        Settings.sources = before
     found = list(_tensors(result))
     if not found:
         raise KindError(

@@ -41,9 +41,8 @@ def _open(view: GraphView, number: int) -> GraphView:
         at = place[part.id]
         if at in whole.inputs:
             continue
-        scope = f"{path}.{part.scope}" if part.scope else path
         inputs = tuple(place[i] for i in part.inputs)
-        now = replace(part, id=at, scope=scope, source=whole.source, inputs=inputs, users=())
+        now = replace(part, id=at, scope=path, source=whole.source, inputs=inputs, users=())
         if at == number:  # the same value as ever, by its last op
             now = replace(
                 now, kind=whole.kind, name=whole.name, value=whole.value, note=whole.note,
