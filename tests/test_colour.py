@@ -18,6 +18,7 @@ from minitorch_lab.viz.clock import all_seconds, seconds
 from minitorch_lab.viz.colour import CLASSES, MODES, colours
 from minitorch_lab.viz.fold import draw
 from minitorch_lab.viz.measure import duration
+from minitorch_lab.viz.svg import MARKS
 from minitorch_lab.viz.view import Builder
 from minitorch_lab.widgets.base import STATIC
 
@@ -176,6 +177,11 @@ def fills(theme: str) -> dict[str, np.ndarray]:
     assert set(found) == {f"c{i}" for i in range(CLASSES)} | {f"s{i}" for i in range(5)} | {"rest"}
     ground = GROUNDS[theme][0]
     return {m: mixed(token(n, theme), k, ground) for m, (n, k) in found.items() if m != "rest"}
+
+
+def test_still_pictures_are_filled_as_the_live_ones():
+    rule = r'\[data-mark="(\w+)"\].*?\{ --mark: var\(--lab-(\w+)\); --much: (\d+)%'
+    assert {m: (n, int(k)) for m, n, k in re.findall(rule, CSS)} == MARKS
 
 
 @pytest.mark.parametrize("theme", GROUNDS)

@@ -351,6 +351,17 @@ def test_colours_are_asked_for(mlp):
         mlp.colour_by("taste")
 
 
+def test_a_still_picture_has_the_colours_too(mlp, tmp_path):
+    assert "data-mark=" not in re.sub(r"<style>.*?</style>", "", mlp.static_html(), flags=re.S)
+    mlp.colour_by("memory")
+    for text in (mlp.static_html(), mlp.save(tmp_path / "a.svg").read_text()):
+        box = re.search(r'<g class="node op" data-key="n7".*?</g></g>', text, re.S)[0]  # type: ignore[index]
+        assert 'data-mark="s3"' in box
+        assert ">16 kB<" in box
+    assert "memory:" in text_of(mlp.static_html())
+    assert "100 kB to 401 kB" in text_of(mlp.static_html())
+
+
 def test_a_text_on_a_box_fits_into_it(mlp):
     mlp.colour_by("gradient")
     for key, (_, text) in mlp.colour["marks"].items():

@@ -7,6 +7,7 @@ differ (theme, selection, visibility of gradients) is left to classes and ``data
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from .dot import box_size
@@ -19,19 +20,22 @@ _RING = 5.0  # distance of the selection ring from the box
 _CORNER = 4.0
 
 
-def svg(drawing: Drawing, places: Layout | None = None) -> str:
+Marks = Mapping[str, Sequence[str]]  # by a box's key: a mark, and the text that says the same
+
+
+def svg(drawing: Drawing, places: Layout | None = None, marks: Marks | None = None) -> str:
     """The picture as an ``<svg class="graph">`` that takes its colours from the page.
 
     A node is a ``<g class="node op" data-node="7">``, a folded module has ``data-module`` with
     its path, an open one is a ``<g class="module" data-module>`` frame, a line names its ends in
-    ``data-tail`` and ``data-head``.
+    ``data-tail`` and ``data-head``. ``marks`` colour boxes, with a text in their second line.
     """
     places = layout(drawing) if places is None else places
     order = sorted(range(len(drawing.links)), key=lambda i: drawing.links[i].flow != "forward")
     parts = [
         *(_module(s, places.modules[s.path]) for s in drawing.modules if s.path in places.modules),
         *(_line(drawing.links[i], places.routes[i]) for i in order if i in places.routes),
-        *(_box(box, places.boxes[box.key]) for box in drawing.boxes),
+        *(_box(b, places.boxes[b.key], (marks or {}).get(b.key)) for b in drawing.boxes),
     ]
     width, height = _num(places.width), _num(places.height)
     title = f"Graph of {drawing.view.title}, {len(drawing.view):,} nodes"
@@ -50,7 +54,7 @@ def _attrs(**values: str) -> str:
     return "".join(f' {k.replace("_", "-")}="{escape(v)}"' for k, v in values.items())
 
 
-def _box(box: Box, at: Rect) -> str:
+def _box(box: Box, at: Rect, mark: Sequence[str] | None = None) -> str:
     folded = box.kind == "folded"
     kind = "op" if folded else "const" if box.kind == "rest" else box.kind
     parts = [_outline(kind, at, "ring", _RING)]
@@ -73,6 +77,8 @@ def _box(box: Box, at: Rect) -> str:
         where["data_parts"] = ""
     if box.scope:
         where["data_scope"] = box.scope
+    if mark:
+        where["data_mark"] = mark[0]
     middle = at.x + at.width / 2
     if folded:  # the sign stands before the title
         parts.append(_sign(at.x + 9, at.y + at.height / 2 - 12, opened=False))
@@ -80,7 +86,8 @@ def _box(box: Box, at: Rect) -> str:
     centre = at.y + at.height / 2
     if box.detail:
         parts.append(_text(middle, centre - 3, box.title))
-        parts.append(_text(at.x + at.width / 2, centre + 12, box.detail, "shape"))
+        detail = mark[1] if mark else box.detail
+        parts.append(_text(at.x + at.width / 2, centre + 12, detail, "shape"))
     else:
         parts.append(_text(middle, centre + 4.5, box.title))
     extra = {"folded": " folded", "rest": " rest"}.get(box.kind, "")
@@ -199,7 +206,20 @@ _TOKENS = {
     "output": ("", "#c3719f", "#df8aba"),
     "grad": ("", "#d55e00", "#f0762d"),
 }
-_RULES = """
+# What marked boxes are filled with: a token, and how much of it. The same as in explorer.css.
+MARKS = {
+    "c0": ("input", 28), "c1": ("grad", 28), "c2": ("param", 28), "c3": ("output", 28),
+    "rest": ("edge", 18),
+    "s0": ("input", 4), "s1": ("input", 14), "s2": ("input", 25), "s3": ("input", 35),
+    "s4": ("input", 46),
+}  # fmt: skip
+_FILLS = "".join(
+    f'.graph [data-mark="{mark}"] .body {{ fill: color-mix(in srgb, var(--g-{token}) {much}%, '
+    "var(--g-bg)); }\n"
+    for mark, (token, much) in MARKS.items()
+)
+_RULES = (
+    """
 .graph { background: none; max-width: 100%; height: auto; }
 .graph text { fill: var(--g-fg); font: 13px var(--g-font); text-anchor: middle; }
 .graph .shape { fill: var(--g-muted); font: 11px var(--g-code); }
@@ -219,7 +239,10 @@ _RULES = """
 .graph .edge text { fill: var(--g-grad); font: 600 11px var(--g-code); paint-order: stroke;
   stroke: var(--g-bg); stroke-width: 4px; }
 .graph .edge.grad .head { fill: none; stroke: var(--g-grad); stroke-dasharray: none; }
+.graph [data-mark] .shape { fill: var(--g-fg); }
 """
+    + _FILLS
+)
 _FONTS = (
     "--g-font: system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif; "
     "--g-code: ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace;"
@@ -254,8 +277,17 @@ def page_style() -> str:
     )
 
 
-def svg_file(drawing: Drawing, places: Layout | None = None) -> str:
+def swatch(mark: str) -> str:
+    """A small box with a mark's colour, for a legend beside a still picture."""
+    return (
+        '<svg class="graph" width="20" height="14" aria-hidden="true">'
+        f'<g class="node op" data-mark="{escape(mark)}">'
+        '<rect class="body" x="1" y="1" width="18" height="12" rx="2"/></g></svg>'
+    )
+
+
+def svg_file(drawing: Drawing, places: Layout | None = None, marks: Marks | None = None) -> str:
     """The picture as the text of an ``.svg`` file, with its stylesheet inside."""
-    picture = svg(drawing, places)
+    picture = svg(drawing, places, marks)
     cut = picture.index("\n")
     return f"{picture[:cut]}\n<style>{file_style()}</style>{picture[cut:]}\n"

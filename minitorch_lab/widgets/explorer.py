@@ -22,7 +22,7 @@ from ..tape import ENGINE
 from ..tensor import Tensor, tensor
 from ..viz.build import from_call, from_compiled, from_graph, from_session, from_tensors
 from ..viz.clock import all_seconds, seconds
-from ..viz.colour import MODES
+from ..viz.colour import MODES, colours
 from ..viz.compose import opened, opened_op, path_of
 from ..viz.dot import dot
 from ..viz.fold import Drawing, around, closed_scopes, draw, keys
@@ -30,7 +30,7 @@ from ..viz.layout import LayoutError
 from ..viz.measure import shape_text
 from ..viz.panel import panel
 from ..viz.scene import LIST, along, coloured, key_in, paged, picture
-from ..viz.svg import page_style, svg_file
+from ..viz.svg import page_style, svg, svg_file, swatch
 from ..viz.text import transcript
 from ..viz.view import WORDS, GraphView, NodeView
 from .base import LabWidget
@@ -264,8 +264,14 @@ class Explorer(LabWidget):
         if self.drawing is None or self.state != "graph":
             return f'<div class="lab-still">{self.message}</div>'
         words = escape(transcript(self.drawing.view))
+        picture, marks, legend = self.picture["svg"], self.colour["marks"], ""
+        if marks:
+            picture = svg(self.drawing, marks=marks)
+            found = colours(self.drawing, self.colour["by"], self.seconds)
+            said = " &#160; ".join(f"{swatch(mark)} {escape(text)}" for mark, text in found.legend)
+            legend = f"<p>{found.by}: {said}</p>"
         return (
-            f'<div class="lab-still"><style>{page_style()}</style>{self.picture["svg"]}'
+            f'<div class="lab-still"><style>{page_style()}</style>{legend}{picture}'
             f"<details><summary>the graph in words</summary><pre>{words}</pre></details></div>"
         )
 
@@ -339,7 +345,7 @@ def _need(widget: Explorer) -> Drawing:
 
 
 _EXPORTS: dict[str, tuple[str, Callable[[Explorer], str]]] = {
-    "svg": ("image/svg+xml", lambda w: svg_file(_need(w))),
+    "svg": ("image/svg+xml", lambda w: svg_file(_need(w), marks=w.colour["marks"])),
     "dot": ("text/vnd.graphviz", lambda w: dot(_need(w))),
     "txt": ("text/plain", lambda w: transcript(_need(w).view, limit=100_000) + "\n"),
     "html": ("text/html", lambda w: w.page()),
