@@ -60,6 +60,9 @@ WATCH: dict[str, tuple[int, bool]] = {WATCHED: (0, False)}
 # How often hooks of modules were added or removed: a graph holds what they computed.
 OF_MODULES = "hooks of modules"
 MODULE_HOOKS = {OF_MODULES: 0}
+# How often an attribute of a module was set: a graph has baked the numbers in.
+SET = "attributes of modules"
+ATTRIBUTES = {SET: 0}
 
 
 def caller(depth: int = 2) -> tuple[CodeType, int] | None:

@@ -6,6 +6,7 @@ import copy
 import inspect
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -641,3 +642,122 @@ def test_the_gradient_of_a_call_sees_what_the_call_saw() -> None:
         found.append([y, first, second, lab.rand(2), *model.buffers(), model[0].weight.grad])
     for a, b in zip(*found, strict=True):
         np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=1e-5)
+
+
+# What a function reads besides its arguments -----------------------------------------------
+
+OUTSIDE = 1.0
+
+
+class Settings:
+    factor = 1.0
+
+
+class Scaled(lab.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.factor = 1.0
+        self.table = {"factor": 1.0}
+        self.calls = 0
+
+    def forward(self, x: Any) -> Any:
+        self.calls += 1
+        return x * self.factor * self.table["factor"]
+
+
+def of_global() -> Any:
+    def change(now: float) -> None:
+        global OUTSIDE
+        OUTSIDE = now
+
+    change(1.0)
+    return (lambda x: x * OUTSIDE), change
+
+
+def of_a_helper() -> Any:
+    helper, change = of_global()
+    return (lambda x: helper(x)), change
+
+
+def of_a_closure() -> Any:
+    factor = 1.0
+
+    def change(now: float) -> None:
+        nonlocal factor
+        factor = now
+
+    return (lambda x: x * factor), change
+
+
+def of_a_list() -> Any:
+    factors = [2.0, 1.0]
+    return (lambda x: x * factors[1]), lambda now: factors.__setitem__(1, now)
+
+
+def of_a_nested_dict() -> Any:
+    config = {"model": {"factor": 1.0}}
+    return (lambda x: x * config["model"]["factor"]), lambda now: config["model"].update(factor=now)
+
+
+def of_an_object() -> Any:
+    config = SimpleNamespace(inner=Settings())
+    return (lambda x: x * config.inner.factor), lambda now: setattr(config.inner, "factor", now)
+
+
+def of_a_method() -> Any:
+    class Trainer:
+        factor = 1.0
+
+        def step(self, x: Any) -> Any:
+            return self.scaled(x)
+
+        def scaled(self, x: Any) -> Any:
+            return x * self.factor
+
+    trainer = Trainer()
+    trainer.factor = 1.0
+    return trainer.step, lambda now: setattr(trainer, "factor", now)
+
+
+def of_a_module() -> Any:
+    model = Scaled()
+    return model, lambda now: setattr(model, "factor", now)
+
+
+def of_a_table_in_a_module() -> Any:
+    model = lab.nn.Sequential(Scaled())
+    return model, lambda now: model[0].table.update(factor=now)
+
+
+READ = [of_global, of_a_helper, of_a_closure, of_a_list, of_a_nested_dict, of_an_object]
+READ += [of_a_method, of_a_module, of_a_table_in_a_module]
+
+
+@pytest.mark.parametrize("made", READ, ids=lambda f: f.__name__)
+def test_what_changes_outside_is_seen(made: Any) -> None:
+    function, change = made()
+    compiled = lab.compile(function)
+    for _ in range(3):
+        assert compiled(lab.ones(1)).tolist() == [1.0]
+    assert compiled.traces == 1
+    change(3.0)
+    for _ in range(3):
+        assert compiled(lab.ones(1)).tolist() == [3.0]
+    assert compiled.traces == 2
+    assert "was 1.0 and is 3.0" in compiled.reasons[-1]
+    change(1.0)  # the first graph is there still
+    assert compiled(lab.ones(1)).tolist() == [1.0]
+    assert compiled.traces == 2
+
+
+def test_what_a_function_changes_itself_is_no_reason_for_a_trace() -> None:
+    model, seen = Scaled(), []
+
+    @lab.compile
+    def step(x: Any) -> Any:
+        seen.append(1)
+        return model(x)
+
+    for n in (1, 2, 1, 2):
+        step(lab.ones(n))
+    assert (step.traces, len(seen), model.calls) == (2, 2, 2)

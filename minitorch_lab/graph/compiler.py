@@ -45,6 +45,7 @@ from .trace import (
     need_function,
     trace,
 )
+from .watch import Cell, names_read, values_read, watched
 from .workings import Workings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -314,6 +315,7 @@ class Compiled:
         reason, guards = self._reason(key)
         effects: list[str] = []
         start = perf_counter()
+        values = values_read(self.function)
         with side_effects(self.function, effects):
             traced = trace(self.function, args, kwargs, recording, size)
             if size is not None and self.dynamic is not True:
@@ -326,7 +328,8 @@ class Compiled:
             if size is None
             else replace(traced, graph=graph_at(traced.graph, size, size.now))
         )
-        entry = Entry(graph, _names_guard(self.function), key, self.executor, self.without)
+        guards_of_names = watched(self.function, values, traced.modules)
+        entry = Entry(graph, guards_of_names, key, self.executor, self.without)
         if size is not None:
             entry.size, entry.open = shown(size.now), traced
         if opened is not None:
@@ -699,8 +702,8 @@ def _named(function: Callable[..., Any]) -> list[tuple[str, Any]]:
     cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
     space = function.__globals__
     return [
-        *((n, space[n]) for n in sorted(_names(code)) if n in space),
-        *((n, _content(cell)) for n, cell in cells),
+        *((n, space[n]) for n in sorted(names_read(code)[0]) if n in space),
+        *((n, Cell(cell).get(n)) for n, cell in cells),
     ]
 
 
@@ -788,49 +791,6 @@ def _other(x: Any, key: list[Any], leaves: list[Any]) -> bool:
         return False
     # an array's entries may change under the same id: such an argument has no key
     return not hasattr(x, "__array__")
-
-
-def _names_guard(function: Callable[..., Any]) -> tuple[Guard, ...]:
-    """Guards for the globals and closure variables that the function names."""
-    function = getattr(function, "__func__", function)
-    code = getattr(function, "__code__", None)
-    if code is None:
-        return ()
-    guards = []
-    space = function.__globals__
-    for name in _names(code):
-        value = space.get(name)
-        if value is not None and (isinstance(value, (Tensor, *PLAIN)) or hasattr(value, "forward")):
-            guards.append(Guard(space, name, value, name))
-    cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
-    for name, cell in cells.items():
-        guards.append(Guard(_Cell(cell), name, _content(cell), name))
-    return tuple(guards)
-
-
-def _names(code: Any) -> set[str]:
-    inner = [_names(c) for c in code.co_consts if hasattr(c, "co_names")]
-    return set(code.co_names).union(*inner) if inner else set(code.co_names)
-
-
-def _content(cell: Any) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:
-        return None
-
-
-class _Cell:
-    """A closure variable that reads like a dict."""
-
-    __slots__ = ("cell",)
-
-    def __init__(self, cell: Any) -> None:
-        self.cell = cell
-
-    def get(self, key: str) -> Any:
-        """What the variable holds now."""
-        return _content(self.cell)
 
 
 # Gradients through a compiled call ---------------------------------------------------------

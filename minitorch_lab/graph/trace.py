@@ -268,6 +268,7 @@ class Traced:
     differentiable: tuple[bool, ...]
     keep: tuple[Any, ...]  # objects whose ids are used
     later: tuple[tuple[str, Callable[[], Any]], ...] = ()  # what Python does after each run
+    modules: tuple[tuple[Any, dict[str, Any]], ...] = ()  # called, with their attributes then
 
 
 class Builder:
@@ -291,6 +292,8 @@ class Builder:
         self.borders: dict[int, Symbol] = {}  # id of a tensor with a history -> its stand-in
         self.guards: dict[tuple[int, Any], Any] = {}
         self.keep: list[Any] = []
+        # the modules that were called, with their attributes at the first call
+        self.modules: dict[int, tuple[Any, dict[str, Any]]] = {}
         self.lines: dict[int, Any] = {}  # number of a node -> where the call was written
         self.later: list[tuple[str, Callable[[], Any]]] = []
         self.passed: dict[int, str] = {}  # id of an owner of numbers -> what changes them later
@@ -592,6 +595,7 @@ class Trace:
     def uses_module(self, module: Any) -> None:
         """The graph holds for this training flag only, and for the hooks that there are."""
         self.builder.guard(MODULE_HOOKS, OF_MODULES, OF_MODULES)
+        self.builder.modules.setdefault(id(module), (module, dict(vars(module))))
         name = module.__dict__.get("_label") or type(module).__name__
         self.builder.guard(module.__dict__, "training", f"{name}.training")
 
@@ -862,6 +866,7 @@ def finish(
         ),
         tuple(builder.keep),
         tuple(builder.later),
+        tuple(builder.modules.values()),
     )
 
 

@@ -15,7 +15,7 @@ from ..autograd.function import Function
 from ..device import Device
 from ..errors import ArgumentError, DTypeError, GradError, KindError, LabError, ShapeError, describe
 from ..op import current
-from ..tape import SCOPE, RemovableHandle, engine, module_hooks_changed, tick
+from ..tape import ATTRIBUTES, SCOPE, SET, RemovableHandle, engine, module_hooks_changed, tick
 from ..tensor import Tensor, make, no_grad
 
 M = TypeVar("M", bound="Module")
@@ -336,6 +336,7 @@ class Module:
             parts[name] = value
             object.__setattr__(value, "_label", name)
         object.__setattr__(self, name, value)
+        ATTRIBUTES[SET] += 1
 
     def _check_kind(self, name: str, value: Any) -> None:
         """KindError where a plain value would put a learned part out of sight."""
