@@ -405,6 +405,7 @@ def test_no_sum_says_so_and_stops_where_shapes_fit_no_more():
     assert "not summed over 0" in words(steps)
     assert len(stuck.steps.back) == 2
     assert "a gradient has the wrong shape" in stuck.plan["failure"]
+    assert "wrong shape" not in stuck.picture["note"]  # it is said once
     assert "the walk ended here: backward() with lab.broken('broadcast')" in stuck.text()
 
 

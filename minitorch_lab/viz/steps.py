@@ -163,7 +163,8 @@ class Steps(Sequence[Step]):
             for step in back
             for a in step.arrivals
         ]
-        self.view = replace(view, edges=(*view.flows("forward"), *ways))
+        note = "" if view.note == failure else view.note
+        self.view = replace(view, edges=(*view.flows("forward"), *ways), note=note)
         self.locals = self._locals()
         self.held = self._held()
 
