@@ -595,6 +595,10 @@ def test_a_saved_page_folds():
     assert back == "0"
 
 
+def test_the_code_of_the_widget_is_small():
+    assert len(Stepper.script()) + len(Stepper.style()) < 60_000
+
+
 def test_names_are_text():
     evil = "<img src=x onerror=alert(1)>"
     x = lab.tensor(1.0, requires_grad=True)

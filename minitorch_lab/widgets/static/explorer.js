@@ -385,19 +385,4 @@ function minimap(view, eye) {
   };
 }
 
-// Nothing to draw: what will be here, or what went wrong and what to do.
-function message(model, root, title) {
-  const say = () => {
-    const inner = h("div", { class: "inner" }), badge = model.get("badge");
-    inner.innerHTML = model.get("message");
-    root.replaceChildren(h("header", { class: "bar" }, title, badge ? h("span", { class: "badge bad" }, badge) : null), inner);
-  };
-  say();
-  root.addEventListener("click", (event) => { if (event.target.closest("[data-do=example]")) model.send({ do: "example" }); });
-  const changed = () => { if (model.get("state") === "graph") { const el = root.parentNode; root.remove(); render({ model, el }); } else say(); };
-  model.on("change:state", changed);
-  return () => model.off("change:state", changed);
-}
-
-
 export default { render };

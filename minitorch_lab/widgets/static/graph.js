@@ -104,3 +104,17 @@ function cell(name) {
   const prompt = number && [...document.querySelectorAll(".jp-InputPrompt, .prompt")].find((p) => p.textContent.includes(`[${number[1]}]`));
   if (prompt) prompt.scrollIntoView({ block: "center" });
 }
+
+// Nothing to draw: what will be here, or what went wrong and what to do.
+function message(model, root, title) {
+  const say = () => {
+    const inner = h("div", { class: "inner" }), badge = model.get("badge");
+    inner.innerHTML = model.get("message");
+    root.replaceChildren(h("header", { class: "bar" }, title, badge ? h("span", { class: "badge bad" }, badge) : null), inner);
+  };
+  say();
+  root.addEventListener("click", (event) => { if (event.target.closest("[data-do=example]")) model.send({ do: "example" }); });
+  const changed = () => { if (model.get("state") !== "message") { const el = root.parentNode; root.remove(); render({ model, el }); } else say(); };
+  model.on("change:state", changed);
+  return () => model.off("change:state", changed);
+}

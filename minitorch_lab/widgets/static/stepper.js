@@ -313,18 +313,4 @@ function render({ model, el }) {
   };
 }
 
-// Nothing to step through: what will be here, or what went wrong and what to do.
-function message(model, root, title) {
-  const fill = () => {
-    const inner = h("div", { class: "inner" }), badge = model.get("badge");
-    inner.innerHTML = model.get("message");
-    root.replaceChildren(h("header", { class: "bar" }, title, badge ? h("span", { class: "badge bad" }, badge) : null), inner);
-  };
-  fill();
-  root.addEventListener("click", (event) => { if (event.target.closest("[data-do=example]")) model.send({ do: "example" }); });
-  const changed = () => { if (model.get("state") === "steps") { const el = root.parentNode; root.remove(); render({ model, el }); } else fill(); };
-  model.on("change:state", changed);
-  return () => model.off("change:state", changed);
-}
-
 export default { render };
