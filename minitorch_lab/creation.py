@@ -328,7 +328,7 @@ def triu_indices(
 
 
 def _generator(generator: Generator | None) -> Generator:
-    return generators.default_generator if generator is None else generator
+    return generators.drawing() if generator is None else generator
 
 
 def _drawing(name: str, doc: str, law: str, draw: Callable[..., Any], samples: list[Sample]) -> Op:

@@ -766,10 +766,11 @@ def drawing() -> Generator:
 
 
 @contextmanager
-def apart() -> Iterator[None]:
+def apart(state: Any = None) -> Iterator[None]:
     """A ``with`` block in which ops draw from a copy of the default generator.
 
-    The generator itself stays where it is, also for a cell that draws on another thread meanwhile.
+    The copy begins at ``state``, else where the generator is. The generator itself stays there,
+    also for a cell that draws on another thread meanwhile.
 
     >>> state = get_rng_state().tolist()
     >>> with apart():
@@ -778,7 +779,7 @@ def apart() -> Iterator[None]:
     True
     """
     copy = Generator()
-    copy.set_state(default_generator.get_state())
+    copy.set_state(drawing().get_state() if state is None else state)
     token = _APART.set(copy)
     try:
         yield

@@ -713,8 +713,7 @@ def retold(entry: Entry, leaves: list[Any], error: Exception) -> Exception:
     The graph as it was traced is run op by op, which changes no state, until one fails.
     """
     values: dict[int, Any] = dict(entry.traced.graph.constant_values)
-    state = random.get_rng_state()
-    try:
+    with random.apart():
         for v, binding in zip(entry.traced.graph.inputs, entry.traced.bindings, strict=True):
             values[v.id] = binding.value(leaves)
         for e in entry.traced.graph.equations:
@@ -723,8 +722,6 @@ def retold(entry: Entry, leaves: list[Any], error: Exception) -> Exception:
                 values[e.out.id] = COMPUTE.apply(e.op, tuple(inputs), e.attrs)
             except Exception as found:  # noqa: BLE001  retold in the learner's words
                 return explain(e.op, e.tensors or e.inputs, e.attrs, found)
-    finally:
-        random.set_rng_state(state)
     return error
 
 
@@ -798,21 +795,7 @@ def _other(x: Any, key: list[Any], leaves: list[Any]) -> bool:
 
 def _before(entry: Entry) -> Before:
     arrays = tuple(x.array.copy() for x in entry.updated)
-    return Before(arrays, random.get_rng_state() if entry.draws else None)
-
-
-@contextmanager
-def _drawn_as(before: Before) -> Iterator[None]:
-    """The same random numbers once more; those of the program go on afterwards."""
-    if before.state is None:
-        yield
-        return
-    now = random.get_rng_state()
-    random.set_rng_state(before.state)
-    try:
-        yield
-    finally:
-        random.set_rng_state(now)
+    return Before(arrays, random.drawing().get_state() if entry.draws else None)
 
 
 @contextmanager
@@ -822,7 +805,7 @@ def _as_before(entry: Entry, before: Before) -> Iterator[None]:
     for x, array in zip(entry.updated, before.arrays, strict=True):
         x.array[...] = array
     try:
-        with _drawn_as(before):
+        with random.apart(before.state):
             yield
     finally:
         for x, array in zip(entry.updated, now, strict=True):
@@ -934,7 +917,7 @@ def _pullback(
     token = INTERPRETER.set(NO_GRAD.with_grad(True))
     try:
         xp = namespace_of(g)
-        with compiled._lock, _drawn_as(before):
+        with compiled._lock, random.apart(before.state):
             for x, array in zip(entry.was, before.arrays, strict=True):
                 x.array[...] = array
             results = pull([_bare(x) for x in leaves], make(xp.asarray(g)))

@@ -104,11 +104,11 @@ class StageRecord:
         nothing is changed.
         """
         w = self._workings
-        with sample(w.traced.graph, w.traced.bindings, arguments) as again:
-            first = again(w.traced.graph.run)
-            before, now = (
-                again(partial(w.run, w.later(self.name, inclusive))) for inclusive in (True, False)
-            )
+        again = sample(w.traced.graph, w.traced.bindings, arguments)
+        first = again(w.traced.graph.run)
+        before, now = (
+            again(partial(w.run, w.later(self.name, inclusive))) for inclusive in (True, False)
+        )
         return compare(first, before, now)
 
     def __str__(self) -> str:

@@ -120,14 +120,14 @@ class Workings:
 
         After the passes comes the executor's name: its code with no stage.
         """
-        with sample(self.traced.graph, self.traced.bindings) as again:
-            yield "traced", again(self.traced.graph.run)
-            for record in self.records:
-                yield record.name, again(record.after.run)
-            names = tuple(STAGES)
-            yield self.executor, again(partial(self.run, names))
-            for stage in self.stages:
-                yield stage.name, again(partial(self.run, self.later(stage.name)))
+        again = sample(self.traced.graph, self.traced.bindings)
+        yield "traced", again(self.traced.graph.run)
+        for record in self.records:
+            yield record.name, again(record.after.run)
+        names = tuple(STAGES)
+        yield self.executor, again(partial(self.run, names))
+        for stage in self.stages:
+            yield stage.name, again(partial(self.run, self.later(stage.name)))
 
     def later(self, name: str, inclusive: bool = False) -> tuple[str, ...]:
         """The stages that are left out where those up to ``name`` are switched on."""
@@ -137,9 +137,9 @@ class Workings:
 
     def certificate(self, *arguments: Any) -> Certificate:
         """The plan itself against the graph as it was traced."""
-        with sample(self.traced.graph, self.traced.bindings, arguments) as again:
-            first = again(self.traced.graph.run)
-            now = again(partial(self.run, self.without))
+        again = sample(self.traced.graph, self.traced.bindings, arguments)
+        first = again(self.traced.graph.run)
+        now = again(partial(self.run, self.without))
         return compare(first, first, now)
 
     def bits_in_words(self) -> str:

@@ -30,7 +30,7 @@ def _fill(tensor: Tensor, drawn: Any) -> Tensor:
 
 def _drawn(kind: str, tensor: Tensor, first: float, second: float, generator: Source) -> Any:
     """An array like ``tensor`` from the generator."""
-    draw = getattr(generator or generators.default_generator, kind)
+    draw = getattr(generator or generators.drawing(), kind)
     return draw(tuple(tensor.shape), first, second, tensor.dtype.name)
 
 

@@ -171,14 +171,11 @@ def summary(model: Module, *inputs: Any, **kwargs: Any) -> Summary:
         raise ArgumentError("summary: give an input: summary(model, x), or a shape of one")
     if len(inputs) == 1 and isinstance(inputs[0], (list, tuple)) and not _is_shape(inputs[0]):
         inputs = tuple(inputs[0])
-    state = random.get_rng_state()
-    try:
+    rows, inside = _rows(model)
+    with random.apart():
         given = [_input(model, x) for x in inputs]
-        rows, inside = _rows(model)
         with _as_before(model), _counted(model, rows, inside):
             _run(model, given, kwargs, inside)
-    finally:
-        random.set_rng_state(state)
     return Summary(type(model).__name__, list(rows.values()))
 
 

@@ -338,13 +338,11 @@ def _evaluate(form: _Form, rng: np.random.Generator) -> None:
             array = rng.integers(0, 2, v.spec.shape).astype(v.spec.dtype)
         inputs.append(array)
     every = [*form.every()]
-    state = random.get_rng_state()
     try:
-        arrays = form.graph.evaluate(inputs, every)
+        with random.apart():
+            arrays = form.graph.evaluate(inputs, every)
     except (LabError, ArithmeticError, ValueError, IndexError):
         return  # an op that takes no such numbers: what the graphs say has to do
-    finally:
-        random.set_rng_state(state)
     form.arrays = {
         v.id: a if v.spec.number else to_host(a) for v, a in zip(every, arrays, strict=True)
     }

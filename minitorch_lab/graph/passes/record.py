@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import unified_diff
 from typing import TYPE_CHECKING, Any
@@ -157,8 +156,8 @@ class Record:
         Nothing is changed, and the random numbers of the program go on as if nothing had been
         drawn.
         """
-        with sample(self.origin, self.bindings, arguments) as again:
-            first, before, after = (again(g.run) for g in (self.origin, self.before, self.after))
+        again = sample(self.origin, self.bindings, arguments)
+        first, before, after = (again(g.run) for g in (self.origin, self.before, self.after))
         return compare(first, before, after)
 
     def __str__(self) -> str:
@@ -184,10 +183,7 @@ def difference(before: Any, after: Any) -> str:
 Again = Callable[[Callable[..., tuple[Any, ...]]], tuple[Any, ...]]
 
 
-@contextmanager
-def sample(
-    graph: Graph, bindings: tuple[Any, ...], arguments: tuple[Any, ...] = ()
-) -> Iterator[Again]:
+def sample(graph: Graph, bindings: tuple[Any, ...], arguments: tuple[Any, ...] = ()) -> Again:
     """A function that runs something with values for the inputs of a graph.
 
     Arguments are drawn where none are given. Each run draws the same random numbers, and those of
@@ -196,29 +192,26 @@ def sample(
     state = random.get_rng_state()
 
     def again(run: Callable[..., tuple[Any, ...]]) -> tuple[Any, ...]:
-        random.set_rng_state(state)
-        return run(*values)
+        with random.apart(state):
+            return run(*values)
 
     values: list[Any] = []
-    try:
-        for draw in [_given(graph, bindings, arguments)] if arguments else DRAWS:
-            values = _values(graph, bindings, draw)
-            try:
-                again(graph.run)
-                break
-            except Exception as error:
-                if arguments:
-                    raise
-                if draw is DRAWS[-1]:
-                    raise ComputeError(
-                        f"certificate: the graph {graph.name} does not run on drawn inputs\n"
-                        f"  {first_line(error)}\n"
-                        "  expected one that takes any numbers, indices of 0, or probabilities\n"
-                        "  give arguments that it takes: record.certificate(x)"
-                    ) from None
-        yield again
-    finally:
-        random.set_rng_state(state)
+    for draw in [_given(graph, bindings, arguments)] if arguments else DRAWS:
+        values = _values(graph, bindings, draw)
+        try:
+            again(graph.run)
+            break
+        except Exception as error:
+            if arguments:
+                raise
+            if draw is DRAWS[-1]:
+                raise ComputeError(
+                    f"certificate: the graph {graph.name} does not run on drawn inputs\n"
+                    f"  {first_line(error)}\n"
+                    "  expected one that takes any numbers, indices of 0, or probabilities\n"
+                    "  give arguments that it takes: record.certificate(x)"
+                ) from None
+    return again
 
 
 def _is_argument(i: int, bindings: tuple[Any, ...]) -> bool:
