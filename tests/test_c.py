@@ -215,6 +215,13 @@ def test_a_convolution_needs_less_than_half_the_memory() -> None:
     assert plan.buffer_bytes < 0.5 * sum(spec.nbytes for spec in results)
 
 
+def test_a_sum_over_the_ends_gathers_each_row_in_a_register() -> None:
+    compiled = lab.compile(lambda x: x.sum((0, 2)), executor="c")
+    x = lab.randn(3, 4, 50)
+    np.testing.assert_allclose(compiled(x).numpy(), x.numpy().sum((0, 2)), rtol=1e-5, atol=1e-5)
+    assert "reduction(+:s" in lab.explain(compiled).code()
+
+
 def test_two_reshapes_of_what_was_turned_share_one_copy() -> None:
     x = lab.randn(6, 4)
 

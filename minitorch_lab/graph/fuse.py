@@ -240,7 +240,7 @@ def _apart(step: Loop | Single) -> list[Loop | Single]:
     groups: dict[int, list[Part]] = {}
     for part in step.parts:
         groups.setdefault(find(part.equation.out.id), []).append(part)
-    rows = {k: any(p.level in ("fold", "row") for p in parts) for k, parts in groups.items()}
+    rows = {k: any(p.level != "entry" for p in parts) for k, parts in groups.items()}
     return [Loop(step.shape, step.split if rows[k] else None, p) for k, p in groups.items()]
 
 

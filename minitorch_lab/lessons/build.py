@@ -98,9 +98,24 @@ def execute(book: dict[str, Any], folder: Path) -> dict[str, Any]:
             # A view without its model shows an error in a reopened notebook; without the view,
             # JupyterLab shows the picture that stands beside it.
             output.get("data", {}).pop(WIDGET_VIEW, None)
+        if "outputs" in cell:
+            cell["outputs"] = _joined(cell["outputs"])
     _style_once(done)
     done["metadata"] = book["metadata"]
     return done
+
+
+def _joined(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What was printed in one go as one output, however the kernel sent it."""
+    found: list[dict[str, Any]] = []
+    for output in outputs:
+        before = found[-1] if found else {}
+        if output["output_type"] == before.get("output_type") == "stream":
+            text = "".join([*before["text"], *output["text"]])
+            before["text"] = text.splitlines(keepends=True)
+        else:
+            found.append(output)
+    return found
 
 
 def _style_once(book: dict[str, Any]) -> None:

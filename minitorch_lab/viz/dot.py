@@ -14,7 +14,7 @@ from .view import Scope
 # How a kind looks in a picture that somebody else's Graphviz draws: shape first, as in our own.
 _LOOKS: Mapping[str, dict[str, str]] = {
     "input": {"style": "rounded", "color": "#0072b2"},
-    "param": {"peripheries": "2", "color": "#009e73"},
+    "param": {"peripheries": "2", "color": "#05976e"},
     "const": {"style": "dashed", "color": "#777777"},
     "op": {"color": "#777777"},
     "output": {"penwidth": "2.5", "color": "#c3719f"},

@@ -382,7 +382,7 @@ STYLE = (
     "white-space:pre-wrap}"
     '[data-jp-theme-light="true"] .lab-still{color-scheme:light}'
     '[data-jp-theme-light="false"] .lab-still{color-scheme:dark}'
-    ".lab-still .train{stroke:light-dark(#0072b2,#45a0e3)}"
+    ".lab-still .train{stroke:light-dark(#0072b2,#59b3f7)}"
 )
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 440, 200, 44, 22, 22
 FINE, BOLD = 400, 50  # points along the thin line, and along the bold one

@@ -23,7 +23,7 @@ COUNT = """(canvas, [r, g, b]) => {
   return found;
 }"""
 BLUE = [0, 114, 178]
-LIGHT_BLUE = [69, 160, 227]
+LIGHT_BLUE = [89, 179, 247]
 
 
 @pytest.fixture
