@@ -91,7 +91,9 @@ class Entry:
         self.warm = False  # two calls were timed
         self.guards = (*traced.guards, *guards)
         # most guards ask whether a dict still holds the same object: checked in one tight loop
-        self.quick = [(g.owner, g.key, g.value, g) for g in self.guards if isinstance(g, Guard)]
+        known = [g for g in self.guards if isinstance(g, Guard)]
+        self.cells = [(g.owner.cell, g.value, g) for g in known if isinstance(g.owner, Cell)]
+        self.quick = [(g.owner, g.key, g.value, g) for g in known if not isinstance(g.owner, Cell)]
         self.slow = [g for g in self.guards if not isinstance(g, Guard)]
         self.grads = tuple(t for t in traced.targets if isinstance(t, (Grad, ArgumentGrad)))
         self.cleared = traced.cleared
@@ -112,7 +114,16 @@ class Entry:
         for owner, key, value, guard in self.quick:
             if owner.get(key) is not value and not guard.holds():
                 return False
-        return not self.slow or all(guard.holds() for guard in self.slow)
+        try:
+            for cell, value, guard in self.cells:
+                if cell.cell_contents is not value and not guard.holds():
+                    return False
+        except ValueError:  # a variable that was deleted
+            return False
+        for slow in self.slow:  # noqa: SIM110  a generator costs as much as all of the above
+            if not slow.holds():
+                return False
+        return True
 
     def changed(self) -> None:
         """Note that a run has changed the tensors that the graph updates."""
