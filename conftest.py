@@ -25,6 +25,7 @@ import pytest
 from nbval.kernel import RunningKernel
 
 import minitorch_lab as lab
+from minitorch_lab.graph.codegen import native
 
 # To compile each graph of each test would take long: the tests of the C executor ask for it. The
 # lessons run as a learner runs them.
@@ -69,6 +70,20 @@ def _same_numbers_every_time() -> None:
     """Start each test from the same random numbers, whichever tests ran before it."""
     np.random.seed(0)
     lab.manual_seed(0)
+
+
+@pytest.fixture(params=["numpy", "c"])
+def each_executor(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Run graphs on NumPy, and once more in C where there is a compiler."""
+    if request.param == "c":
+        try:
+            native.compiler()
+        except native.NoCompiler as why:
+            pytest.skip(str(why))
+    before = lab.executor()
+    lab.executor(request.param)
+    yield request.param
+    lab.executor(before)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,21 +10,8 @@ import pytest
 
 import minitorch_lab as lab
 from minitorch_lab import nn
-from minitorch_lab.graph import executor
-from minitorch_lab.graph.codegen import native
 
-
-@pytest.fixture(params=["numpy", "c"], autouse=True)
-def each_executor(request: pytest.FixtureRequest) -> Iterator[str]:
-    if request.param == "c":
-        try:
-            native.compiler()
-        except native.NoCompiler as why:
-            pytest.skip(str(why))
-    before = executor()
-    executor(request.param)
-    yield request.param
-    executor(before)
+pytestmark = pytest.mark.usefixtures("each_executor")  # all holds whatever runs the plans
 
 
 w = lab.tensor([0.5, -1.5, 2.0], requires_grad=True)

@@ -17,7 +17,7 @@ import nvrtc
 import pytest
 from double import DeviceArray, make_cupy
 from samples import samples_of
-from sanitised import run_sanitised
+from sanitised import TRAINING, run_sanitised
 
 import minitorch_lab as lab
 from minitorch_lab import bench
@@ -248,30 +248,9 @@ from minitorch_lab.device import CUDA, register
 emulator.FLAGS += ["-fsanitize=address", "-fno-omit-frame-pointer"]
 xp, device = emulator.make(1)
 register(DeviceArray, xp, CUDA)
-nn, F = lab.nn, lab.nn.functional
-lab.manual_seed(0)
-model = nn.Sequential(
-    nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3, 2, 1), nn.Flatten(),
-    nn.Linear(4 * 4 * 4, 5), nn.LayerNorm(5),
-)
-words = nn.Embedding(7, 64)
-model.cuda(), words.cuda()
-optimizer = lab.optim.Adam([*model.parameters(), *words.parameters()], lr=0.01)
-
-@lab.compile(executor="cuda")
-def step(x, index, y):
-    optimizer.zero_grad()
-    scores = model(x) + words(index)[:, :5] + F.softmax(x.flatten(1)[:, :5], -1)
-    loss = F.cross_entropy(scores, y)
-    loss.backward()
-    optimizer.step()
-    return loss
-
-x, index, y = lab.randn(3, 2, 7, 7), lab.tensor([6, 0, 6]), lab.tensor([4, -100, 0])
-losses = [step(x.cuda(), index.cuda(), y.cuda()).item() for _ in range(4)]
-assert step.executor_used == "cuda"
-assert losses[-1] < losses[0], losses
+EXECUTOR, DEVICE = "cuda", "cuda"
 """
+SANITISED += TRAINING
 
 
 def test_kernels_stay_inside_their_buffers() -> None:

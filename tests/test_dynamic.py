@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -12,25 +11,11 @@ import pytest
 
 import minitorch_lab as lab
 from minitorch_lab import nn, optim
-from minitorch_lab.graph import compiler, executor
-from minitorch_lab.graph.codegen import native
+from minitorch_lab.graph import compiler
 from minitorch_lab.op import OPS, current
 from minitorch_lab.tensor import make
 
 F = nn.functional
-
-
-@pytest.fixture(params=["numpy", "c"])
-def each_executor(request: pytest.FixtureRequest) -> Iterator[str]:
-    if request.param == "c":
-        try:
-            native.compiler()
-        except native.NoCompiler as why:
-            pytest.skip(str(why))
-    before = executor()
-    executor(request.param)
-    yield request.param
-    executor(before)
 
 
 def mlp() -> Any:

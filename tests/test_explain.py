@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +11,8 @@ import pytest
 
 import minitorch_lab as lab
 from minitorch_lab import nn, optim
-from minitorch_lab.graph import compiler, executor
-from minitorch_lab.graph.codegen import native
+from minitorch_lab.graph import compiler
 from minitorch_lab.tape import location
-
-
-@pytest.fixture(params=["numpy", "c"])
-def each_executor(request: pytest.FixtureRequest) -> Iterator[str]:
-    if request.param == "c":
-        try:
-            native.compiler()
-        except native.NoCompiler as why:
-            pytest.skip(str(why))
-    before = executor()
-    executor(request.param)
-    yield request.param
-    executor(before)
 
 
 def training(printing: bool = False) -> tuple[Any, Any, Any]:

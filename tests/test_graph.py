@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import inspect
 import threading
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,24 +13,10 @@ import pytest
 
 import minitorch_lab as lab
 from minitorch_lab import nn, optim
-from minitorch_lab.graph import executor
-from minitorch_lab.graph.codegen import native
 from minitorch_lab.graph.passes import drop_dead, fold_constants, join_common, lower
 from minitorch_lab.graph.trace import trace
 
-
-@pytest.fixture(params=["numpy", "c"], autouse=True)
-def each_executor(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Everything here holds whatever runs the plans."""
-    if request.param == "c":
-        try:
-            native.compiler()
-        except native.NoCompiler as why:
-            pytest.skip(str(why))
-    before = executor()
-    executor(request.param)
-    yield request.param
-    executor(before)
+pytestmark = pytest.mark.usefixtures("each_executor")  # all holds whatever runs the plans
 
 
 def training(seed: int = 0, dropout: float = 0.0) -> tuple[Any, Any, Any, Any, Any]:

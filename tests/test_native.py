@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sanitised import run_sanitised
+from sanitised import TRAINING, run_sanitised
 
 import minitorch_lab as lab
 from minitorch_lab.graph.codegen import native
@@ -380,29 +380,10 @@ import minitorch_lab as lab
 from minitorch_lab import bench
 from minitorch_lab.graph.codegen import native
 native.FLAGS = [*native.FLAGS, "-fsanitize=address", "-fno-omit-frame-pointer", "-g"]
-nn, F = lab.nn, lab.nn.functional
-lab.manual_seed(0)
-model = nn.Sequential(
-    nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3, 2, 1), nn.Flatten(),
-    nn.Linear(4 * 4 * 4, 5), nn.LayerNorm(5),
-)
-words = nn.Embedding(7, 64)
-optimizer = lab.optim.Adam([*model.parameters(), *words.parameters()], lr=0.01)
-
-@lab.compile(executor="c")
-def step(x, index, y):
-    optimizer.zero_grad()
-    scores = model(x) + words(index)[:, :5] + F.softmax(x.flatten(1)[:, :5], -1)
-    loss = F.cross_entropy(scores, y)
-    loss.backward()
-    optimizer.step()
-    return loss
-
-x, index, y = lab.randn(3, 2, 7, 7), lab.tensor([6, 0, 6]), lab.tensor([4, -100, 0])
-losses = [step(x, index, y).item() for _ in range(4)]
-assert step.executor_used == "c"
-assert losses[-1] < losses[0], losses
-
+EXECUTOR, DEVICE = "c", "cpu"
+"""
+SANITISED += TRAINING
+SANITISED += """
 # every routine of its own, on views and at the edges
 from test_c import MOVES, NUMBERS
 

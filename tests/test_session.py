@@ -5,7 +5,7 @@ from __future__ import annotations
 import doctest
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,26 +19,11 @@ from minitorch_lab.graph import (
     GraphBuilder,
     Session,
     UninitializedError,
-    executor,
 )
-from minitorch_lab.graph.codegen import native
 
 F = nn.functional
 X = np.array([[1.0, 2.0], [3.0, 5.0], [-1.0, 0.5]], "float32")
 Y = np.array([[1.0], [2.0], [0.0]], "float32")
-
-
-@pytest.fixture(params=["numpy", "c"])
-def each_executor(request: pytest.FixtureRequest) -> Iterator[str]:
-    if request.param == "c":
-        try:
-            native.compiler()
-        except native.NoCompiler as why:
-            pytest.skip(str(why))
-    before = executor()
-    executor(request.param)
-    yield request.param
-    executor(before)
 
 
 class Line(NamedTuple):

@@ -20,18 +20,9 @@ from minitorch_lab.viz.build import from_tensors
 from minitorch_lab.viz.view import Builder
 from minitorch_lab.widgets.explorer import Explorer, explore
 
-pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(autouse=True)
-def _complaints(page: Page) -> Any:
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-    page.set_default_timeout(4000)
-    page.set_viewport_size({"width": 1300, "height": 800})
-    yield
-    assert complaints == []
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("window")]
+WINDOW = 1300, 800
+PATIENCE = 4_000
 
 
 # The list ------------------------------------------------------------------------------------

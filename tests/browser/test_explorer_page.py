@@ -16,7 +16,8 @@ from minitorch_lab.viz.build import from_tensors
 from minitorch_lab.viz.view import Builder
 from minitorch_lab.widgets.explorer import Explorer, explore
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("window")]
+WINDOW = 1000, 800
 
 
 class Net(nn.Module):
@@ -43,16 +44,6 @@ def polynomial() -> Explorer:
     x = lab.tensor(2.0, requires_grad=True)
     y = x**2 + 2 * x + 1
     return explore(y)
-
-
-@pytest.fixture(autouse=True)
-def _complaints(page: Page) -> Any:
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-    page.set_viewport_size({"width": 1000, "height": 800})
-    yield
-    assert complaints == []
 
 
 def selected(page: Page) -> str | None:

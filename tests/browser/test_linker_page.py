@@ -12,17 +12,8 @@ from playwright.sync_api import Page, expect
 
 import minitorch_lab as lab
 
-pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(autouse=True)
-def _complaints(page: Page) -> Any:
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-    page.set_viewport_size({"width": 1300, "height": 900})
-    yield
-    assert complaints == []
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("window")]
+WINDOW = 1300, 900
 
 
 def line(page: Page, title: str, text: str) -> Any:

@@ -14,7 +14,8 @@ import minitorch_lab as lab
 from minitorch_lab.graph.codegen import native
 from minitorch_lab.widgets.passes import PassView
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("window")]
+WINDOW = 1200, 900
 
 try:
     native.compiler()
@@ -37,16 +38,6 @@ def step(x: Any, w: Any, b: Any) -> Any:
 def widget() -> PassView:
     x, w, b = lab.randn(10, 8), lab.randn(8), lab.randn(8)
     return PassView(lab.explain(lab.compile(step, executor=EXECUTOR), x, w, b))
-
-
-@pytest.fixture(autouse=True)
-def _complaints(page: Page) -> Any:
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-    page.set_viewport_size({"width": 1200, "height": 900})
-    yield
-    assert complaints == []
 
 
 def go(page: Page, name: str) -> None:

@@ -18,7 +18,8 @@ from minitorch_lab import nn
 from minitorch_lab.viz.steps import steps_of
 from minitorch_lab.widgets.stepper import Stepper, step_through
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("window")]
+WINDOW = 1100, 900
 
 
 def polynomial(**options: Any) -> Stepper:
@@ -58,16 +59,6 @@ def deep(count: int = 60) -> Stepper:
     for _ in range(count):
         y = y.sin()
     return step_through(y)
-
-
-@pytest.fixture(autouse=True)
-def _complaints(page: Page) -> Any:
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-    page.set_viewport_size({"width": 1100, "height": 900})
-    yield
-    assert complaints == []
 
 
 def status(page: Page) -> Any:
