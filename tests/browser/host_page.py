@@ -86,7 +86,9 @@ const state = {state};
 </script><script type="module">
 {script}
 window.made = made;
-window.remove = made.render({{model, el: document.getElementById("here")}});
+const el = document.createElement("div"); // as in Jupyter: drawn first, put on the page then
+window.remove = made.render({{model, el}});
+document.getElementById("here").append(el);
 window.ready = true;
 </script></body></html>"""
     )

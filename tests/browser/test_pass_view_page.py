@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,9 @@ def test_the_slider_strikes_through_what_is_gone(page: Page) -> None:
     expect(node(page, 8)).to_have_class("node op gone")
     expect(row(page, 8).locator(".why")).to_be_visible()
     expect(row(page, 8)).to_contain_text("same as %5")
-    expect(page.locator(".graph .merge:not(.later)")).to_have_count(1)  # joined with what stays
+    line = page.locator(".graph .merge:not(.later)")  # joined with what stays
+    expect(line).to_have_count(1)
+    expect(line).to_have_attribute("d", re.compile(r"^M[-\d.]+ [-\d.]+L[-\d.]+ [-\d.]+$"))
     expect(page.locator(".status")).to_contain_text("After common: 1 op merged")
     assert node(page, 5).bounding_box() == place  # nothing moves
 

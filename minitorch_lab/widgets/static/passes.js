@@ -56,7 +56,7 @@ function render({ model, el }) {
     note.textContent = picture.note || ""; note.hidden = !picture.note;
     const svg = view.querySelector("svg");
     if (!svg) return;
-    for (const gone of svg.querySelectorAll("[data-joined]")) join(svg, gone);
+    merges();
     items = [...svg.querySelectorAll(".node, .title")];
     for (const item of items) { item.setAttribute("role", "button"); item.setAttribute("tabindex", "-1"); item.dataset.say = item.getAttribute("aria-label"); }
     eye.put(svg);
@@ -68,6 +68,13 @@ function render({ model, el }) {
 
   const smallest = () => (root.clientWidth <= 720 ? 0.5 : 0.6);
 
+  // Boxes have a place only once the widget is on the page, and it is put there after its first picture is drawn.
+  function merges() {
+    const svg = view.querySelector("svg");
+    if (!svg || !root.clientWidth || svg.querySelector(".merge")) return;
+    for (const gone of svg.querySelectorAll("[data-joined]")) join(svg, gone);
+  }
+
   // A line from what was merged to what stands for it.
   function join(svg, gone) {
     const kept = [...svg.querySelectorAll(`[data-var="${gone.dataset.joined}"]`)].find((n) => !n.dataset.gone || Number(n.dataset.gone) > Number(gone.dataset.gone));
@@ -77,7 +84,7 @@ function render({ model, el }) {
     const cut = (box, dx, dy) => 1 / Math.max(Math.abs(dx) / (box.width / 2), Math.abs(dy) / (box.height / 2), 1e-6);
     const s = cut(a, u - x, v - y), t = 1 - cut(b, u - x, v - y);
     const line = document.createElementNS("http://www.w3.org/2000/svg", "path");
-    line.setAttribute("class", "merge");
+    line.setAttribute("class", Number(gone.dataset.gone) === at() ? "merge" : "merge later");
     line.setAttribute("d", `M${x + s * (u - x)} ${y + s * (v - y)}L${x + t * (u - x)} ${y + t * (v - y)}`);
     line.dataset.at = gone.dataset.gone; line.dataset.tape = gone.dataset.tape;
     svg.insertBefore(line, svg.querySelector(".lid"));
@@ -284,6 +291,7 @@ function render({ model, el }) {
     const room = width <= 720 ? width : width - 337, scale = Math.max(0.55, Math.min(1, room / eye.natural()[0]));
     root.style.setProperty("--tall", `${Math.round(Math.min(620, Math.max(460, eye.natural()[1] * scale + 60)))}px`);
     eye.refit(smallest());
+    merges();
   });
   el.append(root);
   draw();

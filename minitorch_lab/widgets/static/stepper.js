@@ -57,6 +57,7 @@ function render({ model, el }) {
     sums, h("footer", { class: "status" }, status, h("span", { class: "hint" }, "Left and right arrow keys step, space plays.")));
   const eye = camera(view, () => {});
   const fill = (range) => range.style.setProperty("--at", `${(100 * (range.value - range.min)) / Math.max(1e-9, range.max - range.min)}%`);
+  fill(pace);
 
   // Picture: what has run is full, the current one ringed, gradients appear on their edges as they arrive -----------
   function draw() {
