@@ -68,7 +68,10 @@ def test_the_explorer_is_driven_by_mouse_and_keys(notebook: Notebook, tmp_path: 
     expect(explorer.locator(".side h3").first).to_have_text("linear")
     expect(explorer.locator("[data-field=source]")).to_contain_text("cell 1, line 8")
     expect(explorer.locator("[data-field=value] table")).to_be_visible()
-    page.keyboard.press("ArrowUp")  # a key of the widget, not of the notebook
+    for key in "abx":  # keys of the widget, not of the notebook, where they insert and cut cells
+        page.keyboard.press(key)
+    assert len(notebook.cells()) == len(CELLS)
+    page.keyboard.press("ArrowUp")
     expect(explorer.locator(".graph .selected")).not_to_have_attribute(
         "data-key", str(linear.get_attribute("data-key"))
     )

@@ -30,9 +30,11 @@ function number(value) {
   return text.replace("-", "−");
 }
 
-// Keys pressed inside a widget are the widget's: JupyterLab would take arrows and letters for its own commands.
+// Keys pressed inside a widget are the widget's: Jupyter would take arrows and letters for its own commands, and "a"
+// inserts a cell. It looks for this mark from the focused element up, and stops where a shortcut applies: ":focus".
 function shield(root) {
   root.dataset.lmSuppressShortcuts = "true";
+  root.addEventListener("focusin", (event) => { event.target.dataset.lmSuppressShortcuts = "true"; });
   root.addEventListener("keydown", (event) => event.stopPropagation());
 }
 
