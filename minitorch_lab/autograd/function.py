@@ -349,6 +349,8 @@ def attach(
     )
     whole.requires_grad = True
     whole.node = record(op, inputs, {}, whole.variable if interpreter.tracing else whole.array)
+    if interpreter.tracing:
+        interpreter.builder.tape[whole.variable.id] = None
     return parts(whole)
 
 

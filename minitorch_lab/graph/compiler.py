@@ -62,6 +62,23 @@ class Before(NamedTuple):
     state: Any  # of the generator; None where nothing is drawn
 
 
+class Call(NamedTuple):
+    """One call of a compiled function that is on the tape: what it was given."""
+
+    entry: Entry
+    leaves: list[Any]  # the tensors among the arguments
+    wanted: tuple[Tensor, ...]  # what its gradient goes to: the inputs of its nodes
+    before: Before
+
+
+class CallOp(Op):
+    """The op of a node that stands for a call: result ``index`` of it."""
+
+    __slots__ = ("call", "index")
+    call: Call
+    index: int
+
+
 class Entry:
     """One signature: the traced graph, the optimised graph, and the plan that runs it."""
 
@@ -199,6 +216,11 @@ class Compiled:
         entry.warm = "first call" in entry.seconds
         entry.seconds["cached call" if entry.warm else "first call"] = perf_counter() - start
         return out
+
+    @property
+    def as_graph(self) -> bool:
+        """Whether a call runs as a graph now."""
+        return True
 
     @property
     def executor_used(self) -> str | None:
@@ -840,10 +862,12 @@ def _record_call(
     wanted = [x for x in leaves if x.requires_grad] + captured
     if not wanted:
         return
+    call = Call(entry, leaves, tuple(wanted), before)
     for index, out in enumerate(outputs):
         if not entry.traced.differentiable[index]:
             continue
         op = _call_op(compiled, entry, args, kwargs, index, wanted, before)
+        op.call, op.index = call, index
         out.requires_grad = True
         out.node = record(op, tuple(wanted), {}, out.array)
 
@@ -856,7 +880,7 @@ def _call_op(
     index: int,
     wanted: list[Any],
     before: Before,
-) -> Op:
+) -> CallOp:
     results: dict[str, Any] = {}
 
     def pull(i: int, g: Any, y: Any, *inputs: Any) -> Any:
@@ -865,7 +889,7 @@ def _call_op(
             results["grads"] = found
         return results["grads"][i]
 
-    return Op(
+    return CallOp(
         name=getattr(compiled.function, "__name__", "graph"),
         doc="A compiled function.",
         forward=lambda xp, *arrays: None,
@@ -1073,9 +1097,14 @@ def compile(
 class Function(Compiled):
     """A function that follows ``lab.mode()``."""
 
+    @property
+    def as_graph(self) -> bool:
+        """Whether a call runs as a graph now."""
+        return _Mode.name == "graph"
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run op by op or as a graph, as the mode says."""
-        if _Mode.name == "graph":
+        if self.as_graph:
             return super().__call__(*args, **kwargs)
         return self.function(*args, **kwargs)
 

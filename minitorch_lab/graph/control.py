@@ -291,6 +291,7 @@ def _emit(
             out.requires_grad = True
             rule = _rule(op.name, k, spec, gradient, len(leaves), extra)
             out.node = record(rule, borders, {}, out.variable)
+            trace.builder.tape[out.variable.id] = None
         outs.append(out)
     return outs
 

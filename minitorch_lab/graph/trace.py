@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from operator import add as plus
 from typing import Any, NoReturn
 
@@ -255,6 +255,11 @@ class GradIsNone:
         return f"{self.words} is another one" if self.value is not None else f"{self.words} is set"
 
 
+# By the number of a result: what went in, and whether its gradient goes back there. None where the
+# gradient has a rule of its own: that of a choice, a loop, or a Function of the learner.
+Tape = dict[int, tuple[tuple[Any, bool], ...] | None]
+
+
 @dataclass(eq=False)
 class Traced:
     """A graph with what binds it to the learner's objects."""
@@ -269,6 +274,8 @@ class Traced:
     keep: tuple[Any, ...]  # objects whose ids are used
     later: tuple[tuple[str, Callable[[], Any]], ...] = ()  # what Python does after each run
     modules: tuple[tuple[Any, dict[str, Any]], ...] = ()  # called, with their attributes then
+    tape: Tape = field(default_factory=dict)  # of each result with a gradient
+    gradients: dict[int, int] = field(default_factory=dict)  # of a value that backward() passed
 
 
 class Builder:
@@ -297,6 +304,8 @@ class Builder:
         self.lines: dict[int, Any] = {}  # number of a node -> where the call was written
         self.later: list[tuple[str, Callable[[], Any]]] = []
         self.passed: dict[int, str] = {}  # id of an owner of numbers -> what changes them later
+        self.tape: Tape = {}
+        self.gradient_of: dict[int, int] = {}
 
     def var(self, spec: Spec, name: str = "", kind: str = "op") -> Var:
         """A new variable."""
@@ -409,8 +418,11 @@ class Trace:
         """Take a view anew: what it looks into has been changed in place."""
         assert x.viewed is not None
         base, op, attrs = x.viewed
-        x.variable = self.builder.emit(op, (self.var_of(base),), attrs, x.spec)
+        now = self.var_of(base)
+        x.variable = self.builder.emit(op, (now,), attrs, x.spec)
         x.seen = x.version[0]
+        if base.requires_grad:
+            self.builder.tape[x.variable.id] = ((now, True),)
         if x.node is None and base.requires_grad and self.recording:
             x.node, x.requires_grad = record(op, (base,), attrs, x.variable), True
 
@@ -422,6 +434,7 @@ class Trace:
         need_one(op, inputs)
         args: list[Any] = [x if x.__class__ in NUMBERS else self.var_of(x) for x in inputs]
         specs: list[Any] = [x.spec if isinstance(x, Var) else x for x in args]
+        given = tuple(args)
         try:
             spec = infer(op, specs, attrs)
         except (Mismatch, LabError) as error:
@@ -443,6 +456,8 @@ class Trace:
         ):
             out.requires_grad = True
             out.node = record(op, inputs, attrs, var)
+            wants = (isinstance(x, Tensor) and x.requires_grad for x in inputs)
+            self.builder.tape[var.id] = tuple(zip(given, wants, strict=True))
             source = self.builder.lines[out.node.id] = self.builder.equations[-1].source
             if Settings.sources:
                 out.node.source = source
@@ -867,6 +882,8 @@ def finish(
         tuple(builder.keep),
         tuple(builder.later),
         tuple(builder.modules.values()),
+        builder.tape,
+        builder.gradient_of,
     )
 
 

@@ -32,6 +32,7 @@ from ..tensor import Tensor
 from .build import Names, _inputs, _reachable, from_tensors
 from .fold import scalar
 from .measure import brief, shape_text
+from .unfold import unfolded
 from .view import Edge, GraphView, NodeView
 
 Phase = Literal["forward", "start", "backward"]
@@ -136,7 +137,9 @@ class Steps(Sequence[Step]):
         right: list[_Back],
         engine: Engine,
         failure: str,
+        start: Any,
     ) -> None:
+        self.start = start  # the gradient of the root
         self.calls = calls
         self.rules = rules
         self.engine = engine
@@ -163,7 +166,7 @@ class Steps(Sequence[Step]):
             for step in back
             for a in step.arrivals
         ]
-        note = "" if view.note == failure else view.note
+        note = view.note.replace(failure, "").strip() if failure else view.note
         self.view = replace(view, edges=(*view.flows("forward"), *ways), note=note)
         self.locals = self._locals()
         self.held = self._held()
@@ -179,8 +182,7 @@ class Steps(Sequence[Step]):
         if position < first:
             return Step(position + 1, "forward", self.forward[position])
         if position == first:
-            start = self.back[0].incoming if self.back else None
-            return Step(position + 1, "start", self.root, start)
+            return Step(position + 1, "start", self.root, self.start)
         return self._backward(position + 1, self.back[position - first - 1])
 
     def _backward(self, number: int, back: _Back) -> Step:
@@ -246,7 +248,7 @@ class Steps(Sequence[Step]):
     def gradient_at(self, node: int, number: int) -> tuple[Any, int, int]:
         """The gradient of ``node`` after step ``number``, how many paths came, how many will."""
         if node == self.root:
-            return (self.back[0].incoming if self.back else None), 1, 1
+            return self.start, 1, 1
         arrived = [a for a in self.arrivals.get(node, ()) if a.step <= number]
         total = arrived[-1].total if arrived else None
         return total, len(arrived), self.paths.get(node, 0)
@@ -305,20 +307,22 @@ def steps_of(
     title: str = "",
     names: Names | None = None,
     modules: Mapping[str, Module] | None = None,
+    note: str = "",
 ) -> Steps:
     """The steps that lead to ``root`` and back, or to several tensors and back from one of them.
 
     Back it goes from the first one that is a single number, unless ``gradient`` says how it starts
-    at ``root``. Raises GradError where there is no graph, where it was freed, or where no output
-    is a number.
+    at ``root``; ``note`` is said beside the picture. In place of compiled calls stand their ops.
+    Raises GradError where there is no graph, where it was freed, or where no output is a number.
     """
-    many = (root,) if isinstance(root, Tensor) else tuple(root)
+    many, names, said = unfolded((root,) if isinstance(root, Tensor) else root, names or {})
     start = _start(many, gradient)
     nodes = _reachable(many)
     for node in reversed(nodes):
         if node.freed:
             raise GradError(freed_message(node))
     view = from_tensors(many, title, names, modules)
+    view = replace(view, note=" ".join(filter(None, (note, said, view.note))))
     calls, numbers = _numbers(view, nodes)
     engine = ENGINE.get()
     array = start.array * 0 + 1 if gradient is None else gradient.array
@@ -327,7 +331,7 @@ def steps_of(
     if engine.name:
         right, _ = _walk(start, array, numbers, RIGHT, len(calls) + 1)
     rules = {number: (node.op, node.attrs) for number, node in calls.items()}
-    return Steps(view, calls, rules, back, right, engine, failure)
+    return Steps(view, calls, rules, back, right, engine, failure, array)
 
 
 def _start(roots: Sequence[Tensor], gradient: Any) -> Tensor:

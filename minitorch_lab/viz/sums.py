@@ -446,6 +446,8 @@ def words(steps: Steps, limit: int | None = None) -> str:
     ]
     if steps.engine.name:
         lines.append(f"  lab.broken: {steps.engine.name}")
+    if steps.view.note and not steps.engine.name:
+        lines.append(f"  {steps.view.note}")
     chosen = range(len(steps))
     if limit is not None and len(chosen) > limit:
         chosen = chosen[-limit:]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from base64 import b64encode
 from functools import cache
 from html import escape
@@ -21,6 +22,12 @@ def asset(name: str) -> str:
     """The text of a file in ``widgets/static``; empty where the widget has no such file."""
     path = STATIC / name
     return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def _small(style: str) -> str:
+    """A stylesheet without its comments and the room between its rules."""
+    style = re.sub(r"/\*.*?\*/", "", style, flags=re.DOTALL)
+    return re.sub(r"\s*([{};,])\s*", r"\1", re.sub(r"\s+", " ", style)).strip()
 
 
 class LabWidget(anywidget.AnyWidget):
@@ -44,13 +51,14 @@ class LabWidget(anywidget.AnyWidget):
 
     @classmethod
     def script(cls) -> str:
-        """The ES module: the shared helpers, then the widget's own."""
-        return "\n".join(asset(f"{name}.js") for name in ("common", *cls.uses, cls.part))
+        """The ES module without comment lines: the shared helpers, then the widget's own."""
+        text = "\n".join(asset(f"{name}.js") for name in ("common", *cls.uses, cls.part))
+        return re.sub(r"^ *//.*\n", "", text, flags=re.MULTILINE)
 
     @classmethod
     def style(cls) -> str:
-        """The stylesheet: the one of all widgets, then the widget's own."""
-        return "\n".join(asset(f"{name}.css") for name in ("lab", *cls.uses, cls.part))
+        """The stylesheet without comments: the one of all widgets, then the widget's own."""
+        return _small("\n".join(asset(f"{name}.css") for name in ("lab", *cls.uses, cls.part)))
 
     def answer_while_cells_run(self) -> None:
         """Have the page's messages answered on another thread, where the kernel has subshells.

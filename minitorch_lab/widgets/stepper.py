@@ -27,6 +27,7 @@ from ..viz.measure import code_width
 from ..viz.steps import Steps, steps_of
 from ..viz.sums import arrived, plain, question, say, should_be, sums, together, values, words
 from ..viz.svg import page_style, svg
+from ..viz.unfold import TRACED, traced_call
 from .base import LabWidget, asset
 from .explorer import _failed, _names, _plain
 
@@ -357,9 +358,10 @@ def step_through(
     """Step through a forward and a backward pass, one op at a time, back and forth.
 
     ``step_through(loss)`` steps through what the tape holds of ``loss``; ``step_through(f, x)``
-    and ``step_through(model, x)`` run the call first, op by op, a compiled function too. Nothing
-    is freed and no ``.grad`` is touched. ``gradient`` starts a tensor of many numbers, as in
-    ``backward(gradient)``; of several outputs it goes back from the first that is one number.
+    and ``step_through(model, x)`` run the call first, op by op, as far as a ``backward()`` in it.
+    Of what ran as a graph, and of a compiled function, the steps are the ops that were traced.
+    Nothing is freed and no ``.grad`` is touched. ``gradient`` starts a tensor of many numbers, as
+    in ``backward(gradient)``; of several outputs it goes back from the first that is one number.
     ``ask`` asks for a prediction before each step is shown; ``depth`` says how many levels of
     modules are open at first.
 
@@ -370,9 +372,9 @@ def step_through(
         return Stepper(ask=ask)
     title = names.get(id(x), "")
     called = callable(x) and not isinstance(x, Tensor)
-    root: Any = x
+    root, note = x, ""
     if called:
-        root = _call(x, *inputs)
+        root, note = _call(x, *inputs)
         title = _call_title(x, inputs, names)
         asked = x.function if isinstance(x, Compiled) else x
         names = {**{id(t): n for n, t in _argument_names(asked, inputs)}, **names}
@@ -385,7 +387,7 @@ def step_through(
                 "  expected a tensor that was computed, or a function or module and its inputs"
             )
         _check_gradient(root, gradient)
-        steps = steps_of(root, gradient, title, names, modules)
+        steps = steps_of(root, gradient, title, names, modules, note)
     except (GradError, KindError) as error:
         told = type(error)(_told(str(error), title or "this"))
         if called or gradient is not None:
@@ -405,16 +407,45 @@ def _told(error: str, title: str) -> str:
     )
 
 
-def _call(function: Callable[..., Any], *inputs: Any) -> list[Tensor]:
-    """The tensors that a call gives, with every op on the tape and its line."""
-    token = INTERPRETER.set(Record(always=True))
+class _Reached(BaseException):
+    """A call has come to its ``backward()``: no ``except Exception`` of the learner stops it."""
+
+    def __init__(self, root: Tensor) -> None:
+        self.root = root
+
+
+class _UntilBackward(Record):
+    """Records every op, and ends the call where it goes backward: that is what the steps do."""
+
+    def with_grad(self, recording: bool) -> Record:
+        """The same; under ``no_grad`` nothing is recorded."""
+        return _UntilBackward(True, always=True) if recording else Record(recording=False)
+
+    def backward(self, root: Tensor, gradient: Any, keep: bool, create: bool) -> None:
+        """End the call."""
+        raise _Reached(root)
+
+
+def _call(function: Callable[..., Any], *inputs: Any) -> tuple[list[Tensor], str]:
+    """The tensors that a call gives, with every op on the tape and its line; what to say of it."""
+    name = getattr(function, "__name__", "") or type(function).__name__
+    if isinstance(function, Compiled) and function.as_graph:
+        made = traced_call(function, *inputs)
+        if made is not None:
+            return _some(made), TRACED.format(f"{name}()")
+    token = INTERPRETER.set(_UntilBackward(always=True))
     before, Settings.sources = Settings.sources, True
     try:
         result = function(*inputs)
+        return _some(_tensors(result), result), ""
+    except _Reached as reached:
+        return [reached.root], f"{name}() ran as far as its backward(), which these steps show."
     finally:
         Settings.sources = before
         INTERPRETER.reset(token)
-    found = _tensors(result)
+
+
+def _some(found: list[Tensor], result: Any = None) -> list[Tensor]:
     if not found:
         raise KindError(
             f"step_through: the call returned no tensor\n  got {describe(result)}\n"
