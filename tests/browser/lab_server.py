@@ -1,4 +1,4 @@
-"""A real JupyterLab for the browser tests and the screenshots: its server, and its page."""
+"""A real JupyterLab or Notebook for the browser tests and the screenshots: server and page."""
 
 import contextlib
 import json
@@ -29,11 +29,12 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Server:
-    """A running JupyterLab that serves the folder ``root``."""
+    """A running JupyterLab or Notebook that serves the folder ``root``."""
 
     url: str
     token: str
     root: Path
+    app: str
 
 
 def _free_port() -> int:
@@ -43,8 +44,13 @@ def _free_port() -> int:
 
 
 @contextlib.contextmanager
-def serve(root: Path, home: Path, start_seconds: float = 60) -> Iterator[Server]:
-    """Run JupyterLab on ``root``; it reads and writes settings in ``home`` and nowhere else."""
+def serve(
+    root: Path, home: Path, start_seconds: float = 60, app: str = "jupyterlab"
+) -> Iterator[Server]:
+    """Run JupyterLab, or ``app="notebook"``, on ``root``.
+
+    It reads and writes settings in ``home`` and nowhere else.
+    """
     settings = home / "settings"
     for name, values in SETTINGS.items():
         file = settings / f"{name}.jupyterlab-settings"
@@ -63,11 +69,12 @@ def serve(root: Path, home: Path, start_seconds: float = 60) -> Iterator[Server]
     }
     token, port = secrets.token_hex(16), _free_port()
     command = [
-        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"),
+        *(sys.executable, "-m", app, "--no-browser", "--allow-root", "--ip=127.0.0.1"),
         *(f"--port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"),
         *(f"--ServerApp.root_dir={root}", "--LabApp.news_url=None"),
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-        *("--LabApp.extension_manager=readonly", "--expose-app-in-browser"),
+        *("--LabApp.extension_manager=readonly", "--LabApp.expose_app_in_browser=True"),
+        "--JupyterNotebookApp.expose_app_in_browser=True",
     ]
     log = home / "server.log"
     with log.open("w") as out:
@@ -77,7 +84,7 @@ def serve(root: Path, home: Path, start_seconds: float = 60) -> Iterator[Server]
         try:
             url = f"http://127.0.0.1:{port}"
             _await_answer(f"{url}/api/status?token={token}", process, log, start_seconds)
-            yield Server(url, token, root)
+            yield Server(url, token, root, app)
         finally:
             # SIGTERM: the server ends its kernels, then itself.
             process.terminate()
@@ -96,16 +103,17 @@ def _await_answer(url: str, process: subprocess.Popen[bytes], log: Path, seconds
                 return
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             time.sleep(0.1)
-    raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()[-4000:]}")
+    raise RuntimeError(f"the server did not start:\n{log.read_text()[-4000:]}")
 
 
 class Notebook:
-    """One notebook, open in JupyterLab in a browser's page."""
+    """One notebook, open in JupyterLab or Notebook in a browser's page."""
 
     def __init__(self, page: Page, server: Server, path: str) -> None:
         self.page = page
-        page.goto(f"{server.url}/lab/tree/{path}?reset&token={server.token}")
-        # `jupyterapp` is there because the server was started with --expose-app-in-browser.
+        place = "lab/tree" if server.app == "jupyterlab" else "notebooks"
+        page.goto(f"{server.url}/{place}/{path}?reset&token={server.token}")
+        # `jupyterapp` is there because the server was started with expose_app_in_browser.
         page.wait_for_function(
             """path => {
                 const panel = window.jupyterapp?.shell?.currentWidget;
@@ -200,6 +208,24 @@ class Notebook:
             arg="true" if name == "light" else "false",
         )
         self.page.wait_for_load_state("networkidle")
+
+
+def complaints(page: Page) -> list[str]:
+    """Fills with what scripts of widgets raise or the console calls an error in them.
+
+    A widget's script is a blob; an application's own errors are not ours.
+    """
+    said: list[str] = []
+    page.on("pageerror", lambda e: said.append(str(e)) if "blob:" in (e.stack or "") else None)
+    page.on(
+        "console",
+        lambda m: (
+            said.append(m.text)
+            if m.type == "error" and m.location["url"].startswith("blob:")
+            else None
+        ),
+    )
+    return said
 
 
 def chromium() -> str | None:

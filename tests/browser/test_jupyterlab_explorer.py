@@ -1,4 +1,4 @@
-"""The explorer in a real JupyterLab: by mouse, by keys, while a cell runs; a page saved from it."""
+"""Explorer and linker in a real JupyterLab: by mouse, by keys, while a cell runs; a saved page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import ipykernel
 import nbformat
 import pytest
 from axe import violations
-from lab_server import Notebook, Server, serve
+from lab_server import Notebook, Server, complaints, serve
 from playwright.sync_api import Page, expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -30,12 +30,22 @@ widget""",
     """tower = lab.explore(lambda x: sum(x.sin() for _ in range(60)), data)
 tower""",
     "pass",
+    """def written(x, w):
+    product = x @ w
+    squares = product**2
+    return squares.mean()
+
+def called(x, w):
+    p = lab.matmul(x, w)
+    return lab.mean(p * p)
+
+lab.link({"operators": written, "functions": called}, lab.ones(4, 2), lab.ones(2, 1))""",
 ]
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """JupyterLab on a notebook with two explorers."""
+    """JupyterLab on a notebook with two explorers and a linker."""
     root, home = tmp_path_factory.mktemp("root"), tmp_path_factory.mktemp("home")
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     book = nbformat.v4.new_notebook(
@@ -49,14 +59,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 def notebook(server: Server, page: Page) -> Iterator[Notebook]:
     """The notebook, run."""
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+    said = complaints(page)
     page.set_viewport_size({"width": 1400, "height": 1000})
     opened = Notebook(page, server, "explorer.ipynb")
     opened.run_all()
     page.set_default_timeout(8000)
     yield opened
-    assert complaints == []
+    assert said == []
 
 
 def test_the_explorer_is_driven_by_mouse_and_keys(notebook: Notebook, tmp_path: Path) -> None:
@@ -134,7 +143,7 @@ def test_the_explorer_answers_while_a_cell_runs(notebook: Notebook) -> None:
           window.jupyterapp.commands.execute("notebook:run-cell");
         }"""
     )
-    prompt = page.locator(".jp-CodeCell .jp-InputPrompt").last
+    prompt = page.locator(".jp-CodeCell .jp-InputPrompt").nth(2)
     expect(prompt).to_have_text("[*]:")
     search = tower.get_by_role("searchbox")
     search.fill("sin")
@@ -145,3 +154,55 @@ def test_the_explorer_answers_while_a_cell_runs(notebook: Notebook) -> None:
     expect(tower.locator(".side h3").first).to_have_text("sin", timeout=5000)
     expect(tower.locator("[data-field=value]")).to_be_visible(timeout=5000)
     expect(prompt).to_have_text("[*]:")  # the cell still runs: the answer did not wait for it
+
+
+def test_the_linker_lights_up_what_is_the_same(notebook: Notebook) -> None:
+    page = notebook.page
+    linker = page.locator(".lab.linker")
+    linker.scroll_into_view_if_needed()
+    status = linker.locator("[data-field=status]")
+    operators = linker.get_by_role("listbox", name="operators").get_by_role("option")
+    functions = linker.get_by_role("listbox", name="functions").get_by_role("option")
+    square = linker.locator(".node", has_text="square")
+
+    def lit() -> dict[str, list[str]]:
+        found = linker.locator(".code .lit, .node.lit")
+        texts = found.evaluate_all(
+            "all => all.map(e => [e.matches('li') ? 'lines' : 'nodes', e.textContent.trim()])"
+        )
+        return {kind: [t for k, t in texts if k == kind] for kind in ("lines", "nodes")}
+
+    # Point at a line: the node lights up, and the line of the other program.
+    operators.filter(has_text="product = x @ w").hover()
+    assert lit() == {"lines": ["product = x @ w", "p = lab.matmul(x, w)"], "nodes": ["matmul#3"]}
+    # A line of two steps is lit by both; a click keeps its light when the pointer has left.
+    functions.filter(has_text="return lab.mean").click()
+    linker.get_by_role("heading").first.hover()
+    kept = {
+        "lines": ["squares = product**2", "return squares.mean()", "return lab.mean(p * p)"],
+        "nodes": ["square#4", "mean#5"],
+    }
+    assert lit() == kept
+    expect(status).to_contain_text("The same in operators line 3, 4")
+
+    # By keys: lines, then nodes; letters are no commands of the notebook.
+    page.keyboard.press("ArrowUp")
+    expect(functions.filter(has_text="p = lab.matmul")).to_be_focused()
+    expect(status).to_contain_text("The same in operators line 2")
+    for key in "abx":
+        page.keyboard.press(key)
+    assert len(notebook.cells()) == len(CELLS)
+    square.focus()
+    expect(status).to_contain_text("#4 square")
+    assert lit()["lines"] == ["squares = product**2", "return lab.mean(p * p)"]
+    page.keyboard.press("ArrowDown")
+    expect(linker.locator(".node", has_text="mean")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(linker.locator(".node", has_text="mean")).to_have_class(re.compile("pinned"))
+    page.keyboard.press("Escape")
+    expect(status).to_have_text("Nothing is lit.")
+    assert lit() == {"lines": [], "nodes": []}
+
+    for theme in ("light", "dark"):
+        notebook.theme(theme)
+        assert violations(page, ".lab.linker") == []
