@@ -26,6 +26,7 @@ from minitorch_lab.op import OPS
 from minitorch_lab.random import apart
 from minitorch_lab.viz import layout as layout_module
 from minitorch_lab.viz.build import from_call, from_compiled, from_session, from_tensors
+from minitorch_lab.viz.colour import colours
 from minitorch_lab.viz.compose import opened
 from minitorch_lab.viz.dot import dot, main_path, skeleton
 from minitorch_lab.viz.fold import CAP, closed_scopes, draw
@@ -388,10 +389,108 @@ def test_a_compiled_loss_has_gradients_as_well():
     for node in view.nodes:
         if node.kind == "param" or node.name == "w":
             np.testing.assert_allclose(view.known(node).gradient, [6.0, 32.0])
-    np.testing.assert_allclose(known["x"].gradient, [18.0, 64.0])
+    assert known["x"].gradient is None  # as in eager mode: nobody asks for it
+    assert known["x"].gradient_note == "None: no gradient flows here, to one number."
     np.testing.assert_allclose(known["mul"].gradient, [6.0, 16.0])
     assert known["sum"].gradient == 1
     assert w.grad is None
+
+
+def test_a_compiled_loss_has_no_gradient_where_eager_mode_has_none():
+    w = lab.tensor([3.0, 4.0], requires_grad=True)
+    view = from_compiled(lab.compile(lambda: (w * w.detach()).sum()))
+    (weight,) = [view.known(node) for node in view.nodes if node.kind == "param"]
+    np.testing.assert_array_equal(weight.gradient, [3.0, 4.0])  # not twice as much
+
+
+class Convolved(nn.Module):
+    """With ops that the passes take apart, merge and rewrite."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm, self.fc = nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Linear(18, 3)
+
+    def forward(self, x):
+        x = F.max_pool2d(self.norm(self.conv(x)).relu(), 2)
+        return self.fc(x.flatten(1)).softmax(1)
+
+
+def training(net):
+    optimiser = lab.optim.SGD(net.parameters(), lr=0.1)
+
+    def step(x):
+        optimiser.zero_grad()
+        loss = (net(x) ** 2).mean()
+        loss.backward()
+        optimiser.step()
+        return loss
+
+    return step
+
+
+def test_a_compiled_training_step_links_each_value_to_its_gradient():
+    lab.manual_seed(0)
+    net, x = Convolved(), lab.randn(2, 1, 8, 8)
+    view = from_compiled(lab.compile(training(net)), x)
+    (net(x) ** 2).mean().backward()
+    want = {tuple(p.shape): p.grad.array for p in net.parameters() if p.ndim > 1}
+    found = {n.shape: view.known(n).gradient for n in view.nodes if n.kind == "param"}
+    for shape, gradient in want.items():
+        np.testing.assert_allclose(found[shape], gradient, rtol=1e-5, atol=1e-7)
+    linked = [node for node in view.nodes if node.gradient_at]
+    assert len(linked) >= 14  # six parameters, and what is computed from them
+    for node in linked:
+        (at,) = node.gradient_at
+        assert at > node.id
+        assert node.id in view.node(at).gradient_of
+        np.testing.assert_array_equal(view.known(node).gradient, view.value(at))
+    pool = next(n for n in linked if n.op == "max_pool2d")
+    assert view.known(pool).gradient.shape == pool.shape
+    (at,) = pool.gradient_at
+    drawing = draw(view, closed=())
+    shown = panel(drawing, f"n{pool.id}")
+    assert f'node <a href="#" data-goto="{at}">{view.node(at).label} #{at}</a>' in shown
+    assert f'data-goto="{pool.id}">max_pool2d #{pool.id}</a>' in panel(drawing, f"n{at}")
+    assert f"gradient at {view.node(at).label} #{at}" in transcript(view)
+    marks = colours(drawing, "gradient", {}).marks
+    assert {f"n{node.id}" for node in linked} == set(marks)
+    lost = next(n for n in view.nodes if n.op == "matmul" and not n.gradient_of)
+    assert view.known(lost).gradient_note == "The graph computes no gradient of this value alone."
+
+
+def test_the_gradient_of_a_value_that_was_merged_is_a_sum():
+    w = lab.tensor([0.5, 1.0], requires_grad=True)
+
+    @lab.compile
+    def step():
+        loss = (w.exp() * 3 + w.exp() ** 2).sum()
+        loss.backward()
+
+    view = from_compiled(step)
+    (exp,) = [node for node in view.nodes if node.op == "exp"]
+    assert len(exp.gradient_at) == 2
+    e = np.exp(w.array)
+    np.testing.assert_allclose(view.known(exp).gradient, 3 + 2 * e, rtol=1e-6)
+    assert "sum of <a" in panel(draw(view, closed=()), f"n{exp.id}")
+    assert w.grad is None
+
+
+def test_a_training_step_that_is_run_shows_values_and_gradients_of_then():
+    lab.manual_seed(0)
+    net, x = nn.Linear(3, 1), lab.randn(4, 3)
+    before = net.weight.array.copy()
+    (net(x) ** 2).mean().backward()
+    gradient = net.weight.grad.array.copy()
+    step = training(net)
+    view = from_call(step, x)
+    (weight,) = [node for node in view.nodes if node.label == "weight"]
+    np.testing.assert_array_equal(weight.value, before)
+    np.testing.assert_array_equal(weight.gradient, gradient)
+    np.testing.assert_allclose(net.weight.array, before - 0.1 * gradient, rtol=1e-6)  # it ran
+    assert view.note.startswith("The call ran backward()")
+    assert all(node.gradient is not None for node in view.nodes if node.op)
+    assert any(edge.value is not None for edge in view.flows("gradient"))
+    assert from_call(lambda x: step(x).item(), x).nodes[-1].op == "mean"
 
 
 def test_looking_at_a_compiled_function_draws_no_random_numbers():

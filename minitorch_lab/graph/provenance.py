@@ -45,7 +45,9 @@ class Provenance:
         made = {e.out.id for e in graph.equations}
         extra = [e for e in copied(graph).equations if e.out.id not in made]
         self.copies = {e.out.id: e.inputs[0].id for e in extra}  # made where "transposes" is off
+        records = list(records)
         self._back = [_back(record) for record in records][::-1]
+        self._forth = [_forth(record) for record in records]
 
     def ids(self, equations: Iterable[Equation | Var]) -> list[int]:
         """The numbers of the traced values that these came from, in order."""
@@ -53,6 +55,15 @@ class Provenance:
         for back in self._back:
             now = {before for i in now for before in back.get(i, ())}
         return sorted(now & self.traced.keys(), key=self._order.__getitem__)
+
+    def now(self, number: int) -> int | None:
+        """The number that a value of the trace has after the passes; None where it is gone."""
+        for kept, instead in self._forth:
+            while number not in kept:
+                if number not in instead:
+                    return None
+                number = instead[number]
+        return number
 
     def origin(self, equations: Iterable[Equation | Var]) -> Origin:
         """The traced equations that these came from."""
@@ -72,3 +83,15 @@ def _back(record: Record) -> dict[int, set[int]]:
         for i in new:
             back.setdefault(i, set()).update(old)
     return back
+
+
+def _forth(record: Record) -> tuple[set[int], dict[int, int]]:
+    """The values that are there after a pass, and for others the value that stands in."""
+    after = record.after
+    known = (*after.inputs, *after.constant_vars, *(e.out for e in after.equations))
+    instead = {}
+    for change in record.changes:
+        old, new = change.ids
+        if old and new and old[-1] != new[-1]:  # the last of several has the result
+            instead[old[-1]] = new[-1]
+    return {v.id for v in known}, instead

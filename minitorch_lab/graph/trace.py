@@ -643,12 +643,17 @@ class Trace:
     def walk(self, root: Tensor, g: Tensor, keep: bool, create: bool) -> Any:
         """The backward walk on symbols: it appends the backward pass to the graph."""
         token = INTERPRETER.set(self.with_grad(create))
-        equations = self.builder.equations
+        equations, gradient_of = self.builder.equations, self.builder.gradient_of
         start = len(equations)
+        leaves: dict[int, list[tuple[Tensor, Tensor]]] = {}
 
         def label(step: Step) -> Step:
             nonlocal start
             node = step.node
+            gradient_of[node.y.id] = self.var_of(step.incoming).id
+            for _, x, gx in step.contributions:
+                if x.node is None:
+                    leaves.setdefault(id(x), []).append((x, gx))
             line = self.builder.lines.get(node.id)
             for i in range(start, len(equations)):
                 made = equations[i]
@@ -658,7 +663,10 @@ class Trace:
             return step
 
         try:
-            return list(walk(root, g, lambda x: x, self._output, not keep, after=label))
+            steps = list(walk(root, g, lambda x: x, self._output, not keep, after=label))
+            single = (found[0] for found in leaves.values() if len(found) == 1)
+            gradient_of.update((self.var_of(x).id, self.var_of(gx).id) for x, gx in single)
+            return steps
         finally:
             INTERPRETER.reset(token)
 
@@ -691,7 +699,9 @@ class Trace:
             if known is None:
                 self.set_grad(x, gx)
             elif isinstance(known, Symbol) or add is not plus:
-                self.set_grad(x, add(known, gx))
+                total = add(known, gx)
+                self.set_grad(x, total)
+                self.builder.gradient_of[self.var_of(x).id] = self.var_of(total).id
             else:
                 self.update(e.add, known, (known, gx), {})
         finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -32,6 +32,7 @@ from ..tape import (
     Freed,
     Node,
     Settings,
+    Step,
     at_time,
     locate,
     location,
@@ -41,6 +42,7 @@ from ..tape import (
 )
 from ..tensor import NO_GRAD, Record, Tensor, make
 from .measure import shape_text, shorten
+from .replay import call_now, can_replay, on_tape
 from .view import Builder, GraphView, Kind, Source, Work, modules_of
 
 Names = Mapping[int, str]  # id of an object -> the variable that holds it
@@ -51,6 +53,7 @@ FREED_GRADIENT = (
     "backward(retain_graph=True)."
 )
 _NO_GRADIENT = "None: requires_grad is False here."
+_RAN_BACKWARD = "The call ran backward(): values and gradients are those that were there then."
 _NOT_SCALAR = "None: the output is not one number. Explore a loss, or .sum() of it."
 
 
@@ -61,28 +64,44 @@ def from_tensors(
     modules: Mapping[str, Module] | None = None,
     gradient: Any = None,
     calls: bool = False,
+    seen: Seen | None = None,
 ) -> GraphView:
     """The graph that the tape holds of one tensor or of several.
 
     ``names`` says which variables hold which tensors, ``modules`` has modules by variable. Where
     the graph is alive and the tensor is one number, or ``gradient`` is its gradient, every node
     gets its gradient; no ``.grad`` is touched. ``calls`` says that the scopes name the calls of
-    functions already. Raises GradError where no tensor has a history.
+    functions already, ``seen`` has the backward pass that was run meanwhile. Raises GradError
+    where no tensor has a history.
     """
     many = (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
     roots = [t for t in many if t.node is not None]
     if not roots:
         raise GradError(no_graph_message(many[0]) if many else "there is no tensor to explore")
-    return _Tape(names or {}, modules or {}, gradient, calls).view(roots, title)
+    return _Tape(names or {}, modules or {}, gradient, calls, seen).view(roots, title)
+
+
+class Seen:
+    """The backward passes that ran inside of a call, and the leaves as they were then."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.roots: list[Tensor] = []
+        self.leaves: dict[int, Any] = {}  # by id: an optimiser writes into their memory afterwards
 
 
 class _Tape:
     """One walk over the tape."""
 
     def __init__(
-        self, names: Names, modules: Mapping[str, Module], gradient: Any, calls: bool
+        self,
+        names: Names,
+        modules: Mapping[str, Module],
+        gradient: Any,
+        calls: bool,
+        seen: Seen | None,
     ) -> None:
-        self.gradient, self.calls = gradient, calls
+        self.gradient, self.calls, self.seen = gradient, calls, seen or Seen()
         self.names = {
             id(parameter): f"{variable}.{path}"
             for variable, module in modules.items()
@@ -142,23 +161,16 @@ class _Tape:
         self, roots: Sequence[Tensor], alive: bool
     ) -> tuple[dict[int, Any], list[tuple[Node, int, Any, Any]], str]:
         """The gradient of every node and leaf, by id, and what flows along each edge."""
+        if self.seen.steps:
+            return *_flows(self.seen.steps), _RAN_BACKWARD
         root = roots[0]
         known = self.gradient is not None or root.array.size == 1
         if not alive or len(roots) != 1 or not known or not root.requires_grad:
             return {}, [], ""
-        gradients: dict[int, Any] = {}
-        flows: list[tuple[Node, int, Any, Any]] = []
         try:
-            for step in steps(root, self.gradient):
-                gradients[id(step.node)] = step.incoming
-                for index, x, g in step.contributions:
-                    flows.append((step.node, index, x, g))
-                    if x.node is None:
-                        known = gradients.get(id(x))
-                        gradients[id(x)] = g if known is None else ENGINE.get().add(known, g)
+            return *_flows(steps(root, self.gradient)), ""
         except LabError as error:  # say, a value that was overwritten in place
             return {}, [], str(error)
-        return gradients, flows, ""
 
     def _name(self, x: Any) -> str:
         return self.names.get(id(x), "") or getattr(x, "name", None) or ""
@@ -175,7 +187,7 @@ class _Tape:
         kind: Kind = "param" if param else "input"
         name = self._name(x)
         gradient, note = self._leaf_gradient(x, gradients, alive)
-        array = x.array
+        array = self.seen.leaves.get(id(x), x.array)
         self.kept.append(x)
         self.numbers[id(x)] = self.build.leaf(
             kind,
@@ -192,7 +204,7 @@ class _Tape:
         )
 
     def _leaf_gradient(self, x: Any, gradients: dict[int, Any], alive: bool) -> tuple[Any, str]:
-        stored = getattr(x, "_grad", None)
+        stored = None if self.seen.steps else getattr(x, "_grad", None)
         computed = gradients.get(id(x))
         if computed is not None:
             if stored is not None and not np.array_equal(
@@ -289,6 +301,25 @@ class _Tape:
                 self.build.gradient(tail, self.numbers[id(node)], index)
 
 
+def _flows(
+    walk: Iterable[Step],
+) -> tuple[dict[int, Any], list[tuple[Node, int, Any, Any]]]:
+    """The gradient of every node and leaf of a backward pass, by id, and what flows where."""
+    gradients: dict[int, Any] = {}
+    flows: list[tuple[Node, int, Any, Any]] = []
+
+    def arrive(key: int, g: Any) -> None:
+        gradients[key] = ENGINE.get().add(gradients[key], g) if key in gradients else g
+
+    for step in walk:
+        arrive(id(step.node), step.incoming)
+        for index, x, g in step.contributions:
+            flows.append((step.node, index, x, g))
+            if x.node is None:
+                arrive(id(x), g)
+    return gradients, flows
+
+
 def _reachable(roots: Sequence[Tensor]) -> list[Node]:
     """All nodes that led to ``roots``, in the order in which they ran. No recursion."""
     seen: dict[int, Node] = {}
@@ -348,6 +379,10 @@ def _home(name: str, scope: str) -> str:
         if ".".join(parts[:end]).endswith(owner):
             return ".".join(parts[:end])
     return scope
+
+
+def _array(x: Any) -> Any:
+    return x.array if isinstance(x, Tensor) else x
 
 
 def _host(array: Any) -> Any:
@@ -491,18 +526,37 @@ def _function(source: tuple[CodeType, int] | None, inside: CodeType | None = Non
 class _Calls(Record):
     """Records every op, and puts the functions around it into its scope, call by call."""
 
-    __slots__ = ("frames", "names")
+    __slots__ = ("frames", "names", "seen")
 
     def __init__(
-        self, recording: bool = True, frames: Any = None, names: dict[str, int] | None = None
+        self,
+        recording: bool = True,
+        frames: Any = None,
+        names: dict[str, int] | None = None,
+        seen: Seen | None = None,
     ) -> None:
         super().__init__(recording, always=True)
+        self.seen = seen or Seen()
         self.frames: dict[int, tuple[FrameType, str]] = {} if frames is None else frames
         self.names: dict[str, int] = {} if names is None else names
 
     def with_grad(self, recording: bool) -> Record:
         """The same; under ``no_grad`` nothing is recorded."""
-        return _Calls(True, self.frames, self.names) if recording else Record(recording=False)
+        if not recording:
+            return Record(recording=False)
+        return _Calls(True, self.frames, self.names, self.seen)
+
+    def walk(self, root: Tensor, g: Tensor, keep: bool, create: bool) -> Any:
+        """The backward pass; its gradients are kept, and so are the values of the graph."""
+        found = super().walk(root, g, True, create)
+        self.seen.roots.append(root)
+        for step in found:
+            ways = [(i, x, _array(gx)) for i, x, gx in step.contributions]
+            self.seen.steps.append(Step(step.node, _array(step.incoming), ways))
+            for x in step.node.inputs:
+                if isinstance(x, Tensor) and x.node is None and x.requires_grad:
+                    self.seen.leaves.setdefault(id(x), x.array.copy())
+        return found
 
     def apply(self, op: Op, inputs: tuple[Any, ...], attrs: Attrs) -> Tensor:
         """Run and record ``op``."""
@@ -554,16 +608,25 @@ def from_graph(
     modules: Mapping[str, Module] | None = None,
     given: Callable[[], Mapping[int, Any]] | None = None,
     code: CodeType | None = None,
+    gradients: Mapping[int, Sequence[int]] | None = None,
+    backward: Callable[[], Mapping[int, Any]] | None = None,
 ) -> GraphView:
     """A traced graph: inputs, captured state, equations in order, outputs, updates of state.
 
     The plan keeps no values in between, it uses their memory again. ``given`` gives the inputs'
     values, by the variable's number, when a value is asked for: what follows from them is computed
-    then, op by op. ``code`` is that of the traced function, which gets no box.
+    then, op by op. ``code`` is that of the traced function, which gets no box. ``gradients`` says
+    which values of the graph are the gradient of a value, by number; ``backward`` gives gradients
+    that the graph does not compute.
     """
     build = Builder()
     numbers: dict[int, int] = {}
     constants = {var.id: array for var, array in graph.constants}
+    no_gradient = "In a traced graph the backward pass is part of the graph."
+    if backward is not None:
+        no_gradient = "None: no gradient flows here, to one number."
+    if gradients:
+        no_gradient = "The graph computes no gradient of this value alone."
     no_value = "Graph mode keeps no values in between: the plan uses their memory again."
 
     def of(x: Any, scope: str) -> int:
@@ -583,7 +646,7 @@ def from_graph(
                     dtype="number" if spec.number else str(spec.dtype),
                     device=spec.device,
                     note="" if array is not None else "Bound when the graph runs.",
-                    gradient_note="In a traced graph the backward pass is part of the graph.",
+                    gradient_note=no_gradient,
                     scope=_home(x.name or "", scope) if kind == "param" else "",
                 )
         return numbers[x.id]
@@ -604,11 +667,14 @@ def from_graph(
             dtype=str(out.spec.dtype),
             device=out.spec.device,
             note=no_value,
-            gradient_note="In a traced graph the backward pass is part of the graph.",
+            gradient_note=no_gradient,
             scope=equation.scope or _function(equation.source, code),
             source=Source(*place) if place is not None else None,
             **op_facts(equation.op, equation.attrs, out.spec, specs),
         )
+        if equation.of is not None:
+            row = build.rows[numbers[out.id] - 1]
+            row["attributes"] = (*row["attributes"], ("part of", str(equation.of)))
     for x in graph.inputs:
         of(x, "")
     ends = [of(x, "") for x in graph.outputs]
@@ -630,6 +696,7 @@ def from_graph(
                 note=no_value,
             )
         )
+    _link(build.rows, numbers, gradients or {})
     view = build.build(title or graph.name, ends, labels=_module_titles(modules or {}))
     if given is None:
         return view
@@ -642,9 +709,29 @@ def from_graph(
         known = _evaluate(graph, given())
         found = {numbers[v]: value for v, value in known.items() if v in numbers}
         found |= {end: known[v] for end, v in news.items() if v in known}
-        return found, {numbers[v]: g for v, g in _backward(graph, known).items() if v in numbers}
+        if gradients:
+            ways = {
+                v: [known[g] for g in at] for v, at in gradients.items() if known.keys() >= {*at}
+            }
+            flows: Mapping[int, Any] = {v: sum(way[1:], way[0]) for v, way in ways.items()}
+        else:
+            flows = _backward(graph, known) if backward is None else backward()
+        return found, {numbers[v]: g for v, g in flows.items() if v in numbers}
 
     return replace(view, compute=values)
+
+
+def _link(
+    rows: list[dict[str, Any]], numbers: Mapping[int, int], gradients: Mapping[int, Sequence[int]]
+) -> None:
+    """Let each node know where in the graph its gradient is, and of what it is the gradient."""
+    for v, at in gradients.items():
+        if v in numbers and all(g in numbers for g in at):
+            row = rows[numbers[v] - 1]
+            row.update(gradient_at=tuple(numbers[g] for g in at), gradient_note="")
+            for g in row["gradient_at"]:
+                of = rows[g - 1]
+                of["gradient_of"] = (*of.get("gradient_of", ()), numbers[v])
 
 
 def _evaluate(graph: Graph, given: Mapping[int, Any]) -> dict[int, Any]:
@@ -715,6 +802,40 @@ def _bound(entry: Entry, leaves: Sequence[Any]) -> Callable[[], dict[int, Any]]:
     return given
 
 
+def _gradients_in(entry: Entry) -> dict[int, list[int]]:
+    """The values of a compiled graph that are the gradient of a value, or sum up to it."""
+    now = entry.workings.provenance.now
+    found: dict[int, list[int]] = {}
+    for v, g in entry.traced.gradients.items():
+        value, gradient = now(v), now(g)
+        if value is not None and gradient is not None:
+            found.setdefault(value, []).append(gradient)
+    return found
+
+
+def _gradients_behind(entry: Entry, leaves: list[Any]) -> Callable[[], dict[int, Any]]:
+    """The gradients of a compiled graph that only goes forward, to one number; by number."""
+
+    def gradients() -> dict[int, Any]:
+        needs = [b.index for b in entry.traced.bindings if isinstance(b, Argument)]
+        if max(needs, default=-1) >= len(leaves) or not can_replay(entry):
+            return {}
+        (root, *others), made = on_tape(call_now(entry, leaves), {})
+        if others or root.array.size != 1 or root.node is None:
+            return {}
+        keys = {id(x.node or x): entry.workings.provenance.now(v) for v, x in made.items()}
+        found: dict[int, Any] = {}
+        for step in steps(root):
+            ways = [(x, g) for _, x, g in step.contributions if x.node is None]
+            for x, g in [(step.node, step.incoming), *ways]:
+                key = keys.get(id(x))
+                if key is not None:
+                    found[key] = found[key] + g if key in found else g
+        return found
+
+    return gradients
+
+
 def from_compiled(
     function: Compiled,
     *inputs: Any,
@@ -744,7 +865,25 @@ def from_compiled(
     if not inputs:
         title = title.removesuffix("()")
     code = getattr(function.function, "__code__", None)
-    return from_graph(entry.graph, title, modules, _bound(entry, leaves), code)
+    return _from_entry(entry, leaves, title, modules, code)
+
+
+def _from_entry(
+    entry: Entry,
+    leaves: list[Any],
+    title: str,
+    modules: Mapping[str, Module] | None = None,
+    code: CodeType | None = None,
+) -> GraphView:
+    return from_graph(
+        entry.graph,
+        title,
+        modules,
+        _bound(entry, leaves),
+        code,
+        _gradients_in(entry),
+        _gradients_behind(entry, leaves),
+    )
 
 
 def from_session(session: Session, *call: Any, title: str = "") -> GraphView:
@@ -760,7 +899,7 @@ def from_session(session: Session, *call: Any, title: str = "") -> GraphView:
         entry = program.compiled._entry(feeds, {})
     leaves: list[Any] = []
     flatten((feeds, {}), leaves)
-    return from_graph(entry.graph, title or "session", None, _bound(entry, leaves))
+    return _from_entry(entry, leaves, title or "session")
 
 
 # From a call -------------------------------------------------------------------------------
@@ -776,18 +915,21 @@ def from_call(
     """Run ``function`` (or a module) on ``inputs`` and view what it returned.
 
     Every op is recorded, also those that no gradient flows through, with the functions around it,
-    call by call. Several results are several outputs. A compiled function is traced and its graph
-    shown.
+    call by call. Several results are several outputs. Where the call goes ``backward()``, the
+    gradients are from there. A compiled function is traced and its graph shown.
     """
     if isinstance(function, Compiled):
         return from_compiled(function, *inputs, title=title, names=names, modules=modules)
     before, Settings.sources = Settings.sources, True
+    calls = _Calls()
     try:
-        with _interpreted(_Calls()):
+        with _interpreted(calls):
             result = function(*inputs)
     finally:
         Settings.sources = before
     found = list(_tensors(result))
+    if not any(x.node is not None for x in found):  # say, loss.item()
+        found = calls.seen.roots or found
     if not found:
         raise KindError(
             f"explore: the call returned no tensor\n  got {describe(result)}\n"
@@ -798,7 +940,7 @@ def from_call(
     title = title or _call_title(function, inputs, names)
     if isinstance(function, Module) and function not in (modules or {}).values():
         modules = {type(function).__name__: function, **(modules or {})}
-    return from_tensors(found, title, names, modules, calls=True)
+    return from_tensors(found, title, names, modules, calls=True, seen=calls.seen)
 
 
 def _tensors(value: Any) -> list[Tensor]:

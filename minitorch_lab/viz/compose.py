@@ -47,6 +47,7 @@ def _open(view: GraphView, number: int) -> GraphView:
             now = replace(
                 now, kind=whole.kind, name=whole.name, value=whole.value, note=whole.note,
                 gradient=whole.gradient, gradient_note=whole.gradient_note, users=whole.users,
+                gradient_at=whole.gradient_at, gradient_of=whole.gradient_of,
             )  # fmt: skip
         nodes[at] = now
     edges = [edge for edge in view.edges if edge.head != number]

@@ -123,11 +123,15 @@ def _list_of(facts: Sequence[tuple[str, str]], cls: str) -> str:
 
 def _arrays(view: GraphView, node: NodeView) -> str:
     seen = node.kind == "input"
-    value = _figure("value", node.value, node.note, heat=_is_map(node.shape), image=seen)
+    value = _figure("value", node.value, escape(node.note), heat=_is_map(node.shape), image=seen)
     if node.kind == "const":
         return f'<div class="pair">{value}</div>'
     extra = _contributions(view, node)
-    gradient = _figure("gradient", node.gradient, node.gradient_note, heat=True, extra=extra)
+    note = escape(node.gradient_note)
+    if node.gradient_at:
+        at = " + ".join(_link(view.node(i)) for i in node.gradient_at)
+        note = f"{'sum of' if len(node.gradient_at) > 1 else 'node'} {at}"
+    gradient = _figure("gradient", node.gradient, note, heat=True, extra=extra)
     table = 1 <= len(node.shape) <= 2 and max(node.shape) <= TABLE
     wide = node.value is None or (table and node.shape[-1] > 2)
     return f'<div class="pair{" wide" if wide else ""}">{value}{gradient}</div>'
@@ -136,8 +140,8 @@ def _arrays(view: GraphView, node: NodeView) -> str:
 def _figure(
     word: str, array: Any, note: str, heat: bool, extra: str = "", image: bool = False
 ) -> str:
-    """A value or a gradient in the form that fits its size."""
-    more = f'<p class="small muted">{escape(note)}</p>' if note else ""
+    """A value or a gradient in the form that fits its size; ``note`` is HTML."""
+    more = f'<p class="small muted">{note}</p>' if note else ""
     field = f'<figure data-field="{word}">'
     if array is None:
         text = more or '<p class="small muted">not known</p>'
@@ -420,6 +424,9 @@ def _neighbours(view: GraphView, node: NodeView) -> str:
     if node.users:
         users = [_link(view.node(i)) for i in node.users]
         rows.append(f'<dt>users</dt><dd data-field="users">{_list(users)}</dd>')
+    if node.gradient_of:
+        of = [_link(view.node(i)) for i in node.gradient_of]
+        rows.append(f'<dt>gradient of</dt><dd data-field="gradient-of">{_list(of)}</dd>')
     return f'<dl class="links">{"".join(rows)}</dl>' if rows else ""
 
 

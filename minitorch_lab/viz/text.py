@@ -46,6 +46,8 @@ def _line(view: GraphView, node: NodeView) -> str:
             text += f" gradient {_plain(node.gradient)}"
     if modules_of(node.scope):  # functions are known only where lines are kept: not everywhere
         text += f" in {modules_of(node.scope)}"
+    if node.gradient_at:
+        text += " gradient at " + " + ".join(_call(view.node(i)) for i in node.gradient_at)
     if node.inputs:
         text += " from " + ", ".join(_call(view.node(i)) for i in node.inputs)
     if node.users:

@@ -92,6 +92,10 @@ class NodeView:
     users: tuple[int, ...] = ()
     note: str = ""  # why there is no value
     gradient_note: str = ""  # why there is no gradient, or what it is
+    # Where the backward pass is part of the graph: the nodes whose sum is the gradient of this one,
+    # and those of which this one is the gradient.
+    gradient_at: tuple[int, ...] = ()
+    gradient_of: tuple[int, ...] = ()
     shapes: str = ""  # how the shape comes about, in words
     again: Callable[..., Any] | None = None
     parts: Callable[[Sequence[Any], Any], GraphView] | None = None  # (values, gradient) -> view
