@@ -299,6 +299,24 @@ def test_nothing_is_compared_before_somebody_asks():
     assert (lab.get_rng_state() == state).all()
 
 
+def test_beside_a_difference_stands_what_is_computed_otherwise():
+    wide = lab.explain(
+        lab.compile(lambda x: x.t().exp().sum(0), executor="numpy"), lab.randn(99, 7)
+    )
+    widget = PassView(wide)
+    last = len(widget.diff.stops) - 1
+    ask(widget, do="certificate", stop=last)
+    said = widget.certificates[str(last)]
+    if said["good"]:  # NumPy may add as eager mode does
+        assert "why" not in said
+    else:
+        assert said["why"] == ["numpy: sum of a turned array in the order of memory"]
+    widget = PassView(lab.explain(lab.compile(lambda x: x.softmax(1)), lab.randn(3, 4)))
+    widget.certificates = {"1": {"text": "far <off>", "good": False, "why": ["lower: a <b>"]}}
+    assert "<td>far &lt;off&gt;<ul><li>lower: a &lt;b&gt;</li></ul></td>" in widget.static_html()
+    assert "rounds otherwise: softmax in smaller ops, each of which rounds" in widget.transcript()
+
+
 def test_where_the_graph_cannot_be_run_on_drawn_inputs_the_page_is_told(monkeypatch):
     widget = PassView(explained())
 

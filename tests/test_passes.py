@@ -20,8 +20,9 @@ from minitorch_lab.graph import replaced, run_pass
 from minitorch_lab.graph.codegen import native
 from minitorch_lab.graph.ir import Equation, Graph
 from minitorch_lab.graph.passes import PASSES, STAGES, Record, run_passes, simplify
+from minitorch_lab.graph.passes.reasons import REASONS, reason
 from minitorch_lab.graph.passes.simplify import RULES
-from minitorch_lab.op import Op, Sample
+from minitorch_lab.op import OPS, Op, Sample
 from minitorch_lab.tensor import make
 
 PAGE = Path(__file__).parents[1] / "docs" / "passes.md"
@@ -421,6 +422,28 @@ def test_stages_leave_the_results_near(explained: Any, pictures: Any) -> None:
     (record,) = [r for r in explained.passes() if r.name == "tile"]
     assert record.certificate() == bits.rows["tile"]
     assert "changes bits" in str(bits)
+    assert not bits.rows["c"].alone  # C has functions and sums of its own
+    assert bits.rows["c"].reasons[-1].startswith("c: exp")
+    assert "              exp" in str(bits)  # under the row, without its name
+    (said,) = [r for r in explained.certificate().reasons if r.startswith("c: ")]
+    assert "matmul by another library, which adds in other blocks" in said
+    assert f"\n  {said}" in str(explained.certificate())
+
+
+def test_what_may_round_otherwise_has_a_reason_and_nothing_else_has() -> None:
+    every = {p.name for p in [*PASSES.values(), *STAGES.values()] if not p.bitwise}
+    assert {*REASONS} == every | {"numpy", "c", "cuda"}
+    once = "a product and the sum that takes it become one step, which rounds once"
+    assert reason("fuse", [OPS["mul"], OPS["add"]]) == once
+    assert reason("fuse", [OPS["add"], OPS["sub"]]) == "another order of what is added"
+    assert reason("lower", [OPS["relu"], OPS["softmax"], OPS["linear"]]) == (
+        "softmax, linear in smaller ops, each of which rounds"
+    )
+    names = ["exp", "log", "sin", "tanh", "cos", "erf", "relu"]
+    assert reason("c", [OPS[n] for n in names]) == (
+        "exp, log, sin, tanh, 2 more by formulas of its own"
+    )
+    assert reason("dead", [OPS["exp"]]) == ""
 
 
 def test_what_may_change_bits_is_named_before_it_is_measured() -> None:

@@ -56,6 +56,12 @@ class Signature:
         """How much each pass and each stage changed."""
         return {r.name: len(r.changes) for r in self._entry.workings.passes}
 
+    def _bits(self) -> list[str]:
+        w = self._entry.workings
+        measured = w.__dict__.get("bits")
+        names = w.doubtful if measured is None else measured.changed
+        return [w.bits_in_words(), *w.why(*names)]
+
     def _rows(self) -> list[tuple[str, list[str]]]:
         before, after = self.equations
         plan = self._entry.plan
@@ -74,7 +80,7 @@ class Signature:
             ("after each run", self.later),
             ("equations", [f"{before} traced, {after} after the passes"]),
             ("changes", [", ".join(f"{name} {n}" for name, n in self.passes.items()) or "no pass"]),
-            ("bits", [self._entry.workings.bits_in_words()]),
+            ("bits", self._bits()),
             ("runs on", [f"{self.executor}: {self.steps} {words}, {self.buffer_bytes} bytes"]),
             ("times", [", ".join(times)]),
         ]
@@ -153,7 +159,7 @@ class Explanation:
         """Run the plan itself on sample inputs, and compare with the graph as it was traced.
 
         Captured tensors have their present values, arguments are drawn where none are given;
-        nothing is changed.
+        nothing is changed. Beside a difference its ``reasons`` say what is computed otherwise.
         """
         return self._at(index).workings.certificate(*arguments)
 

@@ -20,6 +20,7 @@ from .executors import build
 from .ir import Equation, Graph, Var
 from .kernels import Kernel, Namer, Steps, steps_of
 from .passes import PASSES, STAGES, Certificate, Record
+from .passes.reasons import reason
 from .passes.record import compare, sample
 from .passes.transposes import copied
 from .provenance import Origin, Provenance
@@ -140,7 +141,41 @@ class Workings:
         again = sample(self.traced.graph, self.traced.bindings, arguments)
         first = again(self.traced.graph.run)
         now = again(partial(self.run, self.without))
-        return compare(first, first, now)
+        return self.with_reasons(compare(first, first, now))
+
+    def with_reasons(self, found: Certificate, last: str = "") -> Certificate:
+        """A certificate with what was computed otherwise, by the passes and stages up to one."""
+        if found.bitwise:
+            return found
+        names = self.doubtful
+        if "bits" in self.__dict__:  # it was measured
+            names = self.bits.changed
+        if last in PASSES:
+            names = tuple(n for n in names if n in PASSES)
+        if last:
+            order = [*PASSES, self.executor, *STAGES]
+            names = tuple(n for n in names if order.index(n) <= order.index(last))
+        return replace(found, reasons=self.why(*names))
+
+    def why(self, *names: str) -> tuple[str, ...]:
+        """What these passes, stages and the executor compute otherwise, in plain words."""
+        taken = [
+            e.op for r in self.records if r.name == "lower" for c in r.changes for e in c.before
+        ]
+        now = [e.op for e in self.graph.equations]
+        found = ((name, reason(name, taken if name == "lower" else now)) for name in names)
+        return tuple(f"{name}: {words}" for name, words in found if words)
+
+    @property
+    def doubtful(self) -> tuple[str, ...]:
+        """The passes and stages that may have changed bits, and the executor."""
+        kept = [r.name for r in self.records if not PASSES[r.name].bitwise and r.changes]
+        if self.executor == "numpy":  # sums over what is turned go in another order in a plan
+            code = ["numpy"] * any(e.op.name == "permute" for e in self.graph.equations)
+        else:
+            stages = [s for s in self.stages if not STAGES[s.name].bitwise]
+            code = [self.executor, *(s.name for s in stages if s.changes)]
+        return (*kept, *code)
 
     def bits_in_words(self) -> str:
         """Which passes changed bits, if that was measured; else which may have."""
@@ -148,13 +183,7 @@ class Workings:
         if found is not None:
             by = ", ".join(found.changed)
             return SAME if found.same else f"not every bit as in eager mode: changed by {by}"
-        kept = [r.name for r in self.records if not PASSES[r.name].bitwise and r.changes]
-        if self.executor == "numpy":  # sums over what is turned go in another order in a plan
-            code = ["numpy"] * any(e.op.name == "permute" for e in self.graph.equations)
-        else:
-            doubtful = [s for s in self.stages if not STAGES[s.name].bitwise]
-            code = [self.executor, *(s.name for s in doubtful if s.changes)]
-        may = ", ".join(kept + code)
+        may = ", ".join(self.doubtful)
         return f"rounding may differ by {may}; bits() measures it" if may else SAME
 
     @cached_property
@@ -163,11 +192,14 @@ class Workings:
         rows: dict[str, Certificate] = {}
         first: Results | None = None
         before: Results = ()
+        changed: list[str] = []
         for name, now in self.results():
             if first is None:
                 first = now
             else:
-                rows[name] = compare(first, before, now)
+                found = compare(first, before, now)
+                changed += [name] * (not found.alone)
+                rows[name] = replace(found, reasons=() if found.bitwise else self.why(*changed))
             before = now
         return Bits(rows)
 
@@ -217,8 +249,10 @@ class Bits:
         width = max(map(len, self.rows), default=0)
         lines = [SAME if self.same else "not every bit as in eager mode"]
         for name, found in self.rows.items():
-            words = "keeps every bit" if found.alone else f"changes bits: {found}"
+            words = "keeps every bit" if found.alone else f"changes bits: {found.size}"
             lines.append(f"  {name:{width}}  {words}")
+            own = [r.partition(": ")[2] for r in found.reasons if r.startswith(f"{name}: ")]
+            lines += [f"  {'':{width}}  {r}" for r in own if not found.alone]
         return "\n".join(lines)
 
     __repr__ = __str__

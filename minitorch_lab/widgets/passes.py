@@ -6,6 +6,7 @@ import json
 import re
 import sys
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from html import escape
 from typing import Any
@@ -123,8 +124,9 @@ class PassView(LabWidget):
                 self.send({"certificate": stop, "text": BUSY})
                 return
             try:
-                found = self.explanation.passes(self.index)[stop - 1].certificate()
-                said = _proof(found)
+                w = self.explanation._at(self.index).workings
+                record = w.passes[stop - 1]
+                said = _proof(w.with_reasons(record.certificate(), record.name))
             except LabError as error:
                 said = {"text": str(error), "good": False}
             self.certificates = {**self.certificates, str(stop): said}
@@ -223,14 +225,17 @@ class PassView(LabWidget):
 
     def transcript(self) -> str:
         """The tape, what became of each of its ops, and what each pass did, in words."""
-        return transcript(self.diff)
+        workings = self.explanation._at(self.index).workings
+        doubtful = workings.doubtful
+        why = {s.name: workings.why(s.name) for s in self.diff.stops if s.name in doubtful}
+        return transcript(self.diff, {n: w[0].partition(": ")[2] for n, w in why.items() if w})
 
     def static_html(self) -> str:
         """Tape and picture after the last pass, the passes as a table, and the generated code."""
         found = self.diff
         rows = "".join(
             f"<tr><th>{escape(s.name)}</th><td>{escape(s.did.partition(': ')[2])}</td>"
-            f"<td>{escape(s.count)}</td><td>{escape(self._proof_text(i))}</td></tr>"
+            f"<td>{escape(s.count)}</td><td>{self._proof_html(i)}</td></tr>"
             for i, s in enumerate(found.stops)
         )
         last = len(found.stops) - 1
@@ -248,9 +253,11 @@ class PassView(LabWidget):
             f"<pre>{escape(self.transcript())}</pre></details></div>"
         )
 
-    def _proof_text(self, stop: int) -> str:
-        known = self.certificates.get(str(stop))
-        return str(known["text"]) if known else ""
+    def _proof_html(self, stop: int) -> str:
+        """The certificate of a stop, in HTML."""
+        known = self.certificates.get(str(stop), {})
+        why = "".join(f"<li>{escape(words)}</li>" for words in known.get("why", ()))
+        return escape(str(known.get("text", ""))) + (f"<ul>{why}</ul>" if why else "")
 
 
 BUSY = "A cell is running, and comparing draws random numbers: ask again when it is done."
@@ -261,6 +268,7 @@ _STILL = """
 .lab-still .two svg { min-width: 0; }
 .lab-still :is(th, td) { padding: 1px 12px 1px 0; text-align: left; font-weight: normal; }
 .lab-still caption { text-align: left; font-weight: 600; padding: 8px 0 4px; }
+.lab-still ul { margin: 0; padding-left: 16px; }
 .graph .gone .body { stroke-dasharray: 2 3; }
 .graph .gone text { fill: var(--g-muted); text-decoration: line-through; }
 .graph .edge.gone { opacity: .35; }
@@ -291,7 +299,7 @@ def _proof(found: Certificate) -> dict[str, Any]:
     if found.bitwise:
         return {"text": "largest difference 0 (bitwise)", "good": True}
     text = f"largest difference {number(found.absolute)}, relative {number(found.relative)}"
-    return {"text": text, "good": False, "alone": found.alone}
+    return {"text": text, "good": False, "alone": found.alone, "why": list(found.reasons)}
 
 
 def _about(found: Diff) -> str:
@@ -520,22 +528,27 @@ def _coloured(line: str) -> str:
 # Words -------------------------------------------------------------------------------------
 
 
-def transcript(found: Diff) -> str:
-    """The passes in words: what each did, the tape with what became of it, the kernels."""
+def transcript(found: Diff, why: Mapping[str, str] | None = None) -> str:
+    """The passes in words: what each did, the tape with what became of it, the kernels.
+
+    ``why`` says of some passes what they compute otherwise.
+    """
     width = max(len(s.name) for s in found.stops)
     lines = [f"passes of {found.title}, run by {found.executor}"]
     for stop in found.stops:
         did = stop.did.partition(": ")[2].replace("→", "->")
         lines.append(f"  {stop.name:{width}}  {stop.count}: {did}")
+        if why and stop.name in why:
+            lines.append(f"  {'':{width}}  rounds otherwise: {why[stop.name]}")
     lines.append("tape")
     for n in found.tape[:ROWS]:
         piece = found.piece(n)
         line = f", line {piece.source.line}" if piece.source else ""
         line += f", gradient from line {piece.asked.line}" if piece.asked else ""
-        why = f"; {found.stops[piece.gone].name}: {piece.why}" if piece.gone else ""
+        gone = f"; {found.stops[piece.gone].name}: {piece.why}" if piece.gone else ""
         kernels = ", ".join(f"k{k}" for k in piece.kernels)
         into = f"; in {kernels}" if kernels else ""
-        lines.append(f"  %{piece.var} {piece.text}{line}{why}{into}")
+        lines.append(f"  %{piece.var} {piece.text}{line}{gone}{into}")
     more = len(found.tape) - ROWS
     lines += [f"  and {more:,} more"] if more > 0 else []
     lines.append("kernels")

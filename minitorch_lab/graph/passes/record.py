@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import unified_diff
 from typing import TYPE_CHECKING, Any
 
@@ -101,7 +101,8 @@ class Certificate:
     ``absolute`` is the largest difference of two entries; ``relative`` the same for each result
     in units of its largest entry; ``bitwise`` says that no entry differs at all (NaN counts as
     NaN). ``alone`` says whether this pass, compared with the graph that it was given, left every
-    bit as it was.
+    bit as it was. ``reasons`` say in plain words what was computed otherwise, where they are
+    known: by ``lab.explain``, which sees all passes.
     """
 
     absolute: float
@@ -109,12 +110,18 @@ class Certificate:
     bitwise: bool
     alone: bool
     results: int
+    reasons: tuple[str, ...] = field(default=(), compare=False)
 
-    def __str__(self) -> str:
+    @property
+    def size(self) -> str:
+        """The difference in a line."""
         if self.bitwise:
             return f"{self.results} result{'' if self.results == 1 else 's'} equal, bit for bit"
         own = "; this pass itself changed no bit" if self.alone else ""
         return f"largest difference {self.absolute:.2g}, relative {self.relative:.2g}{own}"
+
+    def __str__(self) -> str:
+        return "\n".join([self.size, *(f"  {words}" for words in self.reasons)])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

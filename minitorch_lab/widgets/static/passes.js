@@ -22,6 +22,7 @@ function render({ model, el }) {
   const percent = h("output", { "aria-label": "Zoom" }, "100 %");
   const boxes = h("select", { onchange: () => model.send({ do: "group", by: boxes.value }) }, h("option", { value: "kernels" }, "kernels"), h("option", { value: "modules" }, "modules and lines"));
   const did = h("span", {}), words = h("span", { class: "muted small" }), proof = h("span", { class: "proof" });
+  const why = h("ul", { class: "why small muted", "aria-label": "What is computed otherwise", hidden: true });
   const changes = h("details", { class: "changes small" });
   const pick = h("select", { onchange: () => pin({ kernel: Number(pick.value) }) }, ...steps.map((s, i) => h("option", { value: i }, s.title)));
   const copy = h("button", { class: "quiet", onclick: () => navigator.clipboard?.writeText([...code.children].map((li) => li.textContent).join("\n")) }, "copy");
@@ -42,7 +43,7 @@ function render({ model, el }) {
             h("button", { "aria-label": "Zoom in", onclick: () => eye.zoom(1.25) }, "+"),
             h("button", { onclick: () => eye.fit() }, "fit"))),
         note, view)),
-    h("div", { class: "cost" }, did, words, proof, changes),
+    h("div", { class: "cost" }, did, words, proof, why, changes),
     h("div", { class: "lower" }, h("header", {}, h("h3", {}, `generated ${model.get("language")}`), h("label", { class: "field" }, h("span", { class: "hidden" }, "Kernel"), pick), copy), code),
     h("footer", { class: "status" }, status, h("span", { class: "hint" }, "Hover or focus lights up what belongs together; Enter keeps it, Esc lets go.")));
   const eye = camera(view, (scale) => { percent.textContent = `${Math.round(100 * scale)} %`; });
@@ -142,6 +143,8 @@ function render({ model, el }) {
   // The certificate: a button, and its answer in the same place ----------------------------------
   function prove() {
     const now = at(), known = model.get("certificates")[now];
+    why.hidden = !known?.why?.length;
+    why.replaceChildren(...(known?.why || []).map((words) => h("li", {}, words)));
     if (known || !now) asked.delete(now);
     if (!now) proof.replaceChildren();
     else if (known) proof.replaceChildren(h("span", { class: `badge ${known.good ? "good" : ""}` }, known.text), known.alone ? h("span", { class: "muted small" }, " this pass itself changed no bit") : "");
