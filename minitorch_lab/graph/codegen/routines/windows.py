@@ -115,30 +115,72 @@ def max_pool(w: Any, step: Single) -> bool:
     v = windows(step.equation, x, out)
     if v["kh"] * v["kw"] > WIDEST:
         return False
-    kind = C_TYPES[str(out.array.dtype)]
-    lines = []
+    entries, body = [], _max_by_rows if _side_by_side(v) else _max_by_windows
     for k in range(v["kh"] * v["kw"]):
         at, inside = _entry(v, k)
         value = f"a[{index_of(at, x.strides)}]"
-        value = f"({inside} ? {value} : -INFINITY)" if inside else value
-        lines.append(f"const {kind} b{k} = {value};")
-        lines.append(
-            f"top = (b{k} > top) | (b{k} != b{k}) ? b{k} : top;" if k else f"{kind} top = b0;"
-        )
-    body = "\n    ".join(lines)
+        entries.append(f"({inside} ? {value} : -INFINITY)" if inside else value)
     return block(
         w,
         f"""
 {pointer("a", x)}
 {pointer("o", out, "", "restrict ")}
 for (long n = 0; n < {v["n"]}; n++) for (long c = 0; c < {v["c"]}; c++)
-for (long y = 0; y < {v["out_h"]}; y++, o += {v["out_w"]})
-for (long x = 0; x < {v["out_w"]}; x++) {{
-    {body}
-    o[x] = top;
-}}
+{body(v, C_TYPES[str(out.array.dtype)], entries)}
 """,
     )
+
+
+def _max_by_windows(v: dict[str, Any], kind: str, entries: list[str]) -> str:
+    """Window by window."""
+    return f"""for (long y = 0; y < {v["out_h"]}; y++, o += {v["out_w"]})
+for (long x = 0; x < {v["out_w"]}; x++) {{
+{indented(_largest(kind, entries))}
+    o[x] = top;
+}}"""
+
+
+NARROW = 4096  # entries of a picture whose rows are too short for a vector to be worth much
+
+
+def _side_by_side(v: dict[str, Any]) -> bool:
+    """Whether windows fill each row of a small picture: all its rows are then one long row."""
+    exact = not v["pw"] and v["dw"] == 1 and v["width"] == v["sw"] * v["out_w"]
+    return exact and v["xw"] == 1 and v["out_h"] * v["width"] <= NARROW
+
+
+def _max_by_rows(v: dict[str, Any], kind: str, entries: list[str]) -> str:
+    """First down the columns, then along what is left, a row of all windows."""
+    wide, total = v["width"], v["out_h"] * v["out_w"]
+    down = [entry.replace(f"(x * {v['sw']} + 0)", "x") for entry in entries[:: v["kw"]]]
+    along = [f"best[x * {v['sw']} + {j}]" for j in range(v["kw"])]
+    return f"""{{
+    {kind} best[{v["out_h"] * wide}];  // of each column of the windows
+    for (long y = 0; y < {v["out_h"]}; y++) {{
+        #pragma omp simd
+        for (long x = 0; x < {wide}; x++) {{
+{indented(indented(indented(_largest(kind, down))))}
+            best[y * {wide} + x] = top;
+        }}
+    }}
+    #pragma omp simd
+    for (long x = 0; x < {total}; x++) {{
+{indented(indented(_largest(kind, along)))}
+        o[x] = top;
+    }}
+    o += {total};
+}}"""
+
+
+def _largest(kind: str, entries: list[str]) -> str:
+    """The largest of some entries, or NaN where there is one, as ``top``."""
+    lines = []
+    for k, value in enumerate(entries):
+        lines.append(f"const {kind} b{k} = {value};")
+        lines.append(
+            f"top = (b{k} > top) | (b{k} != b{k}) ? b{k} : top;" if k else f"{kind} top = b0;"
+        )
+    return "\n".join(lines)
 
 
 def _entry(v: dict[str, Any], k: int) -> tuple[list[str], str]:
@@ -230,27 +272,31 @@ def pool_put(w: Any, step: Single) -> bool:
     out = w.seen(step, step.equation.out)
     v = windows(step.equation, out, g)
     kh, kw, place = v["kh"], v["kw"], ["n", "c", "y", "x"]
-    row, column = (
-        f"y * {v['sh']} - {v['ph']} + row[at] * {v['dh']}",
-        f"x * {v['sw']} - {v['pw']} + column[at] * {v['dw']}",
-    )
+    corner = [f"y * {v['sh']} - {v['ph']}", f"x * {v['sw']} - {v['pw']}"]
+    spots = [divmod(k, kw) for k in range(kh * kw)]
+    away = [i * v["dh"] * v["xh"] + j * v["dw"] * v["xw"] for i, j in spots]
+    inside = ""
+    if v["ph"] or v["pw"]:
+        inside = f"""
+    const long r = {corner[0]} + at / {kw} * {v["dh"]}, q = {corner[1]} + at % {kw} * {v["dw"]};
+    if (!({v["inside"]})) return 1;"""
     return block(
         w,
         f"""
 {pointer("g", g)}
 {pointer("k", where)}
 {pointer("o", out, "", "restrict ")}
-static const short row[] = {{{", ".join(str(k // kw) for k in range(kh * kw))}}};
-static const short column[] = {{{", ".join(str(k % kw) for k in range(kh * kw))}}};
+static const int away[] = {{{", ".join(map(str, away))}}};  // from the corner of a window
 memset(o, 0, {out.array.nbytes});
 for (long n = 0; n < {v["n"]}; n++) for (long c = 0; c < {v["c"]}; c++)
 for (long y = 0; y < {v["out_h"]}; y++) for (long x = 0; x < {v["out_w"]}; x++) {{
-    const int at = k[{index_of(place, where.strides)}];
-    if (at < 0) continue;  // the window has a NaN
-    if (at >= {kh * kw}) return 1;
-    const long r = {row}, q = {column};
-    if (!({v["inside"]})) return 1;
-    o[{index_of(["n", "c", "r", "q"], out.strides)}] {v["add"]} g[{index_of(place, g.strides)}];
+    const uint8_t at = k[{index_of(place, where.strides)}];
+    if (at >= {kh * kw}) {{
+        if (at == 255) continue;  // the window has a NaN
+        return 1;
+    }}{inside}
+    const long to = {index_of(["n", "c", *(f"({z})" for z in corner)], out.strides)} + away[at];
+    o[to] {v["add"]} g[{index_of(place, g.strides)}];
 }}
 """,
     )
