@@ -302,6 +302,9 @@ class LoopWriter:
             quick = _power(inputs[0], e.inputs[1])
             if quick is not None and (common.kind == "f" or e.inputs[1] >= 0):
                 return quick
+        if e.op.name in BOUNDS and not isinstance(e.inputs[1], Var) and e.inputs[1] == e.inputs[1]:
+            x, bound = inputs  # one question instead of two, and a NaN is still what is left
+            return f"{x} {BOUNDS[e.op.name]} {bound} ? {bound} : {x}"
         text = expression(e) or ""
         if common == np.float32:
             text = FUNCTIONS.sub(lambda m: f"lab_{m[1]}f(" if m[1] in OWN else f"{m[1]}f(", text)
@@ -334,6 +337,8 @@ class LoopWriter:
             text = repr(float(x)) + ("f" if common == np.float32 else "")
             return f"({text})" if x < 0 else text
         return f"(({kind}){int(x)})"
+
+BOUNDS = {"maximum": "<=", "minimum": ">="}
 
 
 def _local(v: Var) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ...fuse import WIDEST, Single
 from ...ir import Equation
-from ..text import C_TYPES, Place, block, indented, index_of, pointer
+from ..text import C_TYPES, Place, block, indented, index_of, nest, pointer
 
 
 def windows(e: Equation, x: Place, out: Place) -> dict[str, Any]:
@@ -141,6 +141,7 @@ for (long x = 0; x < {v["out_w"]}; x++) {{
 
 
 NARROW = 4096  # entries of a picture whose rows are too short for a vector to be worth much
+LANES = 16  # floats of the widest vector
 
 
 def _side_by_side(v: dict[str, Any]) -> bool:
@@ -149,25 +150,45 @@ def _side_by_side(v: dict[str, Any]) -> bool:
     return exact and v["xw"] == 1 and v["out_h"] * v["width"] <= NARROW
 
 
+def _along(n: int, body: str) -> str:
+    """``body`` for x from 0 to n, in whole vectors: the last ones are done once more for that.
+
+    An entry that is left over costs as much as a vector, and more where it asks a question.
+    """
+    whole = n // LANES * LANES if n > LANES else n
+    text = nest([("x", whole)], body, simd=True)
+    if whole < n:
+        again = nest([("x", n)], body, simd=True).replace("x = 0", f"x = {n - LANES}")
+        text += f"\n{again}"
+    return text
+
+
+def _rows(v: dict[str, Any], wide: int, *bodies: str) -> str:
+    """Each of ``bodies`` for each row of windows, for ``wide`` places x in it.
+
+    Where a row is shorter than a vector, all rows but the last take the beginning of the next one
+    with them, which comes after.
+    """
+    row = "\n".join(_along(wide, body) for body in bodies)
+    last = v["out_h"] - 1
+    fits = LANES - wide <= min(wide, v["width"] - wide) and v["xh"] == v["width"] and last
+    if wide >= LANES or v["ph"] or v["dh"] > 1 or not fits:
+        return nest([("y", v["out_h"])], row)
+    full = "\n".join(_along(LANES, body) for body in bodies)
+    return f"{nest([('y', last)], full)}\n{{\n    const long y = {last};\n{indented(row)}\n}}"
+
+
 def _max_by_rows(v: dict[str, Any], kind: str, entries: list[str]) -> str:
     """First down the columns, then along what is left, a row of all windows."""
     wide, total = v["width"], v["out_h"] * v["out_w"]
     down = [entry.replace(f"(x * {v['sw']} + 0)", "x") for entry in entries[:: v["kw"]]]
     along = [f"best[x * {v['sw']} + {j}]" for j in range(v["kw"])]
+    columns = _rows(v, wide, f"{_largest(kind, down)}\nbest[y * {wide} + x] = top;")
+    windows = _along(total, f"{_largest(kind, along)}\no[x] = top;")
     return f"""{{
-    {kind} best[{v["out_h"] * wide}];  // of each column of the windows
-    for (long y = 0; y < {v["out_h"]}; y++) {{
-        #pragma omp simd
-        for (long x = 0; x < {wide}; x++) {{
-{indented(indented(indented(_largest(kind, down))))}
-            best[y * {wide} + x] = top;
-        }}
-    }}
-    #pragma omp simd
-    for (long x = 0; x < {total}; x++) {{
-{indented(indented(_largest(kind, along)))}
-        o[x] = top;
-    }}
+    {kind} best[{v["out_h"] * wide}];
+{indented(columns)}
+{indented(windows)}
     o += {total};
 }}"""
 
@@ -244,23 +265,19 @@ def pool_where(w: Any, step: Single) -> bool:
         at, inside = _entry(v, k)
         test = f"a[{index_of(at, x.strides)}] == top"
         lines.append(f"k = {f'({inside}) && ' if inside else ''}{test} ? {k} : k;")
-    body = "\n        ".join(lines)
+    top = f"const {kind} top = b[{index_of(['n', 'c', 'y', 'x'], y.strides)}];"
+    places = _rows(v, v["out_w"], "\n".join([top, *lines, f"found[y * {v['out_w']} + x] = k;"]))
+    total = v["out_h"] * v["out_w"]
     return block(
         w,
         f"""
 {pointer("a", x)}
 {pointer("b", y)}
 {pointer("o", out, "", "restrict ")}
-for (long n = 0; n < {v["n"]}; n++) for (long c = 0; c < {v["c"]}; c++)
-for (long y = 0; y < {v["out_h"]}; y++, o += {v["out_w"]}) {{
-    int32_t found[{v["out_w"]}];  // as wide as a float: vectors of both have the same length
-    #pragma omp simd
-    for (long x = 0; x < {v["out_w"]}; x++) {{
-        const {kind} top = b[{index_of(["n", "c", "y", "x"], y.strides)}];
-        {body}
-        found[x] = k;
-    }}
-    for (long x = 0; x < {v["out_w"]}; x++) o[x] = (int8_t)found[x];
+for (long n = 0; n < {v["n"]}; n++) for (long c = 0; c < {v["c"]}; c++, o += {total}) {{
+    int32_t found[{total + LANES}];  // as wide as a float: vectors of both have the same length
+{indented(places)}
+    for (long x = 0; x < {total}; x++) o[x] = (int8_t)found[x];
 }}
 """,
     )
@@ -271,6 +288,11 @@ def pool_put(w: Any, step: Single) -> bool:
     g, where = (w.seen(step, v) for v in step.equation.inputs)
     out = w.seen(step, step.equation.out)
     v = windows(step.equation, out, g)
+    if _side_by_side(v) and v["height"] == v["sh"] * v["out_h"] and (v["kh"], v["kw"]) == (
+        v["sh"],
+        v["sw"],
+    ):
+        return _put_by_rows(w, v, g, where, out)
     kh, kw, place = v["kh"], v["kw"], ["n", "c", "y", "x"]
     corner = [f"y * {v['sh']} - {v['ph']}", f"x * {v['sw']} - {v['pw']}"]
     spots = [divmod(k, kw) for k in range(kh * kw)]
@@ -297,6 +319,34 @@ for (long y = 0; y < {v["out_h"]}; y++) for (long x = 0; x < {v["out_w"]}; x++) 
     }}{inside}
     const long to = {index_of(["n", "c", *(f"({z})" for z in corner)], out.strides)} + away[at];
     o[to] {v["add"]} g[{index_of(place, g.strides)}];
+}}
+""",
+    )
+
+
+def _put_by_rows(w: Any, v: dict[str, Any], g: Place, where: Place, out: Place) -> bool:
+    """Each entry of the picture asks whether its window put something there."""
+    spot, total = ["n", "c", "y", "x"], v["out_h"] * v["out_w"]
+    rows = []
+    for i in range(v["kh"]):
+        asks = [
+            f"o[(y * {v['sh']} + {i}) * {v['xh']} + x * {v['sw']} + {j}] = "
+            f"at[y * {v['out_w']} + x] == {i * v['kw'] + j} ? g[{index_of(spot, g.strides)}] : 0;"
+            for j in range(v["kw"])
+        ]
+        rows.append("\n".join(asks))
+    text = _rows(v, v["out_w"], *rows)
+    return block(
+        w,
+        f"""
+{pointer("g", g)}
+{pointer("k", where)}
+{pointer("o", out, "", "restrict ")}
+for (long n = 0; n < {v["n"]}; n++) for (long c = 0; c < {v["c"]}; c++) {{
+    int32_t at[{total + LANES}];  // as wide as a float: vectors of both have the same length
+    for (long x = 0; x < {total}; x++) at[x] = k[{index_of(["n", "c"], where.strides[:2])} + x];
+{indented(text)}
+    o += {v["xc"]};
 }}
 """,
     )
