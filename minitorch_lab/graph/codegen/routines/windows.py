@@ -9,6 +9,10 @@ from ...ir import Equation
 from ..text import C_TYPES, Place, block, indented, index_of, nest, pointer
 
 
+SMALL = 4096  # entries of a picture that a routine may have a copy of
+LANES = 16  # floats of the widest vector
+
+
 def windows(e: Equation, x: Place, out: Place) -> dict[str, Any]:
     """The numbers of a window over pictures, for the C text."""
     (kh, kw), (sh, sw) = e.attrs["kernel_size"], e.attrs["stride"]
@@ -39,6 +43,10 @@ def unfold(w: Any, step: Single) -> bool:
     """The windows of a picture as columns of a matrix."""
     x, out = w.seen(step, step.equation.inputs[0]), w.seen(step, step.equation.out)
     v = windows(step.equation, x, out)
+    start = f"{pointer('a', x)}\n{pointer('o', out, '')}"
+    high, wide = v["height"] + 2 * v["ph"], v["width"] + 2 * v["pw"]
+    if v["sw"] == v["xw"] == 1 and (high * wide <= SMALL or not (v["ph"] or v["pw"])):
+        return block(w, f"{start}\n{_unfold_rows(v, C_TYPES[str(out.array.dtype)], x)}")
     entry = f"a[{index_of(['n', 'c', 'r', 'q'], x.strides)}]"
     inside = f"""
 for (long x = 0; x < {v["out_w"]}; x++) {{
@@ -60,8 +68,7 @@ for (long x = x1; x < {v["out_w"]}; x++) o[x] = 0;"""
     return block(
         w,
         f"""
-{pointer("a", x)}
-{pointer("o", out, "")}
+{start}
 for (long n = 0; n < {v["n"]}; n++) for (long c = 0; c < {v["c"]}; c++)
 for (long i = 0; i < {v["kh"]}; i++) for (long j = 0; j < {v["kw"]}; j++)
 for (long y = 0; y < {v["out_h"]}; y++, o += {v["out_w"]}) {{
@@ -70,6 +77,27 @@ for (long y = 0; y < {v["out_h"]}; y++, o += {v["out_w"]}) {{
 }}
 """,
     )
+
+
+def _unfold_rows(v: dict[str, Any], kind: str, x: Place) -> str:
+    """Row by row, out of a copy of the picture with its border where there is one."""
+    high, wide = v["height"] + 2 * v["ph"], v["width"] + 2 * v["pw"]
+    plane, row = index_of(["n", "c"], x.strides[:2]), v["xh"]
+    before, copied = "", f"const {kind} *from = a + {plane};"
+    if v["ph"] or v["pw"]:
+        before, row = f"{kind} from[{high * wide}] = {{0}};", wide
+        copied = (
+            f"for (long r = 0; r < {v['height']}; r++)\n    memcpy(from + (r + {v['ph']}) * {wide}"
+            f" + {v['pw']}, a + {plane} + r * {v['xh']}, {v['width']} * sizeof *o);"
+        )
+    at = f"(y * {v['sh']} + i * {v['dh']}) * {row} + j * {v['dw']}"
+    return f"""{before}
+for (long n = 0; n < {v["n"]}; n++) for (long c = 0; c < {v["c"]}; c++) {{
+{indented(copied)}
+    for (long i = 0; i < {v["kh"]}; i++) for (long j = 0; j < {v["kw"]}; j++)
+    for (long y = 0; y < {v["out_h"]}; y++, o += {v["out_w"]})
+        memcpy(o, from + {at}, {v["out_w"]} * sizeof *o);
+}}"""
 
 
 def fold(w: Any, step: Single) -> bool:
@@ -140,14 +168,10 @@ for (long x = 0; x < {v["out_w"]}; x++) {{
 }}"""
 
 
-NARROW = 4096  # entries of a picture whose rows are too short for a vector to be worth much
-LANES = 16  # floats of the widest vector
-
-
 def _side_by_side(v: dict[str, Any]) -> bool:
     """Whether windows fill each row of a small picture: all its rows are then one long row."""
     exact = not v["pw"] and v["dw"] == 1 and v["width"] == v["sw"] * v["out_w"]
-    return exact and v["xw"] == 1 and v["out_h"] * v["width"] <= NARROW
+    return exact and v["xw"] == 1 and v["out_h"] * v["width"] <= SMALL
 
 
 def _along(n: int, body: str) -> str:
@@ -170,12 +194,12 @@ def _rows(v: dict[str, Any], wide: int, *bodies: str) -> str:
     with them, which comes after.
     """
     row = "\n".join(_along(wide, body) for body in bodies)
-    last = v["out_h"] - 1
-    fits = LANES - wide <= min(wide, v["width"] - wide) and v["xh"] == v["width"] and last
-    if wide >= LANES or v["ph"] or v["dh"] > 1 or not fits:
+    last, full = v["out_h"] - 1, 1 << (wide - 1).bit_length()
+    fits = full - wide <= min(wide, v["width"] - wide) and v["xh"] == v["width"] and last
+    if wide >= LANES or full == wide or v["ph"] or v["dh"] > 1 or not fits:
         return nest([("y", v["out_h"])], row)
-    full = "\n".join(_along(LANES, body) for body in bodies)
-    return f"{nest([('y', last)], full)}\n{{\n    const long y = {last};\n{indented(row)}\n}}"
+    filled = "\n".join(_along(full, body) for body in bodies)
+    return f"{nest([('y', last)], filled)}\n{{\n    const long y = {last};\n{indented(row)}\n}}"
 
 
 def _max_by_rows(v: dict[str, Any], kind: str, entries: list[str]) -> str:
