@@ -14,6 +14,7 @@ import minitorch_lab as lab
 from minitorch_lab import bench
 from minitorch_lab.graph.codegen import native
 from minitorch_lab.op import OPS
+from minitorch_lab.ops.nn import unfold
 
 try:
     native.compiler()
@@ -252,6 +253,99 @@ def test_planes_of_a_picture_run_one_after_another(shape: tuple[int, ...]) -> No
         np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=2e-5, atol=1e-6)
     code = lab.explain(compiled).code()
     assert f"for (long u = 0; u < {shape[1]}; u++)" in code
+
+
+# height, width, window, stride: rows of one vector and of several, filled and not, one row alone
+POOLS: list[tuple[int, int, Any, Any]] = [
+    (26, 26, 2, 2), (14, 14, 2, 2), (6, 6, 2, 2), (2, 34, 2, 2), (9, 9, 3, 3), (24, 66, 2, 2),
+    (12, 12, (2, 3), (2, 3)), (9, 9, 2, 3), (9, 10, 2, 2), (7, 8, (3, 2), (3, 2)), (10, 20, 2, 2),
+]  # fmt: skip
+
+
+def pooled(x: Any, kernel: Any, stride: Any) -> Any:
+    return lab.nn.functional.max_pool2d(x, kernel, stride) * 1.5
+
+
+@pytest.mark.parametrize("dtype", [lab.float32, lab.float64], ids=str)
+def test_pools_take_whole_vectors_at_any_width(dtype: Any) -> None:
+    """Values and places, to the bit, with a NaN, ties and the last row of the last picture."""
+    lab.manual_seed(0)
+    pictures = [lab.randn(2, 3, h, w, dtype=dtype) for h, w, _, _ in POOLS]
+    for x in pictures:
+        x[1, 2, 0, 1] = float("nan")
+        x[0, 1] = x[0, 1].round()
+        x.requires_grad_()
+
+    def f(*pictures: Any) -> Any:
+        out = [pooled(x * 2, k, s) for x, (_, _, k, s) in zip(pictures, POOLS, strict=True)]
+        return out, lab.autograd.grad(sum(y.nansum() for y in out), pictures)
+
+    (values, grads), (right, wanted) = lab.compile(f, executor="c")(*pictures), f(*pictures)
+    for a, b in zip([*values, *grads], [*right, *wanted], strict=True):
+        np.testing.assert_array_equal(a.detach().numpy(), b.detach().numpy())
+
+
+@pytest.mark.parametrize("size", [(6, 14), (70, 61)], ids=["copied", "too large to copy"])
+def test_windows_of_a_picture_are_copied(size: tuple[int, int]) -> None:
+    x = lab.randn(2, 3, *size)
+
+    def f(x: Any) -> Any:
+        return [
+            unfold(picture, kernel_size=(3, 2), stride=stride, padding=padding, dilation=dilation)
+            for picture in (x, x.mT)
+            for stride in ((1, 1), (2, 1), (1, 2))
+            for padding in ((0, 0), (1, 1), (0, 2))
+            for dilation in ((1, 1), (2, 3))
+        ]
+
+    for a, b in zip(lab.compile(f, executor="c")(x), f(x), strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
+def test_a_narrow_product_joins_the_samples() -> None:
+    """Rows of a picture's entries times few columns, and their gradient, one row at a time."""
+    lab.manual_seed(0)
+    x, w = lab.randn(40, 2048), lab.randn(2048).requires_grad_()
+    few = lab.randn(5, 2048).requires_grad_()
+    turned = lab.randn(2048, 5).requires_grad_()
+
+    def f(x: Any, w: Any, few: Any, turned: Any) -> Any:
+        y = (x * w).relu()
+        loss = (
+            lab.nn.functional.linear(y, few).square().mean() + (y @ turned).exp().clamp(0, 2).mean()
+        )
+        return loss, *lab.autograd.grad(loss, [w, few, turned])
+
+    compiled = lab.compile(f, executor="c")
+    for a, b in zip(compiled(x, w, few, turned), f(x, w, few, turned), strict=True):
+        np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=1e-4, atol=1e-5)
+    code = lab.explain(compiled).code()
+    assert "(1, 2048) @ (2048, 5)" in code  # that of linear: its matrix has long rows
+    assert "(1, 5) @ (5, 2048)" in code
+    assert "(40, 2048) @ (2048, 5)" in code  # that of @: columns of 5 would fill no vector
+    assert "(5, 40) @ (40, 2048)" in code  # waits until all samples are there
+
+
+WINDOW = {"kernel_size": (3, 3), "stride": (1, 1), "padding": (1, 1), "dilation": (1, 1)}
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_tile_makes_its_columns_again(kept: bool) -> None:
+    """The gradient of a convolution needs the windows once more; they are copied, not kept."""
+    lab.manual_seed(0)
+    x, w = lab.randn(16, 2, 24, 24), lab.randn(8, 2, 3, 3).requires_grad_()
+
+    def f(x: Any, w: Any) -> Any:
+        y = lab.nn.functional.conv2d(x, w, padding=1).relu()
+        loss = lab.nn.functional.max_pool2d(y, 2).square().mean()
+        out = (loss, *lab.autograd.grad(loss, w))
+        return (*out, unfold(x, **WINDOW)) if kept else out
+
+    compiled = lab.compile(f, executor="c")
+    for a, b in zip(compiled(x, w), f(x, w), strict=True):
+        np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=1e-4, atol=1e-6)
+    assert compiled.code(x, w).count("memcpy(o, from") == (1 if kept else 2)
+    assert lab.explain(compiled).signatures[0].buffer_bytes < 16 * 18 * 576 * 4  # all columns
 
 
 def test_a_window_that_is_too_wide_to_be_written_out_is_a_loop() -> None:

@@ -249,6 +249,7 @@ def _apart(step: Loop | Single) -> list[Loop | Single]:
 PLANES = ("max_pool2d", "max_pool2d_grad", "max_pool2d_where", "max_pool2d_put")
 BATCHED = ("matmul", "unfold", "fold", *PLANES)  # they treat samples alike, planes even planes
 WIDEST = 64  # entries of a window that is written out entry by entry
+NARROW = 16  # rows or columns of a matrix: its product is bound by memory, not by arithmetic
 SMALL = 1 << 18, 1 << 14  # bytes: what is smaller than this stays in the cache anyway
 
 
@@ -264,11 +265,20 @@ def dimension(step: Loop | Single, v: Var, axis: int) -> int | None:
         d = axis - (len(step.shape) - v.spec.ndim)
         return d if d >= 0 and v.spec.shape[d] == step.shape[axis] else None
     out = step.equation.out.spec
-    if step.equation.op.name == "matmul":  # an input of fewer dimensions serves every sample
+    if _narrow(step.equation):
+        fits = v is not step.equation.inputs[1]
+    elif step.equation.op.name == "matmul":  # an input of fewer dimensions serves every sample
         fits = out.ndim > 2 and v.spec.ndim == out.ndim and v.spec.shape[0] == out.shape[0]
     else:
         fits = v.spec.ndim > 2 and v.spec.shape[axis] == out.shape[axis]
     return axis if fits else None
+
+
+def _narrow(e: Equation) -> bool:
+    """Whether an equation is rows times a matrix that has few rows or few columns."""
+    if e.op.name != "matmul" or e.out.spec.ndim != 2 or e.inputs[0] is e.inputs[1]:
+        return False
+    return 0 < min(e.inputs[1].spec.shape) <= NARROW
 
 
 class _Tiler:
@@ -283,16 +293,27 @@ class _Tiler:
         """The steps, some of them put into tiles."""
         out: list[Step] = []
         run: list[Loop | Single] = []
+        later: list[Loop | Single] = []  # products that wait for the end of the run
         for step in self.steps:
             count = self.count(step)
-            if run and count == self.count(run[0]) and self.follows(run, step):
+            waits = any(self.reads(step, s) for s in later)
+            if run and count == self.count(run[0]) and not waits and self.follows(run, step):
                 run.append(step)
                 continue
-            out += self.closed(run)
-            run = [step] if count else []
+            product = isinstance(step, Single) and step.equation.op.name == "matmul"
+            if run and product and not count:
+                later.append(step)
+                continue
+            out += [*self.closed(run), *later]
+            run, later = [step] if count else [], []
             if not count:
                 out.append(step)
-        return out + self.closed(run)
+        return [*out, *self.closed(run), *later]
+
+    def reads(self, step: Loop | Single, other: Loop | Single) -> bool:
+        """Whether a step needs what another one makes."""
+        made = {v.id for v in outputs(other)}
+        return any(x.id in made for x in operands(step, self.views))
 
     def closed(self, run: list[Loop | Single]) -> list[Step]:
         if len(run) < 2 or self.between(run) < SMALL[self.axis] * max(self.within, 1):
@@ -318,11 +339,30 @@ class _Tiler:
         else:
             e = step.equation
             # only what is sure to be written in C: a step in Python cannot stand in a tile
-            known = e.op.name in (PLANES if axis else BATCHED) and e.out.spec.ndim >= 3
+            known = e.op.name in (PLANES if axis else BATCHED)
+            known = known and (e.out.spec.ndim >= 3 or (not axis and self.by_rows(e)))
             known = known and (e.out.spec.dtype.kind == "f" or e.op.name == "max_pool2d_where")
             known = known and prod(e.attrs.get("kernel_size", ())) <= WIDEST
             count = e.out.spec.shape[axis] if known else 0
         return count if count > 1 else 0
+
+    def by_rows(self, e: Equation) -> bool:
+        """Whether a product goes well row by row: the long side of its matrix lies in order."""
+        if not _narrow(e):
+            return False
+        root, views = self.looked(e.inputs[1])
+        long = int(np.argmax(e.inputs[1].spec.shape))
+        array = _view(np.empty(root.spec.shape, root.spec.dtype), views)
+        return array.strides[long] == array.itemsize
+
+    def looked(self, x: Var) -> tuple[Var, list[Equation]]:
+        """What a value is a view of, and the views that lead to it, the last one first."""
+        root, found = x, []
+        for e in reversed(self.views):
+            if e.out is root:
+                found.append(e)
+                root = e.inputs[0]
+        return root, found
 
     def follows(self, run: list[Loop | Single], step: Loop | Single) -> bool:
         """Whether a step can run for a sample as soon as the others have run for it."""
@@ -335,31 +375,31 @@ class _Tiler:
             if p.level == "total"
         }
         for x in direct(step):
-            root, arrays = x, []
-            for e in reversed(self.views):
-                if e.out is root:
-                    arrays.append(e)
-                    root = e.inputs[0]
+            root, views = self.looked(x)
             if root.id not in made:
                 continue
             if root.id in totals or dimension(step, x, self.axis) != self.axis:
                 return False
-            if not _alike(root, arrays, self.axis):
+            if not _alike(root, views, self.axis):
                 return False
         return True
 
 
 def _alike(root: Var, views: list[Equation], axis: int) -> bool:
     """Whether views leave the first dimensions where they are, and copy nothing."""
-    base = array = np.empty(root.spec.shape, root.spec.dtype)
-    for e in reversed(views):
-        array = e.op.forward(np, array, **e.attrs)
-    head = axis + 1
+    base = np.empty(root.spec.shape, root.spec.dtype)
+    array, head = _view(base, views), axis + 1
     return bool(
         np.shares_memory(array, base)
         and array.shape[:head] == base.shape[:head]
         and array.strides[:head] == base.strides[:head]
     )
+
+
+def _view(array: Any, views: list[Equation]) -> Any:
+    for e in reversed(views):
+        array = e.op.forward(np, array, **e.attrs)
+    return array
 
 
 def leaves(step: Step) -> list[Loop | Single]:
@@ -417,4 +457,48 @@ def schedule(graph: Graph, without: Collection[str] = ()) -> tuple[list[Step], l
     steps = scheduler.run()
     if "tile" in without:
         return [*steps], scheduler.views
-    return _Tiler(steps, scheduler.views).run(), scheduler.views
+    tiled = _Tiler(steps, scheduler.views).run()
+    _unfold_again(tiled, scheduler.views, graph)
+    return tiled, scheduler.views
+
+
+def _unfold_again(steps: list[Step], views: list[Equation], graph: Graph) -> None:
+    """Let each tile make the columns of a picture that it needs, rather than keep them between.
+
+    They hold each entry of the picture once for each window that it is in, and are mere copies.
+    """
+    made = [
+        (tile, step)
+        for tile in steps
+        if isinstance(tile, Tile)
+        for step in tile.steps
+        if isinstance(step, Single) and step.equation.op.name == "unfold"
+    ]
+    within = _Tiler([], views)
+    for tile, unfold in made:
+        readers = {
+            i: [leaf for leaf in leaves(step) if within.reads(leaf, unfold)]
+            for i, step in enumerate(steps)
+            if step is not tile
+        }
+        users = [(steps[i], found) for i, found in readers.items() if found]
+        if _looks(graph.results, unfold, views) or not all(
+            isinstance(user, Tile)
+            and user.count == tile.count
+            and all(within.follows([unfold], leaf) for leaf in found)
+            for user, found in users
+        ):
+            continue
+        for user, found in users:
+            assert isinstance(user, Tile)
+            at = next(i for i, s in enumerate(user.steps) if found[0] in leaves(s))
+            user.steps.insert(at, unfold)
+
+
+def _looks(values: Collection[Var], step: Single, views: list[Equation]) -> bool:
+    """Whether one of some values is what a step makes, or a view of it."""
+    found = {v.id for v in values}
+    for e in reversed(views):
+        if e.out.id in found:
+            found.add(e.inputs[0].id)
+    return step.equation.out.id in found

@@ -81,13 +81,15 @@ class _Writer:
         self.root: dict[int, int] = {}
         self.last: dict[int, int] = {}
         self.outside: set[int] = set()  # values that must be in memory
+        self.again: set[int] = set()  # values that several tiles make, each for itself
         stage_of: dict[int, tuple[Any, int, str]] = {}
         flat = [(i, step) for i, whole in enumerate(self.steps) for step in leaves(whole)]
         for i, step in flat:
             for own in step.parts if isinstance(step, Loop) else ():
                 stage_of[own.equation.out.id] = (step, own.stage, own.level)
             for v in outputs(step):
-                self.step_of[v.id] = i
+                if self.step_of.setdefault(v.id, i) != i:
+                    self.again.add(v.id)
         for e in self.views:
             x = e.inputs[0]
             self.root[e.out.id] = self.root.get(x.id, x.id)
@@ -179,7 +181,7 @@ class _Writer:
 
     def release(self, index: int) -> None:
         for root, number in list(self.buffer.items()) if self.share else ():
-            if self.last.get(root, -1) <= index:
+            if self.last.get(root, -1) <= index or root in self.again:
                 self.pool.give(number)
                 del self.buffer[root]
 
@@ -364,11 +366,13 @@ class _Writer:
         whole = {p.equation.out.id for p in totals}
         planes = self.of_planes(tile)
         for v in [v for step in leaves(tile) for v in outputs(step) if v.id in self.outside]:
-            if v.id in whole or self.last.get(v.id, -1) > index or v.id in self.direct:
+            needed_later = self.last.get(v.id, -1) > index and v.id not in self.again
+            if v.id in whole or needed_later or v.id in self.direct:
                 self.locate(v, needed)
                 continue
             nbytes = v.spec.nbytes // (tile.count * planes.get(v.id, 1))
-            n = self.pool.take(nbytes)
+            kept = None if self.share else self.memory.get(v.id)  # by another tile
+            n = self.pool.take(nbytes) if kept is None else kept
             if n == len(self.storage):
                 self.storage.append(np.empty(nbytes, np.uint8))
             self.buffer[v.id] = self.memory[v.id] = n
@@ -376,8 +380,11 @@ class _Writer:
             self.fixed.append((slot, self.storage[n]))
             like = np.empty(v.spec.shape, v.spec.dtype)  # never touched: its layout is asked for
             self.place[v.id] = Place(slot, 0, like, 2 if v.id in planes else 1)
-        for e in views:
-            self.make_view(e)
+        again = self.again.intersection(v.id for step in leaves(tile) for v in outputs(step))
+        mine = {e.out.id for e in views}
+        for e in self.views:
+            if e.out.id in mine or self.root[e.out.id] in again:
+                self.make_view(e)
         t = self.text
         t.add(f"{{  // {tile.count} samples, one after another")
         t.depth += 1

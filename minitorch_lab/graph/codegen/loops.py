@@ -338,6 +338,7 @@ class LoopWriter:
             return f"({text})" if x < 0 else text
         return f"(({kind}){int(x)})"
 
+
 BOUNDS = {"maximum": "<=", "minimum": ">="}
 
 

@@ -91,7 +91,7 @@ STAGES: dict[str, Stage] = {
             "tile",
             "Runs neighbouring steps sample by sample.",
             "tiled",
-            bitwise=True,
+            bitwise=False,
             executors=("c",),
         ),
         Stage(

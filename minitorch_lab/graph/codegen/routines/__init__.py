@@ -13,10 +13,11 @@ from ...fuse import Single
 from .flow import cond, scan, take_out, while_loop
 from .joins import cat, flip, repeat, stack, triangle, unslice, write_view
 from .matrix import matmul
+from .maxpools import max_pool, max_pool_grad, pool_put, pool_where
 from .pools import average, average_grad, chosen, pick, wide_max, wide_max_grad
 from .rows import class_error, class_index, joined, nll_mean, row_share, taken, zeros_joined
 from .sums import argsort, argument, fold_dims, median, running
-from .windows import fold, max_pool, max_pool_grad, pool_put, pool_where, unfold
+from .windows import fold, unfold
 
 Routine = Callable[[Any, Single], bool]
 
