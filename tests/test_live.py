@@ -210,7 +210,7 @@ def test_names_are_escaped():
 def test_the_bundle_holds_view_text_and_picture(panel):
     bundle, _ = panel._repr_mimebundle_()
     assert bundle["text/plain"].startswith("train: signs, ready")
-    assert bundle["text/html"].startswith('<div class="lab-still">')
+    assert bundle["text/html"].startswith('<div class="lab-still lab-run">')
     assert "application/vnd.jupyter.widget-view+json" in bundle
 
 

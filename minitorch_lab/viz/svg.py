@@ -193,13 +193,14 @@ def _head(tip: Point, base: Point, open_: bool) -> str:
 
 # The picture alone -------------------------------------------------------------------------
 
-# Tokens of the widgets' stylesheet, light and dark; the host's own colours come first.
+# Tokens of the widgets' stylesheet, light and dark; the host's own colours come first: VS Code's
+# before JupyterLab's, which its widget manager brings into every theme.
 _TOKENS = {
-    "bg": ("--jp-layout-color1, --vscode-editor-background", "#ffffff", "#212121"),
-    "fg": ("--jp-ui-font-color1, --vscode-editor-foreground", "#212121", "#dedede"),
+    "bg": ("--vscode-editor-background, --jp-layout-color1", "#ffffff", "#212121"),
+    "fg": ("--vscode-editor-foreground, --jp-ui-font-color1", "#212121", "#dedede"),
     "muted": ("", "#616161", "#ababab"),
     "edge": ("", "#808080", "#8f8f8f"),
-    "line": ("--jp-border-color2, --vscode-panel-border", "#e0e0e0", "#424242"),
+    "line": ("--vscode-panel-border, --jp-border-color2", "#e0e0e0", "#424242"),
     "surface": ("", "#f6f6f6", "#292929"),
     "input": ("", "#0072b2", "#59b3f7"),
     "param": ("", "#05976e", "#26ad81"),
@@ -272,7 +273,8 @@ def page_style() -> str:
     return (
         f".graph {{ color-scheme: light dark; {' '.join(both)} {_FONTS} }}"
         '[data-jp-theme-light="true"] .graph, .vscode-light .graph { color-scheme: light; }'
-        '[data-jp-theme-light="false"] .graph, .vscode-dark .graph { color-scheme: dark; }'
+        '[data-jp-theme-light="false"] .graph, .vscode-dark .graph, .vscode-high-contrast .graph '
+        "{ color-scheme: dark; } .vscode-high-contrast-light .graph { color-scheme: light; }"
         f"{_RULES}"
     )
 

@@ -232,7 +232,7 @@ class Live(LabWidget):
             parts.append(f"<dl>{rows}</dl>")
         if training.error is not None:
             parts.append(f"<pre>{escape(training.message)}</pre>")
-        return f'<div class="lab-still"><style>{STYLE}</style>{"".join(parts)}</div>'
+        return f'<div class="lab-still lab-run"><style>{STYLE}</style>{"".join(parts)}</div>'
 
 
 def facts(training: Training) -> dict[str, Any]:
@@ -370,19 +370,21 @@ def _after_cell(result: Any = None) -> None:
 # The picture for a page without a kernel.
 
 STYLE = (
-    ".lab-still{color-scheme:light dark;max-width:960px;font:13px/20px var(--jp-ui-font-family,"
-    "system-ui,sans-serif);color:var(--jp-ui-font-color1,inherit);font-variant-numeric:tabular-nums}"
-    ".lab-still h4{margin:0 0 8px;font-size:13px}.lab-still small{font-weight:400;opacity:.75}"
-    ".lab-still .pictures{display:grid;gap:16px;"
+    ".lab-run{color-scheme:light dark;max-width:960px;font:13px/20px var(--vscode-font-family,"
+    "var(--jp-ui-font-family,system-ui,sans-serif));color:var(--vscode-editor-foreground,"
+    "var(--jp-ui-font-color1,inherit));font-variant-numeric:tabular-nums}"
+    ".lab-run h4{margin:0 0 8px;font-size:13px}.lab-run small{font-weight:400;opacity:.75}"
+    ".lab-run .pictures{display:grid;gap:16px;"
     "grid-template-columns:repeat(auto-fit,minmax(240px,1fr))}"
-    ".lab-still svg{display:block;width:100%;height:auto;overflow:visible}"
-    ".lab-still p{margin:8px 0 0}.lab-still dl{display:grid;grid-template-columns:max-content 1fr;"
-    "gap:2px 16px;margin:0}.lab-still dd{margin:0}.lab-still dt{opacity:.75}"
-    ".lab-still pre{margin:8px 0 0;padding:8px 12px;border-left:3px solid #d55e00;"
+    ".lab-run svg{display:block;width:100%;height:auto;overflow:visible}"
+    ".lab-run p{margin:8px 0 0}.lab-run dl{display:grid;grid-template-columns:max-content 1fr;"
+    "gap:2px 16px;margin:0}.lab-run dd{margin:0}.lab-run dt{opacity:.75}"
+    ".lab-run pre{margin:8px 0 0;padding:8px 12px;border-left:3px solid #d55e00;"
     "white-space:pre-wrap}"
-    '[data-jp-theme-light="true"] .lab-still{color-scheme:light}'
-    '[data-jp-theme-light="false"] .lab-still{color-scheme:dark}'
-    ".lab-still .train{stroke:light-dark(#0072b2,#59b3f7)}"
+    '[data-jp-theme-light="true"] .lab-run,.vscode-light .lab-run{color-scheme:light}'
+    '[data-jp-theme-light="false"] .lab-run,.vscode-dark .lab-run,.vscode-high-contrast '
+    ".lab-run{color-scheme:dark}.vscode-high-contrast-light .lab-run{color-scheme:light}"
+    ".lab-run .train{stroke:light-dark(#0072b2,#59b3f7)}"
 )
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 440, 200, 44, 22, 22
 FINE, BOLD = 400, 50  # points along the thin line, and along the bold one

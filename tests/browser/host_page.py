@@ -55,8 +55,10 @@ window.model = {
 """  # noqa: E501
 
 
-def show(page: Page, widget: LabWidget, *, dark: bool = False) -> None:
-    """Put ``widget`` on ``page``."""
+def show(
+    page: Page, widget: LabWidget, *, dark: bool = False, host: tuple[str, str] | None = None
+) -> None:
+    """Put ``widget`` on ``page``; ``host``: the body's attributes and a style, if not Jupyter's."""
     messages: list[Any] = []
     known = widget.shown()  # what the page has: only changes travel, as in Jupyter
     widget.send = lambda content, buffers=None: messages.append(content)  # type: ignore[method-assign]
@@ -76,11 +78,12 @@ def show(page: Page, widget: LabWidget, *, dark: bool = False) -> None:
     page.expose_function("toPython", to_python)
     script = widget.script().replace("export default", "const made =")
     state = json.dumps(widget.shown()).replace("</", "<\\/")
-    theme = "false" if dark else "true"
+    theme = f'data-jp-theme-light="{"false" if dark else "true"}"'
+    body, style = host or (theme, HOST)
     page.set_content(
         f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>{widget.part}</title>
-<style>{widget.style()}{HOST}</style>
-<body data-jp-theme-light="{theme}"><main id="here" class="jp-OutputArea-output"></main><script>
+<style>{widget.style()}{style}</style>
+<body {body}><main id="here" class="jp-OutputArea-output"></main><script>
 const state = {state};
 {MODEL}
 </script><script type="module">
