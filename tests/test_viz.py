@@ -453,9 +453,48 @@ def test_a_compiled_training_step_links_each_value_to_its_gradient():
     assert f'data-goto="{pool.id}">max_pool2d #{pool.id}</a>' in panel(drawing, f"n{at}")
     assert f"gradient at {view.node(at).label} #{at}" in transcript(view)
     marks = colours(drawing, "gradient", {}).marks
-    assert {f"n{node.id}" for node in linked} == set(marks)
+    loss = view.outputs[0]  # its gradient is the 1 that the pass starts with
+    assert view.known(view.node(loss)).gradient == 1
+    assert {f"n{node.id}" for node in linked} | {f"n{loss}"} == set(marks)
     lost = next(n for n in view.nodes if n.op == "matmul" and not n.gradient_of)
     assert view.known(lost).gradient_note == "The graph computes no gradient of this value alone."
+
+
+def test_a_compiled_training_step_has_its_backward_pass_and_its_updates_in_boxes():
+    lab.manual_seed(0)
+    other, net = Convolved(), Convolved()  # which one it reads is known, not only its class
+    optimiser = lab.optim.Adam(net.parameters(), lr=0.1)
+
+    @lab.compile
+    def step(x):
+        optimiser.zero_grad()
+        out = net(x)
+        loss = (out**2).mean()
+        loss.backward()
+        optimiser.step()
+        return loss, out.argmax(1)
+
+    modules = {"other": other, "net": net}
+    view = from_compiled(step, lab.randn(2, 1, 8, 8), modules=modules)
+    boxes = {scope.path: scope for scope in view.scopes.children}
+    assert [scope.label for scope in boxes.values()] == ["net", "backward()", "updates()"]
+    inner = [scope.label for scope in boxes["backward()"].children[0].children]
+    assert set(inner) >= {"conv", "fc"}
+    for node in view.nodes:
+        if node.op == "argmax":  # after the backward pass, and handed back
+            assert not node.scope
+        if node.label in ("step", "lr", "exp_avg", "new conv.weight"):
+            assert node.scope == "updates()"
+    shown = panel(draw(view, closed=()), f"n{boxes['updates()'].nodes[0]}")
+    assert "<dt>function</dt><dd><code>updates()</code></dd>" in shown
+    forward = from_compiled(lab.compile(lambda x: net(x)), lab.randn(2, 1, 8, 8), modules=modules)
+    assert [scope.label for scope in forward.scopes.children] == ["net"]
+
+
+def test_a_constant_is_written_short():
+    view = from_compiled(lab.compile(lambda x: x * (1 - 0.9) + 0.1 * lab.ones(3)), lab.ones(3))
+    labels = [node.label for node in view.nodes if node.kind == "const"]
+    assert labels == ["0.1", "constant"]
 
 
 def test_the_gradient_of_a_value_that_was_merged_is_a_sum():

@@ -65,20 +65,22 @@ def from_tensors(
     gradient: Any = None,
     calls: bool = False,
     seen: Seen | None = None,
+    inside: CodeType | None = None,
 ) -> GraphView:
     """The graph that the tape holds of one tensor or of several.
 
     ``names`` says which variables hold which tensors, ``modules`` has modules by variable. Where
     the graph is alive and the tensor is one number, or ``gradient`` is its gradient, every node
     gets its gradient; no ``.grad`` is touched. ``calls`` says that the scopes name the calls of
-    functions already, ``seen`` has the backward pass that was run meanwhile. Raises GradError
-    where no tensor has a history.
+    functions already, ``seen`` has the backward pass that was run meanwhile, ``inside`` is the code
+    of the function that is viewed, which gets no box. Raises GradError where no tensor has a
+    history.
     """
     many = (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
     roots = [t for t in many if t.node is not None]
     if not roots:
         raise GradError(no_graph_message(many[0]) if many else "there is no tensor to explore")
-    return _Tape(names or {}, modules or {}, gradient, calls, seen).view(roots, title)
+    return _Tape(names or {}, modules or {}, gradient, calls, seen, inside).view(roots, title)
 
 
 class Seen:
@@ -100,8 +102,10 @@ class _Tape:
         gradient: Any,
         calls: bool,
         seen: Seen | None,
+        inside: CodeType | None,
     ) -> None:
         self.gradient, self.calls, self.seen = gradient, calls, seen or Seen()
+        self.inside = inside
         self.names = {
             id(parameter): f"{variable}.{path}"
             for variable, module in modules.items()
@@ -252,7 +256,7 @@ class _Tape:
             device=spec.device,
             note=FREED if value is None else "",
             gradient_note=why,
-            scope=node.scope or ("" if self.calls else _function(node.source)),
+            scope=node.scope or ("" if self.calls else _function(node.source, self.inside)),
             source=self._source(node),
             **self._facts(node.op, node.attrs, spec, tuple(_spec(x) for x in _inputs(node))),
         )
@@ -640,7 +644,7 @@ def from_graph(
                 kind = _KINDS.get(x.kind, "input")
                 numbers[x.id] = build.leaf(
                     "const" if array is not None else kind,
-                    x.name or "",
+                    x.name or ("constant" if array is not None else ""),
                     value=array,
                     shape=tuple(spec.shape),
                     dtype="number" if spec.number else str(spec.dtype),
@@ -651,8 +655,10 @@ def from_graph(
                 )
         return numbers[x.id]
 
+    boxes = _boxes(graph, code)
     for equation in graph.equations:
-        inputs = [of(x, equation.scope) for x in equation.inputs]
+        scope = boxes[equation.out.id]
+        inputs = [of(x, scope) for x in equation.inputs]
         out = equation.out
         place = location(equation)
         specs = [
@@ -668,7 +674,7 @@ def from_graph(
             device=out.spec.device,
             note=no_value,
             gradient_note=no_gradient,
-            scope=equation.scope or _function(equation.source, code),
+            scope=scope,
             source=Source(*place) if place is not None else None,
             **op_facts(equation.op, equation.attrs, out.spec, specs),
         )
@@ -694,8 +700,10 @@ def from_graph(
                 device=target.spec.device,
                 doc=f"Written into {name} when the plan ends.",
                 note=no_value,
+                scope=UPDATES if BACKWARD in boxes.values() else "",
             )
         )
+    _settle(build.rows)
     _link(build.rows, numbers, gradients or {})
     view = build.build(title or graph.name, ends, labels=_module_titles(modules or {}))
     if given is None:
@@ -709,16 +717,51 @@ def from_graph(
         known = _evaluate(graph, given())
         found = {numbers[v]: value for v, value in known.items() if v in numbers}
         found |= {end: known[v] for end, v in news.items() if v in known}
-        if gradients:
-            ways = {
-                v: [known[g] for g in at] for v, at in gradients.items() if known.keys() >= {*at}
-            }
-            flows: Mapping[int, Any] = {v: sum(way[1:], way[0]) for v, way in ways.items()}
-        else:
-            flows = _backward(graph, known) if backward is None else backward()
+        flows = dict(_backward(graph, known) if backward is None else backward())
+        for v, at in (gradients or {}).items():
+            if known.keys() >= {*at}:
+                flows[v] = sum((known[g] for g in at[1:]), known[at[0]])
         return found, {numbers[v]: g for v, g in flows.items() if v in numbers}
 
     return replace(view, compute=values)
+
+
+BACKWARD, UPDATES = "backward()", "updates()"
+
+
+def _boxes(graph: Graph, code: CodeType | None) -> dict[int, str]:
+    """The box of each equation: its module or function, else its part in a training step.
+
+    What is a part of a gradient is in the backward pass, and what comes after it and leads to no
+    output is in the updates.
+    """
+    last = max((i for i, e in enumerate(graph.equations) if e.of is not None), default=None)
+    out = {v.id for v in graph.outputs}
+    for e in reversed(graph.equations):
+        if e.out.id in out:
+            out |= {x.id for x in e.inputs if isinstance(x, Var)}
+    found = {}
+    for i, e in enumerate(graph.equations):
+        if e.of is not None:
+            found[e.out.id] = ".".join(filter(None, (BACKWARD, e.of.scope)))
+        elif last is not None and i > last and e.out.id not in out:
+            found[e.out.id] = UPDATES
+        else:
+            found[e.out.id] = e.scope or _function(e.source, code)
+    return found
+
+
+def _settle(rows: list[dict[str, Any]]) -> None:
+    """Constants and state that only one part of a training step reads stand in it."""
+    users: dict[int, set[str]] = {}
+    for row in rows:
+        for i in row["inputs"]:
+            users.setdefault(i, set()).add(row.get("scope", "").partition(".")[0])
+    for row in rows:
+        if row["kind"] in ("input", "const") and not row.get("scope"):
+            part = users.get(row["id"], set())
+            if part in ({BACKWARD}, {UPDATES}):
+                row["scope"] = part.pop()
 
 
 def _link(
@@ -814,20 +857,28 @@ def _gradients_in(entry: Entry) -> dict[int, list[int]]:
 
 
 def _gradients_behind(entry: Entry, leaves: list[Any]) -> Callable[[], dict[int, Any]]:
-    """The gradients of a compiled graph that only goes forward, to one number; by number."""
+    """The gradients of a compiled graph that only goes forward, to one number; by number.
+
+    Of one that goes backward itself, those that are constant: the 1 that it starts with.
+    """
+    ways, now = entry.traced.gradients, entry.workings.provenance.now
+    constants = entry.traced.graph.constant_values
 
     def gradients() -> dict[int, Any]:
+        if ways:
+            fixed = ((now(v), constants.get(g)) for v, g in ways.items())
+            return {v: g for v, g in fixed if v is not None and g is not None}
         needs = [b.index for b in entry.traced.bindings if isinstance(b, Argument)]
         if max(needs, default=-1) >= len(leaves) or not can_replay(entry):
             return {}
         (root, *others), made = on_tape(call_now(entry, leaves), {})
         if others or root.array.size != 1 or root.node is None:
             return {}
-        keys = {id(x.node or x): entry.workings.provenance.now(v) for v, x in made.items()}
+        keys = {id(x.node or x): now(v) for v, x in made.items()}
         found: dict[int, Any] = {}
         for step in steps(root):
-            ways = [(x, g) for _, x, g in step.contributions if x.node is None]
-            for x, g in [(step.node, step.incoming), *ways]:
+            leaf = [(x, g) for _, x, g in step.contributions if x.node is None]
+            for x, g in [(step.node, step.incoming), *leaf]:
                 key = keys.get(id(x))
                 if key is not None:
                     found[key] = found[key] + g if key in found else g
@@ -875,10 +926,16 @@ def _from_entry(
     modules: Mapping[str, Module] | None = None,
     code: CodeType | None = None,
 ) -> GraphView:
+    read = {id(b.tensor) for b in entry.traced.bindings if isinstance(b, Captured)}
+    used = {
+        name: module
+        for name, module in (modules or {}).items()
+        if any(id(p) in read for p in module.parameters())
+    }
     return from_graph(
         entry.graph,
         title,
-        modules,
+        used,
         _bound(entry, leaves),
         code,
         _gradients_in(entry),

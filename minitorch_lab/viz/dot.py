@@ -111,7 +111,7 @@ def box_names(drawing: Drawing) -> dict[str, str]:
 
 def box_size(box: Box) -> tuple[float, float]:
     """Width and height of a box in pixels, with room for fonts that are wider than ours."""
-    sign = 14 if box.kind == "folded" else 0
+    sign = 22 if box.kind == "folded" else 0
     text = max(text_width(box.title) + sign, code_width(box.detail)) + 22
     return max(44.0, float(round(text))), 28.0 if not box.detail else _HEIGHT
 

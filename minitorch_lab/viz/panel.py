@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -51,7 +52,8 @@ def node_panel(
         f'<div class="head"><h3>{escape(title)}</h3>{badge}'
         f'<span class="num muted">#{node.id}</span></div>'
     )
-    doc = f'<p class="doc muted">{escape(node.doc)}</p>' if node.doc else ""
+    words = re.sub(r"(?<![\w)])-(?=\w)", MINUS, node.doc)
+    doc = f'<p class="doc muted">{escape(words)}</p>' if words else ""
     inside = _inside(node) if seconds is not None and live else ""
     parts = [f"<div>{head}{doc}</div>", _rule(node) + inside, _facts(node, seconds, live)]
     parts += [_arrays(view, node)]
@@ -107,7 +109,7 @@ def _time(node: NodeView, seconds: Seconds | None, live: bool) -> str:
 
 
 def _attributes(node: NodeView) -> str:
-    module = [("module", node.scope)] if node.scope else []
+    module = [(word_of(node.scope), node.scope)] if node.scope else []
     return _list_of([*node.attributes, *module], "facts more")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import CodeType
 from typing import Any, Literal
 
 import numpy as np
@@ -308,12 +309,14 @@ def steps_of(
     names: Names | None = None,
     modules: Mapping[str, Module] | None = None,
     note: str = "",
+    inside: CodeType | None = None,
 ) -> Steps:
     """The steps that lead to ``root`` and back, or to several tensors and back from one of them.
 
     Back it goes from the first one that is a single number, unless ``gradient`` says how it starts
-    at ``root``; ``note`` is said beside the picture. In place of compiled calls stand their ops.
-    Raises GradError where there is no graph, where it was freed, or where no output is a number.
+    at ``root``; ``note`` is said beside the picture. In place of compiled calls stand their ops;
+    the function with the code ``inside`` has no box. Raises GradError where there is no graph,
+    where it was freed, or where no output is a number.
     """
     many, names, said = unfolded((root,) if isinstance(root, Tensor) else root, names or {})
     start = _start(many, gradient)
@@ -321,7 +324,7 @@ def steps_of(
     for node in reversed(nodes):
         if node.freed:
             raise GradError(freed_message(node))
-    view = from_tensors(many, title, names, modules)
+    view = from_tensors(many, title, names, modules, inside=inside)
     view = replace(view, note=" ".join(filter(None, (note, said, view.note))))
     calls, numbers = _numbers(view, nodes)
     engine = ENGINE.get()

@@ -281,7 +281,8 @@ class Builder:
 
     def const(self, value: float, scope: str = "") -> int:
         """Append a plain Python number."""
-        return self.add("const", repr(value), dtype=type(value).__name__, value=value, scope=scope)
+        text = f"{value:.6g}" if isinstance(value, float) and value % 1 else repr(value)
+        return self.add("const", text, dtype=type(value).__name__, value=value, scope=scope)
 
     def op(self, op: str, inputs: Sequence[int], /, **facts: Any) -> int:
         """Append the result of an op."""

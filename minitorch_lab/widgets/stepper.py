@@ -372,11 +372,12 @@ def step_through(
         return Stepper(ask=ask)
     title = names.get(id(x), "")
     called = callable(x) and not isinstance(x, Tensor)
-    root, note = x, ""
+    root, note, inside = x, "", None
     if called:
         root, note = _call(x, *inputs)
         title = _call_title(x, inputs, names)
         asked = x.function if isinstance(x, Compiled) else x
+        inside = getattr(asked, "__code__", None)
         names = {**{id(t): n for n, t in _argument_names(asked, inputs)}, **names}
         if isinstance(x, Module) and x not in modules.values():
             modules = {type(x).__name__: x, **modules}
@@ -387,7 +388,7 @@ def step_through(
                 "  expected a tensor that was computed, or a function or module and its inputs"
             )
         _check_gradient(root, gradient)
-        steps = steps_of(root, gradient, title, names, modules, note)
+        steps = steps_of(root, gradient, title, names, modules, note, inside)
     except (GradError, KindError) as error:
         told = type(error)(_told(str(error), title or "this"))
         if called or gradient is not None:

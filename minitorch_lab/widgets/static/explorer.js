@@ -320,7 +320,7 @@ function render({ model, el }) {
   model.on("msg:custom", answer);
 
   // First look: the whole graph where it stays readable, else its end, at a readable size ----------
-  const smallest = () => (root.clientWidth < 720 ? 0.55 : 0.7);
+  const smallest = () => (root.clientWidth < 720 ? 0.65 : 0.7);
   let width = 0;
   const sizes = new ResizeObserver(() => {
     mini.moved();

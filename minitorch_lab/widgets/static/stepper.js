@@ -1,7 +1,7 @@
 // Stepper. Pictures, arithmetic and source lines come from Python as markup; this file steps, plays and asks.
 
 const ICONS = { first: "M1 1h2v10H1zM11 1v10L4 6z", back: "M9 1v10L2 6z", play: "M3 1l8 5-8 5z", pause: "M2 1h3v10H2zM7 1h3v10H7z", next: "M3 1l7 5-7 5z", last: "M9 1h2v10H9zM1 1l7 5-7 5z" };
-const LARGEST = 1.25; // scale of a small graph
+const SMALLEST = 0.7, LARGEST = 1.25; // scales: where text is still legible, and of a small graph
 const STEP_KEYS = { ArrowLeft: "back", ArrowRight: "next", Home: "first", End: "last" };
 
 function icon(name) {
@@ -288,10 +288,9 @@ function render({ model, el }) {
   const asking = () => { asks.checked = model.get("ask"); show(n, { fresh: true }); };
   model.on("change:picture", redraw); model.on("change:step", moved); model.on("change:ask", asking); model.on("msg:custom", answer);
 
-  const smallest = () => (root.clientWidth < 720 ? 0.55 : 0.7);
   function fit() { // all of it where it stays legible; a small graph fills its room
     const [w, t] = eye.natural(), room = Math.min((view.clientWidth - 16) / w, (view.clientHeight - 16) / t);
-    eye.fit(smallest());
+    eye.fit(SMALLEST);
     if (room > 1) eye.zoom(Math.min(LARGEST, room));
   }
   let width = 0;
@@ -299,7 +298,7 @@ function render({ model, el }) {
     if (!root.clientWidth || root.clientWidth === width) return;
     width = root.clientWidth;
     const narrow = width <= 720, room = narrow ? width : width - 377, [w, t] = eye.natural();
-    const scale = Math.max(smallest(), Math.min(LARGEST, room / w));
+    const scale = Math.max(SMALLEST, Math.min(LARGEST, room / w));
     root.style.setProperty("--tall", `${Math.round(Math.min(narrow ? 380 : 460, Math.max(narrow ? 200 : 320, t * scale + 16)))}px`);
     fit();
     tall = 0; sums.style.minHeight = "";
