@@ -1,6 +1,7 @@
 """The gallery: each widget as it stays in a page without a kernel, made when the site is built."""
 
 import linecache
+import os
 import shutil
 from pathlib import Path
 
@@ -59,12 +60,52 @@ WIDGETS = [
     ),
     (
         "Dialect linker",
-        "One program in several styles, and which of their lines compute the same.",
+        "One program in five styles (PyTorch's, on the tape, in Keras, as a function, in a "
+        "session), and which of their lines compute the same.",
         """
         lab.link()
         """,
     ),
+    (
+        "Quiz",
+        "The questions at the end of a lesson. Each choice says why it is right, or why not.",
+        """
+        lab.quiz("02")
+        """,
+    ),
+    (
+        "Prediction",
+        "A question before a cell is run; the answer is kept, and shown beside the result.",
+        """
+        lab.predict("02.p1")
+        """,
+    ),
+    (
+        "Live training",
+        "A run that is watched and steered: start, pause, step, learning rate, eager or graph. When "
+        "the kernel is gone, its curves stay.",
+        """
+        lab.manual_seed(0)
+        angle, noise = 3.14 * lab.rand(200), 0.1 * lab.randn(200, 2)
+        side = lab.arange(200) % 2
+        x = lab.where(side == 0, angle.cos(), 1 - angle.cos())
+        y = lab.where(side == 0, angle.sin(), 0.5 - angle.sin())
+        points = lab.stack([x, y], 1) + noise
+        model = lab.nn.Sequential(lab.nn.Linear(2, 16), lab.nn.Tanh(), lab.nn.Linear(16, 2))
+        panel = lab.train(model, (points, side), epochs=30, lr=0.01, name="two moons", show=False)
+        panel.start().wait()
+        panel
+        """,
+    ),
+    (
+        "Mode toggle",
+        "Eager or graph, for what runs from here on.",
+        """
+        lab.mode_toggle()
+        """,
+    ),
 ]
+ALIVE = {"Live training", "Mode toggle"}  # they steer a kernel: without one there is only the still
 
 
 def write_gallery(folder: Path) -> None:
@@ -73,6 +114,7 @@ def write_gallery(folder: Path) -> None:
     from minitorch_lab.tape import Settings
 
     Settings.sources = True  # as in a notebook
+    os.environ["MINITORCH_LAB_PROGRESS"] = "off"  # nobody's answers
 
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "extra" / "gallery" / PAGES).mkdir(parents=True)
@@ -92,10 +134,11 @@ def write_gallery(folder: Path) -> None:
         widget = eval(last, scope)  # noqa: S307
         still = "".join(line.strip() + "\n" for line in widget.static_html().splitlines())
         name = title.lower().replace(" ", "-") + ".html"
-        (folder / "extra" / "gallery" / PAGES / name).write_text(widget.page(), encoding="utf-8")
         parts.append(
-            f"## {title}\n\n{words}\n\n```python\n{code}\n```\n\n"
-            f"```{{raw}} html\n{still}```\n\n"
-            f'<a href="{PAGES}/{name}">the same as a page of its own</a>\n'
+            f"## {title}\n\n{words}\n\n```python\n{code}\n```\n\n```{{raw}} html\n{still}```\n"
         )
+        if title not in ALIVE:
+            page = folder / "extra" / "gallery" / PAGES / name
+            page.write_text(widget.page(), encoding="utf-8")
+            parts.append(f'<a href="{PAGES}/{name}">the same as a page of its own</a>\n')
     (folder / "index.md").write_text("\n".join(parts), encoding="utf-8")

@@ -15,6 +15,7 @@ import minitorch_lab.nn.functional as F
 from minitorch_lab import nn
 from minitorch_lab.errors import ArgumentError, KindError
 from minitorch_lab.graph import GraphBuilder, Session
+from minitorch_lab.tf import keras
 from minitorch_lab.viz.match import link
 from minitorch_lab.widgets.dialects import PROGRAMS, samples
 from minitorch_lab.widgets.linker import Linker
@@ -225,6 +226,88 @@ def test_a_session_needs_what_is_wanted():
         link({"a": fetch})
 
 
+# Keras ---------------------------------------------------------------------------------------
+
+
+def classifier() -> Any:
+    model = keras.Sequential(
+        [
+            keras.Input((3,)),
+            keras.layers.Dense(4, activation="relu", name="hidden"),
+            keras.layers.Dense(2, name="last"),
+        ]
+    )
+    model.compile(
+        keras.optimizers.SGD(0.1),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    return model
+
+
+def test_a_keras_model_is_its_step_of_training():
+    """Two layers with other layouts of their weights: each layer's line, the loss, the update."""
+    net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+    optimizer = lab.optim.SGD(net.parameters(), 0.1)
+
+    def step(x: Any, y: Any) -> Any:
+        loss = F.cross_entropy(net(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    model = classifier()
+    before = model.get_weights()
+    found = link({"PyTorch": step, "Keras": model}, lab.randn(5, 3), lab.tensor([0, 1, 1, 0, 1]))
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    weights = [v for v in found.values if v.turned and not v.ops]
+    assert [(v.shape, v.turned[1], v.members[1].name) for v in weights] == [
+        ((4, 3), (1, 0), "kernel"),
+        ((2, 4), (1, 0), "kernel"),
+    ]
+    ours = lines(found, "Keras")
+    made = {
+        name: {v.ops[1] for n in ours[line] if 1 in (v := found.values[n - 1]).ops}
+        for name, line in [
+            ("hidden", 'keras.layers.Dense(4, activation="relu", name="hidden"),'),
+            ("last", 'keras.layers.Dense(2, name="last"),'),
+            ("optimizer", "keras.optimizers.SGD(0.1),"),
+        ]
+    }
+    assert made == {
+        "hidden": {"matmul", "add", "maximum"},
+        "last": {"matmul", "add"},
+        "optimizer": {"mul", "sub"},
+    }
+    assert shares(found) == {"PyTorch": (39, 42), "Keras": (39, 43)}
+    # the update of the kernel, transposed
+    updates = [v for v in found.values if v.turned and v.ops.get(1) == "sub"]
+    assert [v.shape for v in updates] == [(4, 3), (2, 4)]
+
+
+def test_a_keras_model_on_examples_alone_is_its_forward_pass():
+    layer = nn.Conv2d(2, 3, 2)
+    model = keras.Sequential([keras.layers.Conv2D(3, 2, input_shape=(4, 5, 2))])
+
+    def forward(x: Any) -> Any:
+        return layer(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+
+    found = link({"PyTorch": forward, "Keras": model}, lab.randn(2, 4, 5, 2))
+    assert shares(found)["PyTorch"][0] == shares(found)["PyTorch"][1]
+    weight = value(found, "weight")
+    assert (weight.shape, weight.turned) == ((3, 2, 2, 2), {1: (2, 3, 1, 0)})
+
+
+def test_weights_that_are_square_are_told_apart_by_what_reads_them():
+    w, v = lab.randn(3, 3), lab.randn(3, 3)
+    found = link(
+        {"one": lambda x: (x @ w.T) @ v, "other": lambda x: (x @ w) @ v.T}, lab.randn(2, 3)
+    )
+    turned = [sorted(value.turned.items()) for value in found.values if value.label in "wv"]
+    assert turned == [[(1, (1, 0))], [(1, (1, 0))]]
+
+
 # The sample ----------------------------------------------------------------------------------
 
 
@@ -233,6 +316,7 @@ def test_linear_regression_in_all_styles_is_one_program(regression):
     assert shares(found) == {
         "PyTorch style": (19, 20),
         "tape style": (22, 22),
+        "Keras": (20, 21),
         "function": (22, 22),
         "session": (22, 22),
     }
@@ -241,12 +325,13 @@ def test_linear_regression_in_all_styles_is_one_program(regression):
         for title, part in [
             ("PyTorch style", "loss.backward()"),
             ("tape style", "autograd.grad"),
+            ("Keras", "model.fit"),
             ("function", "both(w, b, x, y)"),
             ("session", "line.gradients"),
         ]
     }
     shared = set.intersection(*map(set, gradient.values()))
-    assert sorted(found.values[n - 1].label for n in shared) == ["matmul", "mul", "mul 2", "sum"]
+    assert sorted(found.values[n - 1].label for n in shared) == ["mul", "mul 2", "sum"]
 
 
 def test_the_samples_run():
@@ -260,6 +345,16 @@ def test_the_samples_run():
     assert function(*own)[0].item() == pytest.approx(tape.item(), rel=1e-6)
     first, second = (programs["PyTorch style"](x, y).item() for _ in range(2))
     assert second < first
+    losses = [programs["Keras"].learn(x, y)[0].item() for _ in range(2)]
+    assert losses[1] < losses[0]
+
+
+def test_the_samples_leave_names_and_random_numbers_alone():
+    before, name = lab.get_rng_state(), keras.layers.Dense(1).name
+    samples()
+    number = int(name.partition("_")[2] or 0) + 1
+    assert keras.layers.Dense(1).name == f"dense_{number}"
+    assert (lab.get_rng_state() == before).all()
 
 
 # The widget ----------------------------------------------------------------------------------
@@ -270,7 +365,7 @@ def test_lines_and_boxes_have_the_numbers_of_their_values(regression):
     boxes = {g.get("data-key"): g.get("data-values") for g in root.iter() if g.get("data-values")}
     assert boxes == {f"n{i}": str(i) for i in range(1, len(regression.values) + 1)}
     some = [g.get("aria-label", "") for g in root.iter() if "some" in g.get("class", "").split()]
-    assert len(some) == 4
+    assert len(some) == 7
     assert all("; not in " in label for label in some)
     (html,) = [p["lines"] for p in regression.programs if p["title"] == "tape style"]
     (line,) = re.findall(r"<li[^>]*>    dw, db = [^<]*</li>", html)
@@ -279,9 +374,10 @@ def test_lines_and_boxes_have_the_numbers_of_their_values(regression):
 
 def test_the_transcript(regression):
     words = regression.transcript()
-    assert words.startswith("4 programs, 23 values\nPyTorch style: 19 of 20 values are shared\n")
+    assert words.startswith("5 programs, 24 values\nPyTorch style: 19 of 20 values are shared\n")
     assert re.search(r"^7       prediction = model\(x\) +#6 #7 #8$", words, re.MULTILINE)
-    assert "#9 sub (8, 1); PyTorch style line 8; tape style line 8; function line 5" in words
+    assert "#9 sub (8, 1); PyTorch style line 8; tape style line 8; Keras line 9; function" in words
+    assert "#3 weight (1, 2), parameter; Keras keeps it as kernel (2, 1)\n" in words
     assert (
         "the same numbers, written as matmul (PyTorch style), "
         "permute (tape style, function, session)"

@@ -4,14 +4,15 @@ Each program is traced, and its graph brought to a form in which spelling matter
 apart, constants computed, what is computed twice joined. Two values are the same where their
 graphs are: the same ops with the same attributes on the same inputs, found from the results back.
 Of what is left, those are the same that have the same numbers on drawn inputs: a gradient may be
-written in two orders.
+written in two orders. A weight that one program keeps transposed is the same weight: Keras keeps
+``(in, out)`` where PyTorch keeps ``(out, in)``.
 """
 
 from __future__ import annotations
 
 import inspect
 import linecache
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import CodeType
@@ -31,6 +32,7 @@ from ..graph.provenance import Provenance
 from ..graph.session import Session
 from ..graph.trace import Captured, Number
 from ..tape import cell_name, locate
+from ..tf.keras import Model
 from .measure import brief
 from .view import Builder, GraphView, Kind
 
@@ -61,6 +63,7 @@ class Value:
     members: dict[int, Var] = field(default_factory=dict)  # by place of the program
     ops: dict[int, str] = field(default_factory=dict)
     numbers: set[int] = field(default_factory=set)  # programs where only the numbers are the same
+    turned: dict[int, tuple[int, ...]] = field(default_factory=dict)  # programs with other axes
     array: Any = None
 
 
@@ -100,7 +103,8 @@ def link(programs: Mapping[str, Any], *inputs: Any) -> Linked:
     """Match programs that compute the same, given by name.
 
     A program is a function or a module, which is traced with ``inputs``; a tuple of one and
-    inputs of its own; or a tuple ``(session, fetches)`` or ``(session, fetches, feeds)``. Raises
+    inputs of its own; or a tuple ``(session, fetches)`` or ``(session, fetches, feeds)``. A Keras
+    model with examples and labels stands for a step of its training, without the metrics. Raises
     KindError for anything else.
 
     >>> from minitorch_lab.tensor import tensor
@@ -114,7 +118,7 @@ def link(programs: Mapping[str, Any], *inputs: Any) -> Linked:
             "  expected a dict of programs by name: "
             "lab.link({'one': f, 'another': g}, x)"
         )
-    forms = [_form(title, program, inputs) for title, program in programs.items()]
+    forms = [_form(i, *item, inputs) for i, item in enumerate(programs.items())]
     values: list[Value] = []
     for place, form in enumerate(forms):
         _join(values, forms, place)
@@ -140,7 +144,8 @@ class _Form:
     """A program in the form in which programs are compared."""
 
     title: str
-    code: CodeType | None
+    place: int
+    codes: tuple[CodeType, ...]  # of the functions that the learner wrote
     graph: Graph
     back: Provenance
     given: Mapping[int, Any]  # numbers that stand for themselves: a learning rate
@@ -165,18 +170,21 @@ class _Form:
         return {e.out.id: e for e in self.graph.equations}
 
 
-def _form(title: str, program: Any, inputs: tuple[Any, ...]) -> _Form:
+def _form(place: int, title: str, program: Any, inputs: tuple[Any, ...]) -> _Form:
     what, *own = program if isinstance(program, tuple) and program else (program,)
+    codes: tuple[CodeType, ...] = ()
     if isinstance(what, Session):
-        graph, code = _of_session(title, what, own), None
+        graph = _of_session(title, what, own)
         given: Mapping[int, Any] = {}
     elif isinstance(what, GraphTensor):
         raise KindError(
             f"link({title!r}): got a value of a graph built by hand, without a session\n"
             "  expected (session, fetches, feeds): a run knows the sizes"
         )
+    elif isinstance(what, Model):
+        graph, codes, given = _of_model(what, tuple(own) or inputs)
     elif callable(what):
-        graph, code, given = _of_call(what, tuple(own) or inputs)
+        graph, codes, given = _of_call(what, tuple(own) or inputs)
     else:
         raise KindError(
             f"link({title!r}): got {describe(what)}\n"
@@ -184,7 +192,7 @@ def _form(title: str, program: Any, inputs: tuple[Any, ...]) -> _Form:
         )
     records = run_passes(graph, tuple(name for name in PASSES if name not in _FORM))
     return _Form(
-        title, code, records[-1].after, Provenance(graph, records, records[-1].after), given
+        title, place, codes, records[-1].after, Provenance(graph, records, records[-1].after), given
     )
 
 
@@ -199,7 +207,24 @@ def _of_session(title: str, session: Session, own: list[Any]) -> Graph:
     return replace(session.graph_of(fetches, feeds, optimised=False), updates=())
 
 
-def _of_call(what: Callable[..., Any], inputs: tuple[Any, ...]) -> tuple[Graph, Any, Any]:
+def _of_model(model: Model, inputs: tuple[Any, ...]) -> tuple[Graph, tuple[CodeType, ...], Any]:
+    """A training step of a Keras model, or its forward pass where there are no labels.
+
+    Its code is the functions in which its layers were made: those of a cell stand in none.
+    """
+
+    def step(x: Any, y: Any) -> Any:
+        return model.learn(x, y)[0]
+
+    graph, _, given = _of_call(step if len(inputs) == 2 else model, inputs)
+    made = [layer._made[0] for layer in model._flatten_layers() if layer._made is not None]
+    codes = dict.fromkeys(code for code in made if not code.co_name.startswith("<"))
+    return graph, tuple(codes), given
+
+
+def _of_call(
+    what: Callable[..., Any], inputs: tuple[Any, ...]
+) -> tuple[Graph, tuple[CodeType, ...], Any]:
     """The graph of a call, the code of the function, and the numbers that it reads."""
     function = what.function if isinstance(what, Compiled) else what
     found = explain(compile(function, executor="numpy"), *inputs)
@@ -213,8 +238,11 @@ def _of_call(what: Callable[..., Any], inputs: tuple[Any, ...]) -> tuple[Graph, 
         elif isinstance(binding, Captured) and not v.name:
             named[v.id] = replace(v, name=names.get(id(binding.tensor), ""))
     code = getattr(getattr(function, "forward", function), "__code__", None)
+    codes = () if code is None else (code,)
     renamed = tuple(named.get(v.id, v) for v in traced.inputs)
-    return replace(traced, inputs=renamed), code, given
+    # How many steps there were is counted beside the program, unless a value depends on it.
+    updates = tuple(pair for pair in traced.updates if not pair[1].spec.number)
+    return replace(traced, inputs=renamed, updates=updates), codes, given
 
 
 def _variables(function: Any) -> dict[str, Any]:
@@ -237,8 +265,7 @@ def _join(values: list[Value], forms: Sequence[_Form], place: int) -> None:
         other.colour = _colours(other, table)
     for other in forms[:place]:
         _from_the_results(other, form, place)
-    rng = np.random.default_rng(place)
-    _evaluate(form, rng)
+    _evaluate(form, place)
     _by_numbers(values, form, place)
 
 
@@ -251,7 +278,11 @@ def _colours(form: _Form, table: dict[Any, int]) -> dict[int, int]:
     found = {v.id: number(_leaf(v, form)) for v in form.graph.inputs}
     for v, array in form.graph.constants:
         found[v.id] = number((v.spec.shape, str(v.spec.dtype), to_host(array).tobytes()))
+    leaves = {v.id for v in form.graph.inputs}
     for e in form.graph.equations:
+        if _turns(e, leaves):  # as an input of that shape: another program may keep it so
+            found[e.out.id] = number(_leaf(e.out, form))
+            continue
         reads = [
             found[x.id] if isinstance(x, Var) else number(("number", float(x))) for x in e.inputs
         ]
@@ -260,6 +291,16 @@ def _colours(form: _Form, table: dict[Any, int]) -> dict[int, int]:
         attrs = repr(sorted((k, repr(v)) for k, v in e.attrs.items()))
         found[e.out.id] = number((e.op.name, attrs, tuple(reads)))
     return found
+
+
+def _turns(e: Equation | None, leaves: Collection[int]) -> bool:
+    """Whether an equation is an input with its axes in another order."""
+    return e is not None and e.op.name == "permute" and _read(e) in leaves
+
+
+def _read(e: Equation) -> int | None:
+    x = e.inputs[0]
+    return x.id if isinstance(x, Var) else None
 
 
 def _leaf(v: Var, form: _Form) -> Any:
@@ -275,15 +316,41 @@ def _from_the_results(other: _Form, form: _Form, place: int) -> None:
     starts += _same(other, form, [*rest[1]], [*rest[0]])
     theirs, ours = other.made(), form.made()
     for start in starts:
-        todo = [start]
+        if (start[0].id in theirs) != (start[1].id in ours):
+            continue  # an input and a turned one: only what reads them can tell
+        todo: list[tuple[Var, Var, tuple[int, ...] | None]] = [(*start, None)]
         while todo:
-            a, b = todo.pop()
+            a, b, turn = todo.pop()
             value = other.value[a.id]
             if b.id in form.value or place in value.members:
                 continue
             _put(value, form, b, place)
+            before = value.turned.get(other.place)
+            if turn or before:
+                value.turned[place] = _after(before, turn)
             if a.id in theirs and b.id in ours:
-                todo += _inputs(theirs[a.id], ours[b.id], other, form)
+                pairs = _inputs(theirs[a.id], ours[b.id], other, form)
+                todo += [_straight(x, y, theirs, ours) for x, y in pairs]
+
+
+def _straight(
+    a: Var, b: Var, theirs: Mapping[int, Equation], ours: Mapping[int, Equation]
+) -> tuple[Var, Var, tuple[int, ...] | None]:
+    """Two values that belong together; of an input and a turned one the two inputs.
+
+    With them the order of a's axes that makes b.
+    """
+    if (a.id in theirs) == (b.id in ours):
+        return a, b, None
+    e = theirs[a.id] if a.id in theirs else ours[b.id]
+    dims, x = tuple(e.attrs["dims"]), e.inputs[0]
+    assert isinstance(x, Var)
+    return (x, b, dims) if a.id in theirs else (a, x, tuple(np.argsort(dims).tolist()))
+
+
+def _after(first: tuple[int, ...] | None, then: tuple[int, ...] | None) -> tuple[int, ...]:
+    """Two orders of axes as one."""
+    return tuple(first[i] for i in then) if first and then else first or then or ()
 
 
 def _same(
@@ -312,24 +379,37 @@ def _inputs(a: Equation, b: Equation, other: _Form, form: _Form) -> list[tuple[V
 
 def _by_numbers(values: list[Value], form: _Form, place: int) -> None:
     """Of what is left, pair what has the same numbers; the same op first."""
+    turns = {None: None} | {v.turned[place]: None for v in values if place in v.turned}
     for e in form.graph.equations:
         array = form.arrays.get(e.out.id)
         if e.out.id in form.value or not _telling(array):
             continue
-        found = [v for v in values if place not in v.members and _close(v.array, array)]
-        found.sort(key=lambda v: e.op.name not in v.ops.values())
+        free = [v for v in values if place not in v.members]
+        found = [(v, t) for t in turns for v in free if _close(_turned(v.array, t), array)]
+        found.sort(key=lambda pair: e.op.name not in pair[0].ops.values())
         if found:
-            _put(found[0], form, e.out, place)
-            found[0].numbers.add(place)
+            value, turn = found[0]
+            _put(value, form, e.out, place)
+            value.numbers.add(place)
+            if turn:
+                value.turned[place] = turn
 
 
-def _evaluate(form: _Form, rng: np.random.Generator) -> None:
+def _turned(array: Any, axes: tuple[int, ...] | None) -> Any:
+    """An array with its axes in this order; None where it has other ones."""
+    if axes is None or array is None:
+        return array
+    return np.transpose(array, axes) if np.ndim(array) == len(axes) else None
+
+
+def _evaluate(form: _Form, place: int) -> None:
     """The values of a program on drawn inputs: where values are the same, the same numbers."""
+    rng = np.random.default_rng(place)
     inputs = []
     for v in form.graph.inputs:
         known = form.value.get(v.id)
         if known is not None and known.array is not None:
-            array = known.array
+            array = _turned(known.array, known.turned.get(place))
         elif v.spec.number:
             array = form.given.get(v.id, 1.0)
         elif v.spec.dtype.kind == "f":
@@ -473,7 +553,7 @@ def _where(e: Equation) -> tuple[CodeType, int] | None:
 
 def _ranges(form: _Form) -> list[tuple[str, tuple[int, int]]]:
     """The lines of the functions in which ops were made; of a cell, from the first to the last."""
-    codes = [form.code] if form.code is not None else []
+    codes = [*form.codes]
     seen: dict[str, list[int]] = {}
     used = form.back.ids(form.graph.equations)
     for e in map(form.back.traced.__getitem__, used):

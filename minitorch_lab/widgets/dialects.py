@@ -6,9 +6,14 @@ The programs are kept as text: a learner reads them, and they run as a learner's
 from __future__ import annotations
 
 import linecache
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from .. import random
 from ..creation import linspace
+from ..tf import config
+from ..tf.keras import words
 
 PROGRAMS = {
     "PyTorch style": """\
@@ -24,8 +29,6 @@ def step(x, y):
     loss.backward()
     optimizer.step()
     return loss
-
-program = step
 """,
     "tape style": """\
 import minitorch_lab as lab
@@ -41,8 +44,19 @@ def step(x, y):
         w.sub_(0.1 * dw)
         b.sub_(0.1 * db)
     return loss
+""",
+    "Keras": """\
+from minitorch_lab.tf import keras
 
-program = step
+model = keras.Sequential([
+    keras.Input((2,)),
+    keras.layers.Dense(1),
+])
+model.compile(
+    optimizer=keras.optimizers.SGD(0.1),
+    loss="mean_squared_error",
+)
+model.fit(x, y, batch_size=8, verbose=0)
 """,
     "function": """\
 import minitorch_lab as lab
@@ -57,7 +71,7 @@ def step(x, y, w, b):
     (dw, db), loss = both(w, b, x, y)
     return loss, w - 0.1 * dw, b - 0.1 * db
 
-program = step, x, y, lab.zeros(1, 2), lab.zeros(1)
+w, b = lab.zeros(1, 2), lab.zeros(1)
 """,
     "session": """\
 from minitorch_lab import graph
@@ -76,8 +90,8 @@ with line:
 
 session = graph.Session(line)
 session.run(line.initializer())
+fetches = [loss, new_w, new_b]
 feeds = {x_: x.numpy(), y_: y.numpy()}
-program = session, [loss, new_w, new_b], feeds
 """,
 }
 
@@ -87,17 +101,41 @@ def samples() -> tuple[dict[str, Any], tuple[Any, ...]]:
 
     >>> programs, (x, y) = samples()
     >>> list(programs), x.shape, y.shape
-    (['PyTorch style', 'tape style', 'function', 'session'], Size([8, 2]), Size([8, 1]))
+    (['PyTorch style', 'tape style', 'Keras', 'function', 'session'], Size([8, 2]), Size([8, 1]))
     """
     x = linspace(-1.0, 1.0, 16).reshape(8, 2)
     y = x @ linspace(2.0, -1.0, 2).reshape(2, 1) + 0.5
-    return {title: _made(title, text, x, y) for title, text in PROGRAMS.items()}, (x, y)
+    with _apart():
+        made = {title: _made(title, text, x, y) for title, text in PROGRAMS.items()}
+    return {title: _program(**names) for title, names in made.items()}, (x, y)
 
 
-def _made(title: str, text: str, x: Any, y: Any) -> Any:
-    """Run one of the texts above, so that its ops know their lines."""
+def _program(**names: Any) -> Any:
+    """What ``lab.link`` takes of the names that a program has made."""
+    match names:
+        case {"session": session, "fetches": fetches, "feeds": feeds}:
+            return session, fetches, feeds
+        case {"step": step, "loss_of": _}:
+            return step, names["x"], names["y"], names["w"], names["b"]
+    return names.get("model") if "step" not in names else names["step"]
+
+
+@contextmanager
+def _apart() -> Iterator[None]:
+    """Leave the learner's random numbers and names of layers as they are; compile nothing."""
+    eagerly = config.functions_run_eagerly()
+    config.run_functions_eagerly(True)
+    try:
+        with random.apart(), words.apart():
+            yield
+    finally:
+        config.run_functions_eagerly(eagerly)
+
+
+def _made(title: str, text: str, x: Any, y: Any) -> dict[str, Any]:
+    """The names after a run of one of the texts above, whose ops know their lines."""
     file = f"<{title}>"
     linecache.cache[file] = len(text), None, text.splitlines(keepends=True), file
     names: dict[str, Any] = {"x": x, "y": y, "__name__": title}
     exec(compile(text, file, "exec"), names)  # noqa: S102  our own text
-    return names["program"]
+    return names

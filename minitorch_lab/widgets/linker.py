@@ -117,6 +117,10 @@ def said(linked: Linked, number: int) -> str:
 def _notes(linked: Linked, number: int, value: Value) -> list[str]:
     missing = linked.missing(number)
     notes = [f"not in {', '.join(missing)}"] if missing else []
+    for place in value.turned:
+        name = "" if place in value.ops else f"as {value.members[place].name} "
+        shape = shape_text(value.members[place].spec.shape)
+        notes.append(f"{linked.programs[place].title} keeps it {name}{shape}")
     if value.numbers and len(set(value.ops.values())) > 1:
         ops = {
             op: [linked.programs[i].title for i, o in value.ops.items() if o == op]
@@ -187,7 +191,8 @@ def link(programs: Mapping[str, Any] | None = None, *inputs: Any) -> Linker:
     ``programs`` are functions or modules by name, which are traced with ``inputs``; a tuple
     ``(function, x, ...)`` has inputs of its own, and ``(session, fetches, feeds)`` is a run of a
     session. Point at a line, and the values that it makes light up, and the lines of the other
-    programs that make them. Without programs linear regression is shown in four styles.
+    programs that make them. A compiled Keras model stands for a step of its training, on examples
+    and labels. Without programs linear regression is shown in five styles.
 
     >>> from minitorch_lab.tensor import tensor
     >>> view = link({"a": lambda x: x * 2 + 1, "b": lambda x: 1 + 2 * x}, tensor([1.0]))

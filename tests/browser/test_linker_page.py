@@ -28,6 +28,7 @@ def lit(page: Page) -> list[str]:
 LOSS = [
     "loss = ((prediction - y) ** 2).mean()",
     "loss = ((prediction - y) ** 2).mean()",
+    'loss="mean_squared_error",',
     "return ((prediction - y) ** 2).mean()",
     "loss = ((prediction - y_) ** 2).mean()",
 ]

@@ -224,7 +224,7 @@ class Layer(Module):
         for layer in self._flatten_layers():
             layer._trainable = bool(value)
             for w in layer._variables():
-                w.trainable = bool(value) and w not in layer._kept()
+                w.trainable = bool(value) and not any(w is kept for kept in layer._kept())
 
     def _kept(self) -> list[Variable]:
         """The variables that are never learned."""

@@ -9,6 +9,8 @@ stack finds that line: the pictures, the linker, and Python's own traceback.
 from __future__ import annotations
 
 import ast
+import linecache
+import re
 from collections.abc import Callable
 from types import CodeType, FunctionType
 from typing import Any
@@ -23,8 +25,10 @@ def here() -> Where:
     return caller(2)
 
 
-def called_from(where: Where) -> Callable[..., Any]:
+def called_from(where: Where, argument: str = "") -> Callable[..., Any]:
     """``call(function, ...)``, which stands at a line of the learner.
+
+    Where the learner's call goes over several lines it is the one with this ``argument``.
 
     >>> called_from(here())(max, 1, 2)
     2
@@ -33,7 +37,7 @@ def called_from(where: Where) -> Callable[..., Any]:
         return _call
     code, instruction = where
     tree = ast.parse("lambda function, *args, **kwargs: function(*args, **kwargs)", mode="eval")
-    line = locate(code, instruction).line
+    line = _line(code, instruction, argument)
     for node in ast.walk(tree):
         if isinstance(node, ast.expr | ast.arg):
             node.lineno = node.end_lineno = line
@@ -41,6 +45,14 @@ def called_from(where: Where) -> Callable[..., Any]:
     made = compile(tree, code.co_filename, "eval")
     (inner,) = (c for c in made.co_consts if isinstance(c, CodeType))
     return FunctionType(inner.replace(co_name="<layer>"), {"__name__": "__layer__"})
+
+
+def _line(code: CodeType, instruction: int, argument: str) -> int:
+    first, last, *_ = [*code.co_positions()][instruction // 2]
+    for line in range(first or 0, (last or 0) + 1) if argument else ():
+        if re.search(rf"\b{argument}\s*=[^=]", linecache.getline(code.co_filename, line)):
+            return line
+    return locate(code, instruction).line
 
 
 def _call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -90,6 +90,10 @@ def sparse_categorical_crossentropy(
     Shapes: ``y_true`` ``(N, ...)`` or ``(N, ..., 1)``, ``y_pred`` ``(N, ..., classes)``. Raises
     ShapeError for one-hot labels.
     """
+    return _sparse(y_true, y_pred, from_logits, axis, "none")
+
+
+def _sparse(y_true: Any, y_pred: Any, from_logits: bool, axis: int, reduction: str) -> Tensor:
     y_true, y_pred = convert(y_true), convert(y_pred)
     if axis not in (-1, y_pred.ndim - 1):
         raise ArgumentError(f"axis: expected -1, the last one, got {axis}")
@@ -112,11 +116,11 @@ def sparse_categorical_crossentropy(
     logits = y_pred if from_logits else _logits(y_pred, "softmax")
     if logits is None:
         logits = y_pred.clamp(EPSILON, 1 - EPSILON).log()
-    y_true = y_true.long()
     if logits.ndim == 2:
-        return F.cross_entropy(logits, y_true, reduction="none")
-    flat = F.cross_entropy(logits.reshape(-1, classes), y_true.reshape(-1), reduction="none")
-    return flat.reshape(y_true.shape)
+        return F.cross_entropy(logits, y_true.long(), reduction=reduction)
+    rows, labels = logits.reshape(-1, classes), y_true.long().reshape(-1)
+    loss = F.cross_entropy(rows, labels, reduction=reduction)
+    return loss.reshape(y_true.shape) if reduction == "none" else loss
 
 
 def categorical_crossentropy(
@@ -252,6 +256,12 @@ class SparseCategoricalCrossentropy(_Of):
             )
         function = sparse_categorical_crossentropy
         super().__init__(function, name, reduction, from_logits=from_logits, axis=axis)
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
+        """One number, as ``reduction`` says; the mean is computed in one go."""
+        if sample_weight is None and self.reduction in ("sum_over_batch_size", "mean"):
+            return _sparse(y_true, y_pred, **self.settings, reduction="mean")
+        return super().__call__(y_true, y_pred, sample_weight)
 
 
 class CategoricalCrossentropy(_Of):

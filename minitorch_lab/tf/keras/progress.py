@@ -78,7 +78,8 @@ def _write(text: str) -> None:
 
 def _on_a_screen() -> bool:
     """Whether a line can be written over: in a terminal, and in a notebook."""
-    return "ipykernel" in sys.modules or (hasattr(sys.stdout, "isatty") and sys.stdout.isatty())
+    out = sys.stdout
+    return type(out).__module__.startswith("ipykernel") or (hasattr(out, "isatty") and out.isatty())
 
 
 def _duration(seconds: float) -> str:

@@ -7,6 +7,7 @@ unless ``compile(run_eagerly=True)`` or ``tf.config.run_functions_eagerly(True)`
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -14,14 +15,14 @@ import numpy as np
 
 from ... import random
 from ...autograd.functions import grad
-from ...errors import ArgumentError, KindError, LabError, describe
+from ...errors import ArgumentError, KindError, LabError, TraceError, describe
 from ...graph import compile as compiled
 from ...tensor import Tensor, enable_grad, make, no_grad
 from .. import config
 from . import losses, metrics, optimizers, table
 from .callbacks import Callback, CallbackList, History, Logs, floats
 from .layer import Layer
-from .lines import called_from, here
+from .lines import Where, called_from, here
 from .progress import Progress
 from .variable import as_array, plainly
 
@@ -72,16 +73,11 @@ class Trainer(Layer):
             _known_metric(metric)
         self.optimizer, self.loss, self.run_eagerly = chosen, loss, run_eagerly
         self._given = given
-        self._compiled_at = called_from(here())
-        self._asked_at = self._compiled_at
-        self._updated_at = self._line_of(optimizer)
-        self._judged_at = self._line_of(loss)
+        where = here()
+        self._asked_at = called_from(where)
+        self._updated_at = _line_of(optimizer, where, "optimizer")
+        self._judged_at = _line_of(loss, where, "loss")
         self._forget()
-
-    def _line_of(self, given: Any) -> Callable[..., Any]:
-        """Where an object was made; a name stands in the line of ``compile``."""
-        made = getattr(given, "made", None)
-        return self._compiled_at if made is None else called_from(made)
 
     def _forget(self) -> None:
         """Drop the graphs and the metrics: what they are made of has changed."""
@@ -300,7 +296,7 @@ class Trainer(Layer):
         self.reset_metrics()
         if kind == "test":
             given.call("on_test_begin", {})
-        with no_grad():
+        with no_grad(), _retold():
             for batch in batches:
                 if before:
                     given.call(begin, done, {})
@@ -370,6 +366,23 @@ class Trainer(Layer):
     ) -> None:
         """Print a table of the layers; ``print_fn`` takes it instead of ``print``."""
         table.show(self, print_fn)
+
+
+@contextmanager
+def _retold() -> Iterator[None]:
+    """The way out that a Keras program has, where a layer asks for a value of a graph."""
+    try:
+        yield
+    except TraceError as error:
+        ours = "see values op by op: model.compile(..., run_eagerly=True)"
+        text = str(error).replace('run this function in eager mode: lab.mode("eager")', ours)
+        raise TraceError(text) from error.__cause__
+
+
+def _line_of(given: Any, where: Where, argument: str) -> Callable[..., Any]:
+    """Calls as from the line where an object was made; a name stands in a line of ``compile``."""
+    made = getattr(given, "made", None)
+    return called_from(where, argument) if made is None else called_from(made)
 
 
 def _known_metric(metric: Any) -> None:

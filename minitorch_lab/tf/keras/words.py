@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any
 
@@ -33,6 +34,18 @@ def unique(name: str) -> str:
 def clear_session(free_memory: bool = True) -> None:
     """Let the numbers in the names of layers start again."""
     _COUNTS.clear()
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """A block whose layers take no numbers from the names outside of it."""
+    before = _COUNTS.copy()
+    _COUNTS.clear()
+    try:
+        yield
+    finally:
+        _COUNTS.clear()
+        _COUNTS.update(before)
 
 
 def found(what: str, wanted: Any, known: Mapping[str, Any], kind: type | None = None) -> Any:

@@ -24,7 +24,7 @@ function render({ model, el }) {
   const programs = model.get("programs");
   root.append(
     h("header", { class: "bar" },
-      h("h2", {}, h("span", { class: "muted" }, "link: "), `${programs.length} programs`),
+      h("h2", {}, h("span", { class: "muted" }, "link: "), `${programs.length} program${programs.length > 1 ? "s" : ""}`),
       h("span", { class: "join", role: "group", "aria-label": "Zoom" },
         h("button", { "aria-label": "Zoom out", onclick: () => eye.zoom(1 / 1.25) }, "−"), percent,
         h("button", { "aria-label": "Zoom in", onclick: () => eye.zoom(1.25) }, "+"),
