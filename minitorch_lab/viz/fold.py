@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -91,15 +91,15 @@ def frames(view: GraphView) -> set[str]:
     Around a single node a frame says nothing, and none around all ops of the graph either. An op
     that was opened keeps its frame, to be folded again.
     """
-    counts: dict[str, int] = {}
-    ops: dict[str, int] = {}
-    total = 0
-    for node in view.nodes:
-        total += bool(node.op)
-        for cut in _cuts(node.scope):
-            path = node.scope[: len(node.scope) - cut]
-            counts[path] = counts.get(path, 0) + 1
-            ops[path] = ops.get(path, 0) + bool(node.op)
+    counts: Counter[str] = Counter()
+    ops: Counter[str] = Counter()
+    made = Counter(node.scope for node in view.nodes if node.op)
+    for scope, count in Counter(node.scope for node in view.nodes).items():
+        for cut in _cuts(scope):
+            path = scope[: len(scope) - cut]
+            counts[path] += count
+            ops[path] += made[scope]
+    total = made.total()
     return {
         path
         for path, count in counts.items()

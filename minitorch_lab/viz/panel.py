@@ -54,6 +54,9 @@ def node_panel(
     )
     words = re.sub(r"(?<![\w)])-(?=\w)", MINUS, node.doc)
     doc = f'<p class="doc muted">{escape(words)}</p>' if words else ""
+    if node.gradient_of:
+        of = _list([_link(view.node(i)) for i in node.gradient_of])
+        doc += f'<p class="small" data-field="gradient-of">The gradient of {of}.</p>'
     inside = _inside(node) if seconds is not None and live else ""
     parts = [f"<div>{head}{doc}</div>", _rule(node) + inside, _facts(node, seconds, live)]
     parts += [_arrays(view, node)]
@@ -426,9 +429,6 @@ def _neighbours(view: GraphView, node: NodeView) -> str:
     if node.users:
         users = [_link(view.node(i)) for i in node.users]
         rows.append(f'<dt>users</dt><dd data-field="users">{_list(users)}</dd>')
-    if node.gradient_of:
-        of = [_link(view.node(i)) for i in node.gradient_of]
-        rows.append(f'<dt>gradient of</dt><dd data-field="gradient-of">{_list(of)}</dd>')
     return f'<dl class="links">{"".join(rows)}</dl>' if rows else ""
 
 
