@@ -396,6 +396,23 @@ def test_a_compiled_loss_has_gradients_as_well():
     assert w.grad is None
 
 
+def test_a_call_of_a_compiled_function_opens_into_its_ops():
+    w = lab.tensor([3.0, 4.0], requires_grad=True)
+    loss = lab.compile(lambda x: ((x * w) ** 2).sum())(lab.tensor([1.0, 2.0])) * 2
+    view = from_tensors(loss, names={id(w): "w"})
+    (call,) = [node for node in view.nodes if node.op == "<lambda>"]
+    whole = opened(view, [call.id])
+    ops = {node.op: node for node in whole.nodes if node.op and node.scope}
+    assert [*ops] == ["sum", "mul", "pow"]  # the last has the number of the call
+    assert ops["sum"].id == call.id
+    np.testing.assert_array_equal(ops["mul"].value, [3.0, 8.0])
+    np.testing.assert_array_equal(ops["mul"].gradient, [12.0, 32.0])
+    assert whole.node(ops["mul"].inputs[1]).name == "w"
+    with lab.no_grad():
+        w.add_(1.0)
+    assert from_tensors(loss).node(call.id).parts is None  # its values are gone
+
+
 def test_a_compiled_loss_has_no_gradient_where_eager_mode_has_none():
     w = lab.tensor([3.0, 4.0], requires_grad=True)
     view = from_compiled(lab.compile(lambda: (w * w.detach()).sum()))

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import GradError, KindError, LabError, describe
-from ..graph.compiler import Compiled, Entry
+from ..graph.compiler import CallOp, Compiled, Entry
 from ..graph.ir import Graph, Var, compute
 from ..graph.session import Session
 from ..graph.sizes import Unknown
@@ -42,7 +42,7 @@ from ..tape import (
 )
 from ..tensor import NO_GRAD, Record, Tensor, make
 from .measure import shape_text, shorten
-from .replay import call_now, can_replay, on_tape
+from .replay import call_now, can_replay, changed_since, on_tape
 from .view import Builder, GraphView, Kind, Source, Work, modules_of
 
 Names = Mapping[int, str]  # id of an object -> the variable that holds it
@@ -244,6 +244,10 @@ class _Tape:
             wants = holder.requires_grad if holder is not None else True
             why = _NO_GRADIENT if not wants else _NOT_SCALAR if alive else FREED_GRADIENT
         name = self._name(holder) if holder is not None else ""
+        facts = self._facts(node.op, node.attrs, spec, tuple(_spec(x) for x in _inputs(node)))
+        if isinstance(node.op, CallOp) and value is not None and not changed_since(node):
+            known = can_replay(node.op.call.entry)
+            facts = facts | {"parts": partial(_call_parts, node.op) if known else None}
         self.kept.append(node)
         self.numbers[id(node)] = self.build.op(
             node.op.name,
@@ -258,7 +262,7 @@ class _Tape:
             gradient_note=why,
             scope=node.scope or ("" if self.calls else _function(node.source, self.inside)),
             source=self._source(node),
-            **self._facts(node.op, node.attrs, spec, tuple(_spec(x) for x in _inputs(node))),
+            **facts,
         )
 
     def _facts(
@@ -505,6 +509,17 @@ def _parts(
     return from_graph(
         Graph(tuple(given), tuple(writer.constants), tuple(writer.equations), outputs)
     )
+
+
+def _call_parts(op: CallOp, values: Sequence[Any], gradient: Any) -> GraphView:
+    """The ops that a call of a compiled function ran; what its gradient goes to is ``@i``."""
+    leaves = [make(value) for value in values]
+    for x in leaves:
+        x.requires_grad = True
+    stand_ins = {id(x): leaf for x, leaf in zip(op.call.wanted, leaves, strict=True)}
+    out = on_tape(op.call, stand_ins)[0][op.index]
+    names = {id(x): f"@{i}" for i, x in enumerate(leaves)}
+    return from_tensors(out, op.name, names, gradient=gradient)
 
 
 # Functions as boxes ------------------------------------------------------------------------

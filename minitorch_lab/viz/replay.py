@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from ..graph.compiler import Before, Call, Entry
+from ..graph.compiler import Before, Call, CallOp, Entry
 from ..graph.ir import Var, compute
 from ..graph.trace import Captured
 from ..random import apart
+from ..tape import NUMBERS, Node, outdated
 from ..tensor import Tensor, make, record
 
 
@@ -84,3 +85,14 @@ def _values(call: Call) -> dict[int, Any]:
             if e.out.id in needed:
                 known[e.out.id] = compute(e, known)
     return known
+
+
+def changed_since(node: Node) -> bool:
+    """Whether something that a node read was changed in place after it."""
+    read = [x for x in node.inputs if x.__class__ not in NUMBERS]
+    if isinstance(node.op, CallOp):
+        call = node.op.call
+        own = {id(x) for x in call.entry.updated if not x.requires_grad}
+        found = (b.tensor for b in call.entry.traced.bindings if isinstance(b, Captured))
+        read += [*call.leaves, *(x for x in found if id(x) not in own)]
+    return any(x.version[0] > node.id or outdated(x) for x in read)

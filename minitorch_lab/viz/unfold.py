@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..graph.compiler import CallOp, Compiled
-from ..graph.trace import Captured, flatten
-from ..tape import NUMBERS, Node, outdated
+from ..graph.trace import flatten
+from ..tape import NUMBERS, Node
 from ..tensor import Tensor, make, record
 from .build import Names, _inputs, _reachable
-from .replay import call_now, can_replay, on_tape
+from .replay import call_now, can_replay, changed_since, on_tape
 
 _RAN = "{} ran as a graph. These are the ops that were traced, in NumPy; its plan joins them."
 TRACED = "These are the ops that were traced from {}, in NumPy; nothing was changed by it."
@@ -37,7 +37,7 @@ def unfolded(roots: Sequence[Tensor], names: Names) -> tuple[list[Tensor], Names
         return list(roots), names, ""
     if not all(can_replay(node.op.call.entry) for node in calls if isinstance(node.op, CallOp)):
         return list(roots), names, _OWN.format(title)
-    if any(map(_changed, nodes)):
+    if any(map(changed_since, nodes)):
         return list(roots), names, _CHANGED.format(title)
     made: dict[int, Tensor] = {}  # by the id of a node: its output on the new tape
     results: dict[int, list[Tensor]] = {}  # by the id of a call
@@ -76,17 +76,6 @@ def traced_call(function: Compiled, *inputs: Any) -> list[Tensor] | None:
     if not can_replay(entry):
         return None
     return on_tape(call_now(entry, leaves), {})[0]
-
-
-def _changed(node: Node) -> bool:
-    """Whether something that a node read was changed in place after it."""
-    read = [x for x in node.inputs if x.__class__ not in NUMBERS]
-    if isinstance(node.op, CallOp):
-        call = node.op.call
-        own = {id(x) for x in call.entry.updated if not x.requires_grad}
-        found = (b.tensor for b in call.entry.traced.bindings if isinstance(b, Captured))
-        read += [*call.leaves, *(x for x in found if id(x) not in own)]
-    return any(x.version[0] > node.id or outdated(x) for x in read)
 
 
 def _made(like: Node, inputs: tuple[Any, ...]) -> Tensor:
