@@ -82,10 +82,9 @@ WIDGETS = [
     ),
     (
         "Live training",
-        "A run that is watched and steered: start, pause, step, learning rate, eager or graph. When "
-        "the kernel is gone, its curves stay.",
+        "A run that is watched and steered: start, pause, step, learning rate, eager or graph. "
+        "When the kernel is gone, its curves stay.",
         """
-        lab.manual_seed(0)
         angle, noise = 3.14 * lab.rand(200), 0.1 * lab.randn(200, 2)
         side = lab.arange(200) % 2
         x = lab.where(side == 0, angle.cos(), 1 - angle.cos())
@@ -105,7 +104,7 @@ WIDGETS = [
         """,
     ),
 ]
-ALIVE = {"Live training", "Mode toggle"}  # they steer a kernel: without one there is only the still
+ALIVE = {"Prediction", "Live training", "Mode toggle"}  # for a kernel: without one only the still
 
 
 def write_gallery(folder: Path) -> None:

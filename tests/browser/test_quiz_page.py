@@ -167,3 +167,24 @@ def test_the_pictures_without_a_kernel_work_without_script(page: Page) -> None:
     exercise.get_by_text("show hint 1 of 3").click()
     expect(hints.nth(1)).to_be_visible()
     expect(exercise.locator("tbody tr")).to_have_count(3)
+
+
+def test_a_quiz_saved_as_a_page_needs_no_kernel(page: Page) -> None:
+    page.set_content(ask.quiz("03").page())
+    card = page.locator(".lab.card")
+    card.get_by_label("the sum of both contributions").check()
+    card.get_by_role("button", name="check my answer").click()
+    expect(card.locator(".badge")).to_have_text("right")
+
+
+def test_still_pictures_leave_each_other_alone(page: Page) -> None:
+    x = lab.tensor(2.0, requires_grad=True)
+    model, data = lab.nn.Linear(1, 1), (lab.ones(4, 1), lab.ones(4, 1))
+    run = lab.train(model, data, loss=lab.nn.MSELoss(), epochs=2, show=False)
+    run.start().wait()
+    graph = lab.explore(x * 2)
+    page.set_content(
+        still_page(graph.static_html(), run.static_html(), ask.quiz("03").static_html())
+    )
+    picture = page.locator("svg.graph").first
+    expect(picture).to_have_css("width", f"{picture.get_attribute('width')}px")

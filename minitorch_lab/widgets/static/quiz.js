@@ -185,8 +185,8 @@ function predict(model, el) {
   return () => model.off("change:answer", tell);
 }
 
-export default {
-  render({ model, el }) {
-    return model.get("kind") === "quiz" ? quiz(model, el) : predict(model, el);
-  },
-};
+function render({ model, el }) {
+  return model.get("kind") === "quiz" ? quiz(model, el) : predict(model, el);
+}
+
+export default { render };
