@@ -510,8 +510,11 @@ def test_a_compiled_training_step_has_its_backward_pass_and_its_updates_in_boxes
 
 def test_a_constant_is_written_short():
     view = from_compiled(lab.compile(lambda x: x * (1 - 0.9) + 0.1 * lab.ones(3)), lab.ones(3))
-    labels = [node.label for node in view.nodes if node.kind == "const"]
-    assert labels == ["0.1", "constant"]
+    number, table = [node for node in view.nodes if node.kind == "const"]
+    assert (number.label, table.label) == ("0.1", "array")
+    boxes = {box.key: box for box in draw(view).boxes}
+    assert [boxes[f"n{n.id}"].detail for n in (number, table)] == ["", "(3,)"]
+    assert f"#{table.id} constant array float32 (3,) to " in transcript(view)
 
 
 def test_the_gradient_of_a_value_that_was_merged_is_a_sum():
@@ -570,6 +573,8 @@ def test_a_session_shows_all_of_its_graph_or_one_run():
         view = from_session(session)
         assert {n.op for n in view.nodes if n.op} >= {"mul", "add"}
         (weight,) = [node for node in view.nodes if node.name.startswith("w")]
+        (product,) = [node for node in view.nodes if node.op == "mul"]
+        assert view.known(product).note.startswith("It hangs on what is fed: lab.explore(session")
         np.testing.assert_array_equal(view.value(weight.id), [3.0, 4.0])
         one = from_session(session, y, {x: [1.0, 10.0]})
         assert {n.op for n in one.nodes if n.op} == {"mul"}

@@ -611,6 +611,8 @@ def _attr(value: Any) -> str:
 
 # From a traced graph -----------------------------------------------------------------------
 
+_NO_VALUE = "Graph mode keeps no values in between: the plan uses their memory again."
+_NOT_FED = "It hangs on what is fed: lab.explore(session, y, {x: ...}) shows what a run computes."
 _MOST = 1 << 30  # bytes: of a larger graph no values are kept for a view
 
 _KINDS: Mapping[str, Kind] = {
@@ -646,7 +648,6 @@ def from_graph(
         no_gradient = "None: no gradient flows here, to one number."
     if gradients:
         no_gradient = "The graph computes no gradient of this value alone."
-    no_value = "Graph mode keeps no values in between: the plan uses their memory again."
 
     def of(x: Any, scope: str) -> int:
         if isinstance(x, (int, float)):
@@ -659,7 +660,7 @@ def from_graph(
                 kind = _KINDS.get(x.kind, "input")
                 numbers[x.id] = build.leaf(
                     "const" if array is not None else kind,
-                    x.name or ("constant" if array is not None else ""),
+                    x.name or ("array" if array is not None else ""),
                     value=array,
                     shape=tuple(spec.shape),
                     dtype="number" if spec.number else str(spec.dtype),
@@ -687,7 +688,7 @@ def from_graph(
             shape=tuple(out.spec.shape),
             dtype=str(out.spec.dtype),
             device=out.spec.device,
-            note=no_value,
+            note=_NO_VALUE,
             gradient_note=no_gradient,
             scope=scope,
             source=Source(*place) if place is not None else None,
@@ -714,7 +715,7 @@ def from_graph(
                 dtype=str(target.spec.dtype),
                 device=target.spec.device,
                 doc=f"Written into {name} when the plan ends.",
-                note=no_value,
+                note=_NO_VALUE,
                 scope=UPDATES if BACKWARD in boxes.values() else "",
             )
         )
@@ -965,7 +966,9 @@ def from_session(session: Session, *call: Any, title: str = "") -> GraphView:
     """
     if not call:
         given = {v: x.array for v, x in session.kept.items() if v in session.known}
-        return from_graph(session.graph.ir(), title or "session", None, lambda: given)
+        view = from_graph(session.graph.ir(), title or "session", None, lambda: given)
+        told = (replace(n, note=_NOT_FED) if n.note == _NO_VALUE else n for n in view.nodes)
+        return replace(view, nodes=tuple(told))
     with session._lock, _interpreted(NO_GRAD):
         program, feeds, *_ = session._prepare(call[0], call[1] if len(call) > 1 else None)
         entry = program.compiled._entry(feeds, {})

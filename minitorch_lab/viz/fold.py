@@ -249,8 +249,7 @@ def _node_box(view: GraphView, node: NodeView, ways: str) -> Box:
     title, detail = titles(node)
     where = f"{WORDS[node.kind]} {node.id} of {len(view)}"
     named = f"{node.name} = {node.op}" if node.op and node.name else node.name or node.label
-    facts = detail if node.kind != "const" else ""
-    say = f"{named} {facts}".rstrip() + f", {where}{ways}"
+    say = f"{named} {detail}".rstrip() + f", {where}{ways}"
     parts = node.parts is not None
     return Box(f"n{node.id}", node.kind, title, detail, say, node.scope, (node.id,), parts=parts)
 
@@ -259,10 +258,10 @@ def titles(node: NodeView) -> tuple[str, str]:
     """The two lines in a node's box: ``("h = relu", "(32, 128)")``.
 
     The second is the value of a single number, else the shape, with the type where it is not
-    float32; a constant has one line.
+    float32; a constant number has one line.
     """
     title = f"{shorten(node.name, 16)} = {node.label}" if node.op and node.name else node.label
-    if node.kind == "const":
+    if node.kind == "const" and node.shape == ():
         return shorten(title, 28), ""
     detail = shape_text(node.shape)
     if node.shape == () and node.value is not None:

@@ -84,7 +84,7 @@ def _inside(node: NodeView) -> str:
 
 def _facts(node: NodeView, seconds: Seconds | None, live: bool) -> str:
     facts = []
-    if node.kind == "const":
+    if node.kind == "const" and node.shape == ():
         facts.append(("type", f"Python {node.dtype}" if node.dtype else "Python number"))
     else:
         facts.append(("shape", shape_text(node.shape)))

@@ -36,7 +36,7 @@ def transcript(view: GraphView, limit: int = LIMIT) -> str:
 def _line(view: GraphView, node: NodeView) -> str:
     label = f"{node.name} = {node.op}" if node.op and node.name else node.name or node.label
     text = f"{WORDS[node.kind]} {label}"
-    if node.kind != "const":
+    if node.kind != "const" or node.shape != ():
         text += f" {node.dtype} {shape_text(node.shape)}".replace("  ", " ")
         if node.device != "cpu":
             text += f" {node.device}"
