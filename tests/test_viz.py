@@ -573,6 +573,7 @@ def test_a_session_shows_all_of_its_graph_or_one_run():
         view = from_session(session)
         assert {n.op for n in view.nodes if n.op} >= {"mul", "add"}
         (weight,) = [node for node in view.nodes if node.name.startswith("w")]
+        assert view.nodes[-1].label == "new w"
         (product,) = [node for node in view.nodes if node.op == "mul"]
         assert view.known(product).note.startswith("It hangs on what is fed: lab.explore(session")
         np.testing.assert_array_equal(view.value(weight.id), [3.0, 4.0])

@@ -673,8 +673,7 @@ def from_graph(
 
     boxes = _boxes(graph, code)
     for equation in graph.equations:
-        scope = boxes[equation.out.id]
-        inputs = [of(x, scope) for x in equation.inputs]
+        inputs = [of(x, equation.scope) for x in equation.inputs]
         out = equation.out
         place = location(equation)
         specs = [
@@ -690,7 +689,7 @@ def from_graph(
             device=out.spec.device,
             note=_NO_VALUE,
             gradient_note=no_gradient,
-            scope=scope,
+            scope=boxes[equation.out.id],
             source=Source(*place) if place is not None else None,
             **op_facts(equation.op, equation.attrs, out.spec, specs),
         )
@@ -772,12 +771,13 @@ def _settle(rows: list[dict[str, Any]]) -> None:
     users: dict[int, set[str]] = {}
     for row in rows:
         for i in row["inputs"]:
-            users.setdefault(i, set()).add(row.get("scope", "").partition(".")[0])
+            users.setdefault(i, set()).add(row.get("scope", ""))
     for row in rows:
         if row["kind"] in ("input", "const") and not row.get("scope"):
-            part = users.get(row["id"], set())
-            if part in ({BACKWARD}, {UPDATES}):
-                row["scope"] = part.pop()
+            boxes = users.get(row["id"], set())
+            parts = {box.partition(".")[0] for box in boxes}
+            if parts in ({BACKWARD}, {UPDATES}):
+                row["scope"] = (boxes if len(boxes) == 1 else parts).pop()
 
 
 def _link(
