@@ -51,7 +51,8 @@ def shoot(options: argparse.Namespace) -> list[Path]:
         with serve(root, home) as server:
             for width in options.width:
                 page = browser.new_page(
-                    viewport={"width": width, "height": 1100}, device_scale_factor=options.scale
+                    viewport={"width": width, "height": options.height},
+                    device_scale_factor=options.scale,
                 )
                 page.emulate_media(reduced_motion="reduce")
                 notebook = Notebook(page, server, notebook_name)
@@ -90,6 +91,7 @@ def main() -> None:
     parser.add_argument("--nth", type=int, default=0, help="which of several (default: the first)")
     parser.add_argument("--theme", nargs="+", choices=["light", "dark"], default=["light", "dark"])
     parser.add_argument("--width", nargs="+", type=int, default=[1280], help="of the window, px")
+    parser.add_argument("--height", type=int, default=1100, help="of the window, px")
     parser.add_argument("--scale", type=float, default=2, help="pixels of the picture for each px")
     parser.add_argument("--click", action=Step, dest="steps", help="click this selector first")
     parser.add_argument("--wait", action=Step, dest="steps", help="then wait so many seconds")
