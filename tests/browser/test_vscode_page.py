@@ -10,6 +10,7 @@ from host_page import show
 from playwright.sync_api import Page, expect
 
 import minitorch_lab as lab
+from minitorch_lab.tape import Settings
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("window")]
 WINDOW = 1100, 900
@@ -93,3 +94,15 @@ def test_a_still_picture_follows_the_theme_of_vs_code(page: Page, theme: str) ->
     expect(picture).to_have_css("color-scheme", "dark" if ground < "#8" else "light")
     expect(picture.locator(".body").first).to_have_css("fill", rgb(ground))
     expect(picture.locator("text:not(.shape)").last).to_have_css("fill", rgb(text))
+
+
+def test_a_line_in_a_cell_that_is_not_on_the_page(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Settings, "sources", True)
+    show(page, explorer(), host=host("dark"))  # its cells are outside of the page with the outputs
+    page.locator("[data-node]", has_text="relu").click()
+    link = page.locator("[data-field=source] a")
+    expect(link).to_contain_text("test_vscode_page.py, line")
+    link.click()
+    expect(page.locator("[data-field=status]")).to_contain_text("is not on this page")

@@ -274,7 +274,7 @@ function render({ model, el }) {
     else if (path != null) toggle(path);
     else if (node) model.send({ do: "open", node: Number(node) });
     else if (measure) { to.textContent = "measuring…"; model.send({ do: "measure", node: Number(measure) }); }
-    else cell(to.dataset.cell);
+    else if (!cell(to.dataset.cell)) status.textContent = `${to.textContent} is not on this page: look for it where you wrote it.`;
   });
 
   // A PNG is drawn here, as it is seen: the picture with its computed colours on the widget's ground.

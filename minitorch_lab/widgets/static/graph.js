@@ -98,11 +98,13 @@ function fill(side, html) {
   for (const part of side.querySelectorAll(".scroll, .rule dd")) if (part.scrollWidth > part.clientWidth) part.tabIndex = 0;
 }
 
-// "cell 7": scroll to the notebook cell with that prompt, where there is one.
+// "cell 7": scroll to the notebook cell with that prompt. False where it is not on this page: a saved page has no cells,
+// and VS Code keeps outputs in a page of their own.
 function cell(name) {
   const number = /^cell (\d+)$/.exec(name);
   const prompt = number && [...document.querySelectorAll(".jp-InputPrompt, .prompt")].find((p) => p.textContent.includes(`[${number[1]}]`));
   if (prompt) prompt.scrollIntoView({ block: "center" });
+  return Boolean(prompt);
 }
 
 // Nothing to draw: what will be here, or what went wrong and what to do.
