@@ -68,6 +68,35 @@ def test_links_lead_to_neighbours(page: Page) -> None:
     assert selected(page) == "n6"
 
 
+def test_a_value_of_a_compiled_training_step_leads_to_its_gradient_and_back(page: Page) -> None:
+    net, target = Net(), lab.tensor([0, 1, 2, 0])
+    optimiser = lab.optim.SGD(net.parameters(), lr=0.1)
+
+    @lab.compile
+    def step(x: Any) -> Any:
+        optimiser.zero_grad()
+        loss = F.cross_entropy(net(x), target)
+        loss.backward()
+        optimiser.step()
+        return loss
+
+    widget = explore(step, lab.randn(4, 6), depth=0)
+    show(page, widget)
+    assert widget.view is not None
+    folded = page.locator(".node.folded text:first-of-type")
+    assert set(folded.all_text_contents()) >= {"net", "backward()", "updates()"}
+    relu = next(node for node in widget.view.nodes if node.op == "maximum")
+    page.get_by_placeholder("find op or shape").fill("maximum")
+    page.keyboard.press("Enter")  # into the folded module
+    assert selected(page) == f"n{relu.id}"
+    page.locator("figure[data-field=gradient] a").click()
+    (at,) = relu.gradient_at
+    expect(page.locator(".graph .selected")).to_have_attribute("data-key", f"n{at}")
+    expect(page.locator(".graph .title").filter(has_text="backward()")).to_have_count(1)
+    page.locator("[data-field=gradient-of] a").click()
+    expect(page.locator(".graph .selected")).to_have_attribute("data-key", f"n{relu.id}")
+
+
 def test_arrow_keys_go_along_the_picture(page: Page) -> None:
     show(page, network())
     page.locator("[data-node='5']").click()  # relu

@@ -176,6 +176,20 @@ def test_the_certificate_stands_where_its_button_was(page: Page) -> None:
     expect(page.locator(".proof button")).to_have_count(1)  # of each pass its own
 
 
+def test_beside_a_difference_stands_what_is_computed_otherwise(page: Page) -> None:
+    view = widget()
+    reasons = ["c: exp by formulas of its own", "fuse: <b>"]
+    view.certificates = {
+        "1": {"text": "largest difference 0.1", "good": False, "alone": False, "why": reasons},
+        "2": {"text": "largest difference 0 (bitwise)", "good": True},
+    }
+    show(page, view)
+    go(page, "lower")
+    expect(page.locator(".otherwise li")).to_have_text(reasons)
+    go(page, "fold")
+    expect(page.locator(".otherwise")).to_be_hidden()
+
+
 def test_a_busy_kernel_does_not_stop_the_page(page: Page) -> None:
     show(page, widget())
     page.evaluate("window.busy = true")

@@ -155,6 +155,43 @@ def test_a_click_on_a_line_goes_to_its_first_step(page: Page) -> None:
     at(page, "6 of 9")
 
 
+def test_the_lit_line_stands_out(page: Page) -> None:
+    show(page, polynomial())
+    ground = "li => getComputedStyle(li).backgroundColor"
+    lines = page.locator(".source li")
+    grounds = [lines.nth(i).evaluate(ground) for i in range(3)]
+    assert grounds[1] != grounds[0] == grounds[2]
+    expect(lines.nth(1)).to_have_class("lit")
+
+
+def test_a_compiled_loss_is_stepped_through_and_said(page: Page) -> None:
+    net, target = Net(), lab.tensor([0, 1, 2, 0])
+    loss_of = lab.compile(lambda x: F.cross_entropy(net(x), target))
+    show(page, step_through(loss_of(lab.randn(4, 6))))
+    expect(page.locator(".notice")).to_contain_text("ran as a graph")
+    at(page, "1 of 9")  # four ops, the start, four ops
+    page.keyboard.press("Tab")
+    page.locator(".view").focus()
+    page.keyboard.press("End")
+    expect(status(page)).to_contain_text("linear passes (5, 6) to")
+
+
+def test_signs_stand_between_the_numbers(page: Page) -> None:
+    """Also where a number has a norm below it."""
+    w = lab.randn(20, 12, requires_grad=True)
+    widget = step_through((lab.randn(16, 20) @ w).tanh().sum())
+    widget.step = 6  # tanh: its local derivative times what comes in
+    show(page, widget)
+    middle = "e => { const r = e.getBoundingClientRect(); return r.y + r.height / 2; }"
+    row = page.locator(".sums > .row").first
+    number, sign = row.locator("strong").last, row.locator(".sign").last
+    assert abs(number.evaluate(middle) - sign.evaluate(SIGN)) <= 3
+
+
+SIGN = """e => { const range = document.createRange(); range.selectNodeContents(e);
+  const r = range.getBoundingClientRect(); return r.y + r.height / 2; }"""
+
+
 def test_play_goes_to_the_end_and_stops(page: Page) -> None:
     show(page, polynomial())
     speed = page.get_by_label("speed")

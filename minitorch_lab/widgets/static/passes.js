@@ -22,7 +22,7 @@ function render({ model, el }) {
   const percent = h("output", { "aria-label": "Zoom" }, "100 %");
   const boxes = h("select", { onchange: () => model.send({ do: "group", by: boxes.value }) }, h("option", { value: "kernels" }, "kernels"), h("option", { value: "modules" }, "modules and lines"));
   const did = h("span", {}), words = h("span", { class: "muted small" }), proof = h("span", { class: "proof" });
-  const why = h("ul", { class: "why small muted", "aria-label": "What is computed otherwise", hidden: true });
+  const why = h("ul", { class: "otherwise small muted", "aria-label": "What is computed otherwise", hidden: true });
   const changes = h("details", { class: "changes small" });
   const pick = h("select", { onchange: () => pin({ kernel: Number(pick.value) }) }, ...steps.map((s, i) => h("option", { value: i }, s.title)));
   const copy = h("button", { class: "quiet", onclick: () => navigator.clipboard?.writeText([...code.children].map((li) => li.textContent).join("\n")) }, "copy");
