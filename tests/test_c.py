@@ -302,30 +302,6 @@ def test_windows_of_a_picture_are_copied(size: tuple[int, int]) -> None:
         np.testing.assert_array_equal(a.numpy(), b.numpy())
 
 
-def test_a_narrow_product_joins_the_samples() -> None:
-    """Rows of a picture's entries times few columns, and their gradient, one row at a time."""
-    lab.manual_seed(0)
-    x, w = lab.randn(40, 2048), lab.randn(2048).requires_grad_()
-    few = lab.randn(5, 2048).requires_grad_()
-    turned = lab.randn(2048, 5).requires_grad_()
-
-    def f(x: Any, w: Any, few: Any, turned: Any) -> Any:
-        y = (x * w).relu()
-        loss = (
-            lab.nn.functional.linear(y, few).square().mean() + (y @ turned).exp().clamp(0, 2).mean()
-        )
-        return loss, *lab.autograd.grad(loss, [w, few, turned])
-
-    compiled = lab.compile(f, executor="c")
-    for a, b in zip(compiled(x, w, few, turned), f(x, w, few, turned), strict=True):
-        np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=1e-4, atol=1e-5)
-    code = lab.explain(compiled).code()
-    assert "(1, 2048) @ (2048, 5)" in code  # that of linear: its matrix has long rows
-    assert "(1, 5) @ (5, 2048)" in code
-    assert "(40, 2048) @ (2048, 5)" in code  # that of @: columns of 5 would fill no vector
-    assert "(5, 40) @ (40, 2048)" in code  # waits until all samples are there
-
-
 WINDOW = {"kernel_size": (3, 3), "stride": (1, 1), "padding": (1, 1), "dilation": (1, 1)}
 
 

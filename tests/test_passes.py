@@ -352,7 +352,7 @@ def test_a_stage_says_what_it_was_and_what_it_became(explained: Any) -> None:
     assert str(softmax).startswith(f"fused as {softmax.rule}: {kernel.equations[0]}, ")
 
     tiled = {c.rule for c in changes(explained, "tile")}
-    assert any(rule.startswith("conv2d, relu") for rule in tiled)
+    assert "conv2d, relu, max_pool2d" in tiled or "conv2d, relu" in tiled
     assert all(c.after[0].samples == 32 for c in changes(explained, "tile"))
 
     looked = changes(explained, "transposes")

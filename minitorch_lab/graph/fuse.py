@@ -249,7 +249,6 @@ def _apart(step: Loop | Single) -> list[Loop | Single]:
 PLANES = ("max_pool2d", "max_pool2d_grad", "max_pool2d_where", "max_pool2d_put")
 BATCHED = ("matmul", "unfold", "fold", *PLANES)  # they treat samples alike, planes even planes
 WIDEST = 64  # entries of a window that is written out entry by entry
-NARROW = 16  # rows or columns of a matrix: its product is bound by memory, not by arithmetic
 SMALL = 1 << 18, 1 << 14  # bytes: what is smaller than this stays in the cache anyway
 
 
@@ -265,20 +264,11 @@ def dimension(step: Loop | Single, v: Var, axis: int) -> int | None:
         d = axis - (len(step.shape) - v.spec.ndim)
         return d if d >= 0 and v.spec.shape[d] == step.shape[axis] else None
     out = step.equation.out.spec
-    if _narrow(step.equation):
-        fits = v is not step.equation.inputs[1]
-    elif step.equation.op.name == "matmul":  # an input of fewer dimensions serves every sample
+    if step.equation.op.name == "matmul":  # an input of fewer dimensions serves every sample
         fits = out.ndim > 2 and v.spec.ndim == out.ndim and v.spec.shape[0] == out.shape[0]
     else:
         fits = v.spec.ndim > 2 and v.spec.shape[axis] == out.shape[axis]
     return axis if fits else None
-
-
-def _narrow(e: Equation) -> bool:
-    """Whether an equation is rows times a matrix that has few rows or few columns."""
-    if e.op.name != "matmul" or e.out.spec.ndim != 2 or e.inputs[0] is e.inputs[1]:
-        return False
-    return 0 < min(e.inputs[1].spec.shape) <= NARROW
 
 
 class _Tiler:
@@ -293,22 +283,16 @@ class _Tiler:
         """The steps, some of them put into tiles."""
         out: list[Step] = []
         run: list[Loop | Single] = []
-        later: list[Loop | Single] = []  # products that wait for the end of the run
         for step in self.steps:
             count = self.count(step)
-            waits = any(self.reads(step, s) for s in later)
-            if run and count == self.count(run[0]) and not waits and self.follows(run, step):
+            if run and count == self.count(run[0]) and self.follows(run, step):
                 run.append(step)
                 continue
-            product = isinstance(step, Single) and step.equation.op.name == "matmul"
-            if run and product and not count:
-                later.append(step)
-                continue
-            out += [*self.closed(run), *later]
-            run, later = [step] if count else [], []
+            out += self.closed(run)
+            run = [step] if count else []
             if not count:
                 out.append(step)
-        return [*out, *self.closed(run), *later]
+        return out + self.closed(run)
 
     def reads(self, step: Loop | Single, other: Loop | Single) -> bool:
         """Whether a step needs what another one makes."""
@@ -339,30 +323,11 @@ class _Tiler:
         else:
             e = step.equation
             # only what is sure to be written in C: a step in Python cannot stand in a tile
-            known = e.op.name in (PLANES if axis else BATCHED)
-            known = known and (e.out.spec.ndim >= 3 or (not axis and self.by_rows(e)))
+            known = e.op.name in (PLANES if axis else BATCHED) and e.out.spec.ndim >= 3
             known = known and (e.out.spec.dtype.kind == "f" or e.op.name == "max_pool2d_where")
             known = known and prod(e.attrs.get("kernel_size", ())) <= WIDEST
             count = e.out.spec.shape[axis] if known else 0
         return count if count > 1 else 0
-
-    def by_rows(self, e: Equation) -> bool:
-        """Whether a product goes well row by row: the long side of its matrix lies in order."""
-        if not _narrow(e):
-            return False
-        root, views = self.looked(e.inputs[1])
-        long = int(np.argmax(e.inputs[1].spec.shape))
-        array = _view(np.empty(root.spec.shape, root.spec.dtype), views)
-        return array.strides[long] == array.itemsize
-
-    def looked(self, x: Var) -> tuple[Var, list[Equation]]:
-        """What a value is a view of, and the views that lead to it, the last one first."""
-        root, found = x, []
-        for e in reversed(self.views):
-            if e.out is root:
-                found.append(e)
-                root = e.inputs[0]
-        return root, found
 
     def follows(self, run: list[Loop | Single], step: Loop | Single) -> bool:
         """Whether a step can run for a sample as soon as the others have run for it."""
@@ -375,31 +340,31 @@ class _Tiler:
             if p.level == "total"
         }
         for x in direct(step):
-            root, views = self.looked(x)
+            root, arrays = x, []
+            for e in reversed(self.views):
+                if e.out is root:
+                    arrays.append(e)
+                    root = e.inputs[0]
             if root.id not in made:
                 continue
             if root.id in totals or dimension(step, x, self.axis) != self.axis:
                 return False
-            if not _alike(root, views, self.axis):
+            if not _alike(root, arrays, self.axis):
                 return False
         return True
 
 
 def _alike(root: Var, views: list[Equation], axis: int) -> bool:
     """Whether views leave the first dimensions where they are, and copy nothing."""
-    base = np.empty(root.spec.shape, root.spec.dtype)
-    array, head = _view(base, views), axis + 1
+    base = array = np.empty(root.spec.shape, root.spec.dtype)
+    for e in reversed(views):
+        array = e.op.forward(np, array, **e.attrs)
+    head = axis + 1
     return bool(
         np.shares_memory(array, base)
         and array.shape[:head] == base.shape[:head]
         and array.strides[:head] == base.strides[:head]
     )
-
-
-def _view(array: Any, views: list[Equation]) -> Any:
-    for e in reversed(views):
-        array = e.op.forward(np, array, **e.attrs)
-    return array
 
 
 def leaves(step: Step) -> list[Loop | Single]:

@@ -91,7 +91,7 @@ STAGES: dict[str, Stage] = {
             "tile",
             "Runs neighbouring steps sample by sample.",
             "tiled",
-            bitwise=False,
+            bitwise=True,
             executors=("c",),
         ),
         Stage(

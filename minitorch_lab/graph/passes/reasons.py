@@ -93,7 +93,6 @@ REASONS: dict[str, tuple[Reason, ...]] = {
         Reason("{} added in another order", _window),
     ),
     "transposes": (Reason("{} of turned matrices, added in another order", _product),),
-    "tile": (Reason("{} row by row, in several partial sums", _product),),
     "fuse": (_ONCE, Reason("{} within a loop, in several partial sums", _sum)),
 }
 

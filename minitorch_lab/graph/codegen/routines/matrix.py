@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...fuse import NARROW, Single
+from ...fuse import Single
 from ..text import C_TYPES, index_of, pointer
 
 TINY = 2048  # a product of fewer multiplications is a loop: a call of the BLAS costs more
@@ -35,22 +35,18 @@ def matmul(w: Any, step: Single) -> bool:
     t.add(pointer("b", b))
     t.add(pointer("c", out, ""))
     index = []
-    loops = [d for d, size in enumerate(lead) if size > 1]
     for d, size in enumerate(lead):
         if size > 1:
             t.add(f"for (long b{d} = 0; b{d} < {size}; b{d}++)")
         index.append(f"b{d}" if size > 1 else "0")
+    loops = [d for d, size in enumerate(lead) if size > 1]
     spots = [
         f"{name} + {index_of([index[d] for d in loops], [st[d] for d in loops])}"
         for name, st in zip("abc", steps, strict=True)
     ]
     tiny = m * n * k <= TINY
     forms = [_layout(st[-2:], x.array.shape[-2:]) for st, x in zip(steps, (a, b, out), strict=True)]
-    row = _row(n, k, kind, [st[-2:] for st in steps]) if m == 1 and not loops else ""
-    if dtype.kind == "f" and row:
-        for line in row.splitlines():
-            t.add(line)
-    elif tiny or dtype.kind != "f" or any(f is None for f in forms) or not k:
+    if tiny or dtype.kind != "f" or any(f is None for f in forms) or not k:
         (ra, ca), (rb, cb), (rc, cc) = (st[-2:] for st in steps)
         t.add(
             f"for (long i = 0; i < {m}; i++) for (long j = 0; j < {n}; j++) {{ {kind} s = 0; "
@@ -67,31 +63,6 @@ def matmul(w: Any, step: Single) -> bool:
     t.depth -= 1
     t.add("}")
     return True
-
-
-def _row(n: int, k: int, kind: str, steps: list[Any]) -> str:
-    """A row times a matrix that has few rows or few columns; nothing where vectors do not fit.
-
-    The BLAS would first copy the matrix into an order of its own.
-    """
-    (_, ca), (rb, cb), (_, cc) = steps
-    if k <= NARROW and cb == cc == 1:
-        known = ", ".join(f"a{i} = a[{i * ca}]" for i in range(k))
-        total = " + ".join(f"a{i} * b[{i * rb} + j]" for i in range(k))
-        return (
-            f"const {kind} {known};\n#pragma omp simd\n"
-            f"for (long j = 0; j < {n}; j++) c[j] = {total};"
-        )
-    if n <= NARROW and ca == rb == 1:
-        sums = [f"s{j}" for j in range(n)]
-        more = " ".join(f"s{j} += x * b[{j * cb} + l];" for j in range(n))
-        done = " ".join(f"c[{j * cc}] = s{j};" for j in range(n))
-        return (
-            f"{kind} {' = 0, '.join(sums)} = 0;\n"
-            f"#pragma omp simd reduction(+:{', '.join(sums)})\n"
-            f"for (long l = 0; l < {k}; l++) {{ const {kind} x = a[l]; {more} }}\n{done}"
-        )
-    return ""
 
 
 def _layout(strides: Any, shape: Any) -> tuple[bool, int] | None:
