@@ -475,7 +475,7 @@ def test_a_mask_of_infinities_is_not_the_cause():
             return h.masked_fill(mask, float("-inf"))
 
     x, y = moons(64)
-    training = Training(Masked(), (x, y), optimizer="sgd", lr=3e38, epochs=30, seed=0)
+    training = Training(Masked(), (100 * x, y), optimizer="sgd", lr=3e38, epochs=30, seed=0)
     message = training.start().wait(WAIT).message
     assert message.startswith("NonFiniteError")
     assert "first     masked_fill" not in message

@@ -28,7 +28,7 @@ from .indexing import PLACE, check_range, untake
 from .linalg import product
 from .movement import reshape, transpose, unsqueeze
 from .reduce import log_softmax, mean, softmax, sum
-from .rules import INT64, broadcast, need_float, number, pair, per_entry, per_input, total
+from .rules import INT64, broadcast, need_float, number, pair, per_entry, per_input
 
 Bound = tuple[tuple[Any, ...], Attrs]
 Pair = tuple[int, int]
@@ -910,18 +910,28 @@ def _ce_shape(input: Spec, target: Spec) -> Spec:
 def _ce_forward(xp: Any, input: Any, target: Any) -> Any:
     if input.ndim != 2 or target.shape != input.shape[:1] or target.dtype.kind not in "iu":
         raise ValueError("inputs do not fit")  # the shape rule writes the message
-    shifted = input - xp.maximum.reduce(input, axis=1, keepdims=True)
-    logs = xp.log(total(xp, xp.exp(shifted), 1, False))
-    return _nll_forward(xp, shifted, target, logs)
+    wide = input.astype(np.float64)
+    wide -= xp.maximum.reduce(wide, axis=1, keepdims=True)
+    logs = xp.log(xp.add.reduce(xp.exp(wide), axis=1))
+    return _nll_forward(xp, wide, target, logs).astype(input.dtype)
+
+
+# Cross entropy and its gradient are computed in float64 and rounded once: where a class is all but
+# certain, 1 and 1 - p differ by less than float32 can hold.
+
+
+def _ce_composed(x: Any, target: Any) -> Any:
+    return e.to_dtype(nll_mean(log_softmax(e.to_dtype(x, "float64"), 1), target), x.dtype)
 
 
 def _nll_forward(xp: Any, input: Any, target: Any, less: Any = 0) -> Any:
     n, classes = input.shape
     if _all_count(xp, target, classes):
-        return xp.add.reduce(less - input[xp.arange(n), target]) / input.dtype.type(n)
+        each = less - input[xp.arange(n), target]
+        return xp.add.reduce(each) / each.dtype.type(n)
     keep = target != IGNORED
     each = less - input[xp.arange(n), xp.where(keep, target, 0)]
-    return xp.add.reduce(xp.where(keep, each, 0)) / xp.add.reduce(keep, dtype=input.dtype)
+    return xp.add.reduce(xp.where(keep, each, 0)) / xp.add.reduce(keep, dtype=each.dtype)
 
 
 def _all_count(xp: Any, target: Any, classes: int) -> bool:
@@ -945,7 +955,8 @@ def _check_each(numbers: Any, classes: int) -> None:
 
 
 def _ce_grad(g: Any, y: Any, x: Any, target: Any) -> Any:
-    return class_error(softmax(x, 1), target) * (g / x.shape[0])
+    error = class_error(softmax(e.to_dtype(x, "float64"), 1), target)
+    return e.to_dtype(error, x.dtype) * (g / x.shape[0])
 
 
 def _error_forward(xp: Any, input: Any, target: Any) -> Any:
@@ -1038,7 +1049,7 @@ cross_entropy_op: Op = op(
     ),
     cost=per_input(14),
     onnx="SoftmaxCrossEntropyLoss",
-    composition=lambda x, t: nll_mean(log_softmax(x, 1), t),
+    composition=_ce_composed,
     samples=[sample(normal(5, 4), integers(4, 5))],
 )
 

@@ -91,12 +91,13 @@ def _search(
             new = [place for place in bad if place not in harmless] or bad
             return _of_value(*forward[new[0]], step) if new else None
         found = _in_gradients(value, step)
-        if found is None:
-            value.backward()
-            optimizer.step()
-            found = _in_update(model, optimizer, step)
         if found is not None:
             return _of_value(*forward[bad[0]], step) if bad else found
+        value.backward()
+        optimizer.step()
+        found = _in_update(model, optimizer, step)
+        if found is not None:
+            return found
         harmless = set(bad)
     return None
 

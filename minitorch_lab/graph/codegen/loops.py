@@ -18,7 +18,8 @@ FUNCTIONS = re.compile(
     r"\b(exp|log|tanh|erf|sqrt|pow|floor|ceil|trunc|rint|fabs|sin|cos|tan|atan|log1p|expm1|log2"
     r"|log10|erfc|asin|acos|sinh|cosh|asinh|acosh|atanh|exp2|atan2|hypot|copysign)\("
 )
-OWN = {"exp", "log", "tanh", "erf"}  # in the prelude, for float: loops of them use vectors
+OWN = {"exp", "log", "tanh", "erf"}  # in the prelude, for float: loops of them use vectors; exp
+# is there for double too
 FLOATS = re.compile(r"(?<![\w.])(\d+\.\d*(?:e[-+]?\d+)?|\d+e[-+]?\d+)(?![\w.])")
 START = {"amax": "-INFINITY", "amin": "INFINITY"}
 
@@ -309,6 +310,8 @@ class LoopWriter:
         if common == np.float32:
             text = FUNCTIONS.sub(lambda m: f"lab_{m[1]}f(" if m[1] in OWN else f"{m[1]}f(", text)
             text = FLOATS.sub(r"\1f", text)
+        elif common == np.float64:
+            text = re.sub(r"\bexp\(", "lab_exp(", text)
         if common.kind == "b":  # as whole numbers 1 + 1 is 2 and ~1 is -2
             text = f"({text.replace('~', '!')}) != 0"
         names = dict(zip("xyz", inputs, strict=False))

@@ -45,6 +45,31 @@ static inline float lab_expf(float x)
     return x != x ? x : x > 88.7228f ? INFINITY : p;
 }
 
+static inline double lab_exp(double x)
+{
+    double z = x < -746.0 ? -746.0 : x > 710.0 ? 710.0 : x;
+    double k = rint(z * 1.4426950408889634);
+    double r = z - k * 0.6931471803691238 - k * 1.9082149292705877e-10;
+    double p = 1.6059043836821613e-10;  /* 1 / 13!, and so on */
+    p = p * r + 2.08767569878681e-09;
+    p = p * r + 2.505210838544172e-08;
+    p = p * r + 2.755731922398589e-07;
+    p = p * r + 2.7557319223985893e-06;
+    p = p * r + 2.48015873015873e-05;
+    p = p * r + 0.0001984126984126984;
+    p = p * r + 0.001388888888888889;
+    p = p * r + 0.008333333333333333;
+    p = p * r + 0.041666666666666664;
+    p = p * r + 0.16666666666666666;
+    p = p * r + 0.5;
+    p = p * r * r + r + 1.0;
+    int32_t half = (int32_t)k / 2, rest = (int32_t)k - half;
+    union { int64_t i; double f; } u = {(int64_t)(half + 1023) << 52};
+    union { int64_t i; double f; } v = {(int64_t)(rest + 1023) << 52};
+    p = p * u.f * v.f;
+    return x != x ? x : x > 709.782712893384 ? INFINITY : p;
+}
+
 static inline float lab_logf(float x)
 {
     union { float f; int32_t i; } u = {x < 1.17549435e-38f ? x * 8388608.0f : x};
