@@ -24,6 +24,7 @@ from minitorch_lab.viz.derivative import gradient_rule, local_derivative
 from minitorch_lab.viz.listing import Block, block_html, listing
 from minitorch_lab.viz.steps import Steps, steps_of
 from minitorch_lab.viz.sums import say, sums, values, words
+from minitorch_lab.widgets.base import asset
 from minitorch_lab.widgets.stepper import CHUNK, Stepper, step_through
 
 
@@ -746,6 +747,9 @@ def test_a_saved_page_folds():
 def test_the_code_of_the_widget_is_small():
     assert len(Stepper.script()) + len(Stepper.style()) < 57_000  # 60,000 are allowed
     assert "/*" not in Stepper.style()
+    for name in ("lab", "graph", "stepper"):  # and no text was changed with the comments
+        rules = re.sub(r"/\*.*?\*/", "", asset(f"{name}.css"), flags=re.DOTALL)
+        assert all(text in Stepper.style() for text in re.findall(r'"[^"]*"', rules))
 
 
 def test_names_are_text():
