@@ -767,9 +767,9 @@ def test_errors_are_told_as_before_the_passes() -> None:
 
 
 @pytest.mark.parametrize("executor", ["numpy", "c"])
-@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("relu", [False, True, "turned"])
 @pytest.mark.parametrize("window", [(2,), (3, 4, 1), ((1, 2),)], ids=str)
-def test_a_pool_remembers_places(executor: str, relu: bool, window: tuple[Any, ...]) -> None:
+def test_a_pool_remembers_places(executor: str, relu: Any, window: tuple[Any, ...]) -> None:
     """Ties, NaN, windows that the relu emptied: every bit as without the pass."""
     lab.manual_seed(0)
     x = lab.randn(3, 2, 8, 8)
@@ -780,7 +780,10 @@ def test_a_pool_remembers_places(executor: str, relu: bool, window: tuple[Any, .
 
     def f(x: Any, weight: Any) -> Any:
         y = x * weight  # what the pool looks at is made here
-        pooled = lab.nn.functional.max_pool2d(y.relu() if relu else y, *window)
+        y = y.relu() if relu else y
+        if relu == "turned":  # there and back, as between two layers with channels last
+            y = y.permute(0, 2, 3, 1).permute(0, 3, 1, 2)
+        pooled = lab.nn.functional.max_pool2d(y, *window)
         return lab.autograd.grad((pooled * pooled.exp()).nansum(), weight)[0]
 
     weight.requires_grad_()

@@ -15,6 +15,7 @@ from typing import Any
 
 from ...op import OPS, infer
 from ..ir import Equation, Graph, Var, with_equations
+from .dead import drop_dead
 from .record import Note, no_note
 
 WIDEST = 64  # entries of a window
@@ -57,7 +58,12 @@ def remember_places(graph: Graph, note: Note = no_note) -> Graph:
         instead[last.out.id] = [*new, put]
         note("rewritten", (e,) if masked is None else (e, last), (*new, put), "the place is known")
     out: list[Equation] = []
+    gone = {made for made, new in instead.items() if not new}
     for e in graph.equations:
+        if e.out.id not in instead and any(isinstance(x, Var) and x.id in gone for x in e.inputs):
+            gone.add(e.out.id)
+            note("removed", (e,), (), "nothing needs it")
+            continue
         out += instead.get(e.out.id, [e])
         out += after.get(e.out.id, [])
     return with_equations(graph, out)
@@ -78,7 +84,7 @@ class _Builder:
     def __init__(self, graph: Graph) -> None:
         self.made = {e.out.id: e for e in graph.equations}
         self.users: dict[int, list[Equation]] = {}
-        for e in graph.equations:
+        for e in drop_dead(graph).equations:  # what nothing needs reads nothing
             for x in e.inputs:
                 if isinstance(x, Var):
                     self.users.setdefault(x.id, []).append(e)

@@ -70,13 +70,14 @@ class _Averaged(Metric):
     def _take(self, values: Any, sample_weight: Any) -> None:
         with no_grad():
             values = convert(values).detach().float()
-            if sample_weight is None:
-                self.total.add_(values.sum())
-                self.count.add_(float(values.numel()))
+            if sample_weight is None or isinstance(sample_weight, int | float):
+                each = 1.0 if sample_weight is None else float(sample_weight)
+                self.total.add_(values.sum() * each)
+                self.count.add_(values.numel() * each)
             else:
-                weight = convert(sample_weight).float()
-                self.total.add_((values * weight).sum())
-                self.count.add_((values * 0 + weight).sum())
+                weights = convert(sample_weight).float()
+                self.total.add_((values * weights).sum())
+                self.count.add_((values * 0 + weights).sum())
 
     def result(self) -> Tensor:
         """The mean so far; 0 before the first number."""
