@@ -77,6 +77,12 @@ def caller(depth: int = 2) -> tuple[CodeType, int] | None:
     return None if frame is None else (frame.f_code, frame.f_lasti)
 
 
+# Names of code that stands for lines of a file, and not for a function: the file itself, and what
+# the layer of a Keras model is called through.
+LAYER = "<layer>"
+LINES = ("<module>", LAYER)
+
+
 class Freed:
     """Stands in a freed node for an input whose values backward() let go."""
 

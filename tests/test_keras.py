@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import doctest
 import gzip
 import json
+import linecache
 import re
 import traceback
 from pathlib import Path
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 from keras_questions import QUESTIONS, RECORDED, plain, training
 
+import minitorch_lab as lab
 import minitorch_lab.tf as tf
 from minitorch_lab.errors import ShapeError, TraceError
 from minitorch_lab.graph import Compiled
@@ -430,3 +433,34 @@ def test_a_summary_without_shapes_says_what_is_missing(capsys: pytest.CaptureFix
         " give one: keras.Input(shape) first in the model, or model.build((None, ...)), or call it "
         "on data\n"
     )
+
+
+def test_a_copy_learns_for_itself() -> None:
+    model = small()
+    model.fit(X, Y, verbose=0)
+    other = copy.deepcopy(model)
+    before = model.get_weights()
+    other.fit(X, Y, verbose=0)
+    for a, b, c in zip(before, model.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+        assert (a != c).any()
+    assert other.optimizer.iterations == 2
+
+
+def test_the_stepper_shows_the_lines_of_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Settings, "sources", True)
+    model = keras.Sequential(
+        [
+            keras.layers.Dense(2, activation="tanh"),
+            keras.layers.Dense(1),
+        ]
+    )
+    loss = keras.losses.MeanSquaredError()(X[:, :1], model(X))
+    view = lab.step_through(loss)
+    assert view.blocks[0].title == "test_keras.py"
+    lines = {linecache.getline(__file__, place.line).strip() for place in view.places.values()}
+    assert lines == {
+        'keras.layers.Dense(2, activation="tanh"),',
+        "keras.layers.Dense(1),",
+        "loss = keras.losses.MeanSquaredError()(X[:, :1], model(X))",
+    }

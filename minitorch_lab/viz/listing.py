@@ -13,7 +13,7 @@ from functools import cache
 from html import escape
 from types import CodeType
 
-from ..tape import Node, cell_name, locate
+from ..tape import LINES, Node, cell_name, locate
 
 _LONG = 200  # lines of a cell; of a longer one the function is shown
 _AROUND = 4  # lines above and below, where the code of a file stands in no function
@@ -73,7 +73,7 @@ def _place(
         if not any(line.strip() for line in text):
             return None
         title = at.cell
-        if not title.startswith("cell ") and code.co_name != "<module>":
+        if not title.startswith("cell ") and code.co_name not in LINES:
             title += f", {code.co_name}"
         indent = min(len(line) - len(line.lstrip()) for line in text if line.strip())
         cut = tuple(line.rstrip("\n")[indent:] for line in text)
@@ -93,7 +93,7 @@ def _around(code: CodeType, used: set[int]) -> tuple[int, int]:
     text = linecache.getlines(code.co_filename)
     if cell_name(code.co_filename).startswith("cell ") and len(text) <= _LONG:
         return 1, len(text)
-    if code.co_name != "<module>":
+    if code.co_name not in LINES:
         return _function(code)
     return max(1, min(used) - _AROUND), min(len(text), max(used) + _AROUND, min(used) + _LONG)
 

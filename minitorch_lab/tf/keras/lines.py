@@ -15,7 +15,7 @@ from collections.abc import Callable
 from types import CodeType, FunctionType
 from typing import Any
 
-from ...tape import caller, locate
+from ...tape import LAYER, caller, locate
 
 Where = tuple[CodeType, int] | None
 
@@ -44,7 +44,7 @@ def called_from(where: Where, argument: str = "") -> Callable[..., Any]:
             node.col_offset = node.end_col_offset = -1  # the line, and no place in it
     made = compile(tree, code.co_filename, "eval")
     (inner,) = (c for c in made.co_consts if isinstance(c, CodeType))
-    return FunctionType(inner.replace(co_name="<layer>"), {"__name__": "__layer__"})
+    return FunctionType(inner.replace(co_name=LAYER), {"__name__": "__layer__"})
 
 
 def _line(code: CodeType, instruction: int, argument: str) -> int:

@@ -85,6 +85,10 @@ class Trainer(Layer):
         self._tracker = metrics.Mean(name="loss")
         self._steps: dict[str, Callable[..., Any]] = {}
 
+    def __getstate__(self) -> Any:
+        """What a copy takes over: all but the graphs, which belong to this model's weights."""
+        return {**vars(self), "_steps": {}}
+
     # One step ------------------------------------------------------------------------------
 
     def learn(self, x: Any, y: Any) -> tuple[Tensor, Tensor]:

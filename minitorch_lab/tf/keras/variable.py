@@ -120,6 +120,11 @@ class Variable(Parameter):
             self.sub_(convert(value))
         return self
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        made: Any = super().__deepcopy__(memo)
+        made.path = self.path
+        return made
+
     def __repr__(self) -> str:
         return (
             f"<Variable path={self.path}, shape={tuple(self.shape)}, dtype={self.dtype.name}, "
