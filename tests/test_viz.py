@@ -495,6 +495,8 @@ def test_a_compiled_training_step_has_its_backward_pass_and_its_updates_in_boxes
     view = from_compiled(step, lab.randn(2, 1, 8, 8), modules=modules)
     boxes = {scope.path: scope for scope in view.scopes.children}
     assert [scope.label for scope in boxes.values()] == ["net", "backward()", "updates()"]
+    assert closed_scopes(view) >= {"backward()", "updates()"}  # one looks forward first
+    assert not closed_scopes(view, 9)
     inner = [scope.label for scope in boxes["backward()"].children[0].children]
     assert set(inner) >= {"conv", "fc"}
     for node in view.nodes:

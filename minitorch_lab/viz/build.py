@@ -43,7 +43,7 @@ from ..tape import (
 from ..tensor import NO_GRAD, Record, Tensor, make
 from .measure import shape_text, shorten
 from .replay import call_now, can_replay, changed_since, on_tape
-from .view import Builder, GraphView, Kind, Source, Work, modules_of
+from .view import BACKWARD, UPDATES, Builder, GraphView, Kind, Source, Work, modules_of
 
 Names = Mapping[int, str]  # id of an object -> the variable that holds it
 
@@ -739,9 +739,6 @@ def from_graph(
         return found, {numbers[v]: g for v, g in flows.items() if v in numbers}
 
     return replace(view, compute=values)
-
-
-BACKWARD, UPDATES = "backward()", "updates()"
 
 
 def _boxes(graph: Graph, code: CodeType | None) -> dict[int, str]:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from .measure import brief, shape_text, shorten
-from .view import WORDS, Edge, Flow, GraphView, NodeView, Scope, word_of
+from .view import BACKWARD, UPDATES, WORDS, Edge, Flow, GraphView, NodeView, Scope, word_of
 
 FOLD_FROM = 60  # boxes from which on modules are folded by default
 LARGE = 1000  # nodes from which on a note says that they are folded
@@ -64,17 +64,19 @@ def closed_scopes(view: GraphView, depth: int | None = None) -> frozenset[str]:
     """The modules that are folded at first.
 
     ``depth`` levels are open (0: every module is one box). With None the deepest level is chosen
-    that keeps the picture at ``FOLD_FROM`` boxes; one more where that would fold nearly all.
+    that keeps the picture at ``FOLD_FROM`` boxes; one more where that would fold nearly all. The
+    backward pass and the updates of a training step are folded then: one looks forward first.
     """
     level = {path: path.count(".") + 1 for path in frames(view)}
     deepest = max(level.values(), default=0)
+    later = {BACKWARD, UPDATES} & level.keys() if depth is None else set()
     if depth is None:
         depth = deepest
         while depth > 0 and _boxes_at(view, depth) > FOLD_FROM:
             depth -= 1
         if _boxes_at(view, depth) < 6 and _boxes_at(view, depth + 1) <= CAP:
             depth += 1
-    return frozenset(path for path, at in level.items() if at > depth)
+    return frozenset(path for path, at in level.items() if at > depth) | later
 
 
 def _boxes_at(view: GraphView, depth: int) -> int:

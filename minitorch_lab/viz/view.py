@@ -24,6 +24,9 @@ WORDS: Mapping[Kind, str] = {
 }
 
 
+# The boxes of a training step that was traced: what goes backward, and what comes after it.
+BACKWARD, UPDATES = "backward()", "updates()"
+
 COMPUTED = "Computed for this view: the plan keeps no values in between."
 
 
