@@ -252,18 +252,62 @@ def test_initialisers_have_their_spread() -> None:
     assert first.tolist() == second.tolist()
 
 
-def test_mnist_is_read_from_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "mnist"
-    folder.mkdir()
-    for part, count in (("train", 5), ("t10k", 2)):
-        for kind, shape in (("images-idx3", (count, 28, 28)), ("labels-idx1", (count,))):
-            head = bytes([0, 0, 8, len(shape)]) + b"".join(n.to_bytes(4, "big") for n in shape)
-            data = np.full(shape, count, np.uint8).tobytes()
-            (folder / f"{part}-{kind}-ubyte.gz").write_bytes(gzip.compress(head + data))
-    monkeypatch.setenv("MINITORCH_LAB_DATA", str(tmp_path))
+# The articles' programs -------------------------------------------------------------------------
+
+
+def write_idx(path: Path, array: Any) -> None:
+    """A file of MNIST's format."""
+    head = bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape)
+    path.write_bytes(gzip.compress(head + array.tobytes()))
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A folder with pictures in MNIST's files, 480 and 80: a bright bar, as high as the class."""
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "mnist").mkdir()
+    drawn = np.random.default_rng(0)
+    for part, count in (("train", 480), ("t10k", 80)):
+        classes = (np.arange(count) % 10).astype(np.uint8)
+        images = drawn.integers(0, 100, (count, 28, 28))
+        for image, k in zip(images, classes, strict=True):
+            image[2 + 2 * k : 5 + 2 * k] += 150
+        write_idx(folder / "mnist" / f"{part}-images-idx3-ubyte.gz", images.astype(np.uint8))
+        write_idx(folder / "mnist" / f"{part}-labels-idx1-ubyte.gz", classes)
+    before = lab.executor()
+    lab.executor("numpy")  # a C compiler takes longer than this training
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MINITORCH_LAB_DATA", str(folder))
+        yield folder
+    lab.executor(before)
+
+
+def test_mnist_is_read_from_its_folder(pictures: Path) -> None:
     (x, y), (test_x, test_y) = keras.datasets.mnist.load_data()
-    assert [a.shape for a in (x, y, test_x, test_y)] == [(5, 28, 28), (5,), (2, 28, 28), (2,)]
+    assert [a.shape for a in (x, y, test_x, test_y)] == [(480, 28, 28), (480,), (80, 28, 28), (80,)]
     assert {a.dtype for a in (x, y, test_x, test_y)} == {np.dtype("uint8")}
+
+
+@pytest.mark.parametrize(("name", "count"), [("dense", 101_770), ("convolution", 54_410)])
+def test_only_the_imports_are_changed(
+    name: str, count: int, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The programs as the articles have them, with their line breaks: they run, and learn."""
+    text = (Path(__file__).parent / "articles" / f"{name}.txt").read_text(encoding="utf-8")
+    text = text.replace("import tensorflow as tf", "import minitorch_lab.tf as tf")
+    text = text.replace("from tensorflow.", "from minitorch_lab.tf.")
+    tf.random.set_seed(0)
+    space: dict[str, Any] = {"__name__": name}
+    exec(compile(text, name, "exec"), space)  # noqa: S102  the text beside this file
+    assert space["model"].count_params() == count
+    words = capsys.readouterr().out.splitlines()
+    assert words[::2][:5] == [f"Epoch {i}/5" for i in range(1, 6)]
+    assert all(line.startswith("15/15 ━") and " - loss: " in line for line in words[1:10:2])
+    history = space["model"].history.history
+    assert history["accuracy"][-1] > 0.9
+    if name == "dense":
+        assert float(words[-1].removeprefix("Test accuracy: ").removesuffix("%")) > 90
+        assert list(history) == ["accuracy", "loss", "val_accuracy", "val_loss"]
 
 
 # Lines -----------------------------------------------------------------------------------------
