@@ -66,20 +66,23 @@ def _smooth(y_true: Tensor, amount: float, classes: int) -> Tensor:
     return y_true * (1 - amount) + amount / classes if amount else y_true
 
 
-def mean_squared_error(y_true: Any, y_pred: Any) -> Tensor:
+def mse(y_true: Any, y_pred: Any) -> Tensor:
     """The mean of the squares of the differences, for each example.
 
-    >>> mean_squared_error([[0.0, 1.0]], [[1.0, 1.0]])
+    >>> mse([[0.0, 1.0]], [[1.0, 1.0]])
     tensor([0.5000])
     """
     y_true, y_pred = aligned("mean_squared_error", y_true, y_pred)
     return ((y_pred - y_true) ** 2).mean(-1)
 
 
-def mean_absolute_error(y_true: Any, y_pred: Any) -> Tensor:
+def mae(y_true: Any, y_pred: Any) -> Tensor:
     """The mean of the absolute differences, for each example."""
     y_true, y_pred = aligned("mean_absolute_error", y_true, y_pred)
     return (y_pred - y_true).abs().mean(-1)
+
+
+MSE, MAE = mse, mae
 
 
 def sparse_categorical_crossentropy(
@@ -218,7 +221,7 @@ class MeanSquaredError(_Of):
         name: str = "mean_squared_error",
         dtype: Any = None,
     ) -> None:
-        super().__init__(mean_squared_error, name, reduction)
+        super().__init__(mse, name, reduction)
 
 
 class MeanAbsoluteError(_Of):
@@ -230,7 +233,7 @@ class MeanAbsoluteError(_Of):
         name: str = "mean_absolute_error",
         dtype: Any = None,
     ) -> None:
-        super().__init__(mean_absolute_error, name, reduction)
+        super().__init__(mae, name, reduction)
 
 
 class SparseCategoricalCrossentropy(_Of):

@@ -188,14 +188,14 @@ class MeanSquaredError(_MeanOf):
     """The mean of the squares of the differences."""
 
     def __init__(self, name: str = "mean_squared_error", dtype: Any = None) -> None:
-        super().__init__(losses.mean_squared_error, name)
+        super().__init__(losses.mse, name)
 
 
 class MeanAbsoluteError(_MeanOf):
     """The mean of the absolute differences."""
 
     def __init__(self, name: str = "mean_absolute_error", dtype: Any = None) -> None:
-        super().__init__(losses.mean_absolute_error, name)
+        super().__init__(losses.mae, name)
 
 
 NAMES: dict[str, Callable[..., Metric]] = {
