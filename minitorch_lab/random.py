@@ -27,6 +27,7 @@ This module returns NumPy arrays; it knows no tensors.
 
 from __future__ import annotations
 
+import ctypes
 import math
 import operator
 import os
@@ -35,6 +36,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from fractions import Fraction
+from functools import cache
 from threading import Lock
 from typing import Any, SupportsIndex, TypeAlias
 
@@ -206,7 +208,7 @@ class Generator:
         Two whole numbers are compared instead, their upper words first: these decide but once in
         two million draws.
         """
-        upper, lower = divmod(math.ceil(chance * 2.0**53), 2**32)
+        upper, lower = _halves(chance)
         pairs = self._bits.random_raw(2 * count)
         first = pairs[0::2] & np.uint64(2**21 - 1)
         out: NDArray[np.bool_] = first < upper
@@ -435,6 +437,16 @@ class Generator:
                 return self._below(count, float(chance)).reshape(sizes).astype(kind)
             unit: Array = self._uniform32(count) if single else self._uniform64(count)
         return (unit.reshape(sizes) < chance).astype(kind)
+
+    def compare(self, chance: float, fill: Callable[[int, int, int], None]) -> None:
+        """Let compiled code draw what ``bernoulli`` would: ``fill(state, upper, lower)``.
+
+        ``state`` is the address of the twister, from which ``next_word`` draws. Two words make a
+        number: the low 21 bits of the first, and the second, are compared with ``upper, lower``.
+        """
+        upper, lower = _halves(chance)
+        with self._lock:
+            fill(self._bits.ctypes.state_address, upper, lower)
 
     def exponential(self, shape: Shape, rate: float = 1.0, dtype: Kind = "float32") -> Array:
         """Waiting times with mean ``1 / rate``: ``exponential_``.
@@ -758,6 +770,17 @@ def _integer_range(kind: np.dtype[Any]) -> tuple[int, int]:
 default_generator = Generator()
 
 _APART: ContextVar[Generator | None] = ContextVar("apart", default=None)
+
+
+def _halves(chance: float) -> tuple[int, int]:
+    """A chance as the 53 bits of a float64 from 0 to 1, in two words."""
+    return divmod(math.ceil(chance * 2.0**53), 2**32)
+
+
+@cache
+def next_word() -> int:
+    """The address of the C function that draws 32 bits from the state of a generator."""
+    return ctypes.cast(np.random.MT19937(0).ctypes.next_uint32, ctypes.c_void_p).value or 0
 
 
 def drawing() -> Generator:

@@ -31,7 +31,7 @@ DRAWS = "draws from the generator, the same numbers as in eager mode"
 IN_PYTHON = {  # what runs between two C functions, and why
     "cholesky": LAPACK, "cofactors": LAPACK, "det": LAPACK, "det_sign": LAPACK, "inv": LAPACK,
     "logabsdet": LAPACK, "pinv": LAPACK, "solve": LAPACK,
-    "bernoulli": DRAWS, "bernoulli_each": DRAWS, "exponential": DRAWS, "multinomial": DRAWS,
+    "bernoulli_each": DRAWS, "exponential": DRAWS, "multinomial": DRAWS,
     "rand": DRAWS, "randint": DRAWS, "randn": DRAWS, "randperm": DRAWS, "random": DRAWS,
     "uniform": DRAWS,
 }  # fmt: skip
@@ -48,9 +48,26 @@ def in_python(compiled: Any, *inputs: Any) -> set[str]:
 
 
 def test_what_draws_runs_between() -> None:
-    assert {n for n, why in IN_PYTHON.items() if why == DRAWS} == {
-        op.name for op in OPS.values() if op.random
-    }
+    draws = {op.name for op in OPS.values() if op.random}
+    assert {n for n, why in IN_PYTHON.items() if why == DRAWS} == draws - {"bernoulli"}
+
+
+@pytest.mark.parametrize("p", [0.0, 0.25, 0.5 + 2**-30, 1.0])
+def test_dropout_draws_in_c_what_eager_mode_draws(p: float) -> None:
+    x = lab.randn(300, 7)
+
+    def f(x: Any) -> Any:
+        y = lab.nn.functional.dropout(x, p)
+        return y, lab.bernoulli(lab.full_like(x, 0.5)), lab.nn.functional.dropout(y, p), lab.rand(3)
+
+    compiled = lab.compile(f, executor="c")
+    for _ in range(2):  # the generator goes on
+        lab.manual_seed(3)
+        eager = [f(x), f(x)]
+        lab.manual_seed(3)
+        for found, wanted in zip([compiled(x), compiled(x)], eager, strict=True):
+            for a, b in zip(found, wanted, strict=True):
+                np.testing.assert_array_equal(a.numpy(), b.numpy())
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

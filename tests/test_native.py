@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(native.WINDOWS, reason="modes, links and scripts
 NOT_KEPT = "compiled plans are not kept, each process compiles its own: .*"
 # The compiler as a script calls it that is all there is on its PATH.
 REAL = f"PATH={shlex.quote(os.environ['PATH'])} exec {COMPILER[0]}"
-HEAD = "void *lab_sgemm_pointer, *lab_dgemm_pointer;\n"
+HEAD = "void *lab_sgemm_pointer, *lab_dgemm_pointer, *lab_next_pointer;\n"
 
 
 @pytest.fixture(autouse=True)

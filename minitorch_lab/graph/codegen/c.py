@@ -468,7 +468,12 @@ class _Writer:
         if not e.out.spec.size and (e.op.kernel is not None or e.op.name == "to"):
             return  # elementwise, and there is no entry
         self.flush()
-        self.between(e)
+        p = e.attrs.get("p", -1)
+        if e.op.name == "bernoulli" and e.out.spec.dtype == np.float32 and 0 <= p <= 1:
+            self.scope["bernoulli"] = native.bernoulli
+            self.python.append(f"bernoulli(library, {self.as_array(e.out)}, {p!r})")
+        else:
+            self.between(e)
 
     def between(self, e: Equation) -> None:
         """An equation that runs as in eager mode, between two functions."""
@@ -537,7 +542,8 @@ class _Writer:
         body_of_c = joined(self.functions)
         source = native.PRELUDE + "\n" + body_of_c
         names = [f"step{i}" for i in range(len(self.functions))]
-        library = native.load(source, names) if names else None
+        library = native.load(source, names) if names or "bernoulli" in self.scope else None
+        self.scope["library"] = library
         pointers = native.table(len(self.slots), self.fixed)
         self.scope |= {"p": pointers, "address": native.ffi().from_buffer, "empty": np.empty}
         self.scope["contiguous"] = np.ascontiguousarray

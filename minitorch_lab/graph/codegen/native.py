@@ -29,6 +29,7 @@ from typing import Any
 
 import numpy as np
 
+from ... import random
 from ...device import get_num_threads, set_blas_threads
 from ...errors import LabError, warn
 
@@ -296,8 +297,20 @@ def load(text: str, functions: list[str]) -> Any:
         library = _kept(key, api) or _made(key, text, api)
         library.lab_sgemm_pointer = api.cast("void *", blas("sgemm"))
         library.lab_dgemm_pointer = api.cast("void *", blas("dgemm"))
+        library.lab_next_pointer = api.cast("void *", random.next_word())
         _LOADED.setdefault(key, library)  # another thread may have been quicker
     return _LOADED[key]
+
+
+def bernoulli(library: Any, out: Any, p: float) -> None:
+    """Fill a float32 array, in the order of memory, with what the op of that name draws."""
+    api = ffi()
+    entries = api.from_buffer("float[]", out)
+
+    def fill(state: int, upper: int, lower: int) -> None:
+        library.lab_bernoulli(api.cast("void *", state), entries, out.size, upper, lower)
+
+    random.drawing().compare(p, fill)
 
 
 @cache
@@ -306,6 +319,8 @@ def _declared(bits: int) -> Any:
     api = importlib.import_module("cffi").FFI()
     api.cdef("".join(f"int step{i}(void **p, double *n);" for i in range(1 << bits)))
     api.cdef("extern void *lab_sgemm_pointer; extern void *lab_dgemm_pointer;")
+    api.cdef("extern void *lab_next_pointer;")
+    api.cdef("int lab_bernoulli(void *, float *, int64_t, uint32_t, uint32_t);")
     return api
 
 

@@ -26,6 +26,19 @@ static void lab_dgemm(int ta, int tb, int m, int n, int k, const double *a, int 
                       &ldc);
 }
 
+/* Draws come from NumPy's generator, so that they are the same numbers as in eager mode: 53 bits, as
+   of a float64, are compared in two words. */
+uint32_t (*lab_next_pointer)(void *);
+
+int lab_bernoulli(void *state, float *out, int64_t count, uint32_t upper, uint32_t lower)
+{
+    for (int64_t i = 0; i < count; i++) {
+        uint32_t first = lab_next_pointer(state) & 0x1fffff, second = lab_next_pointer(state);
+        out[i] = first < upper || (first == upper && second < lower);
+    }
+    return 0;
+}
+
 /* exp: x = k ln 2 + r, a polynomial for exp(r), then 2^k put into the exponent */
 static inline float lab_expf(float x)
 {
