@@ -23,6 +23,7 @@ from minitorch_lab.graph import Compiled
 from minitorch_lab.tape import Settings, location
 from minitorch_lab.tf import keras
 from minitorch_lab.tf.keras import progress
+from minitorch_lab.tf.keras.lines import called_from
 
 ANSWERS = json.loads(RECORDED.read_text(encoding="utf-8"))
 
@@ -126,7 +127,7 @@ def test_run_eagerly_shows_values_inside_of_layers() -> None:
         graph.fit(X, Y, verbose=0)
     finally:
         tf.config.run_functions_eagerly(False)
-    assert len(seen) > 4
+    assert len(seen) == 4
 
 
 def test_a_seed_gives_the_same_training() -> None:
@@ -324,6 +325,15 @@ def test_an_error_in_a_layer_names_its_line() -> None:
         model.predict(X, verbose=0)
     lines = [f.line for f in traceback.extract_tb(caught.tb) if f.name == "<layer>"]
     assert lines == ["keras.layers.Activation(lambda x: x @ x),  # the mistake"]
+
+
+def test_two_cells_with_the_same_text_are_told_apart() -> None:
+    files = []
+    for cell in ("one", "two"):
+        space: dict[str, Any] = {"keras": keras}
+        exec(compile("layer = keras.layers.Dense(1)", cell, "exec"), space)  # noqa: S102
+        files.append(called_from(space["layer"]._made).__code__.co_filename)
+    assert files == ["one", "two"]
 
 
 def test_ops_belong_to_the_line_of_their_layer(monkeypatch: pytest.MonkeyPatch) -> None:

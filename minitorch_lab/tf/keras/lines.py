@@ -12,6 +12,7 @@ import ast
 import linecache
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -35,14 +36,18 @@ def called_from(where: Where, argument: str = "") -> Callable[..., Any]:
     """
     if where is None:
         return _call
-    code, instruction = where
+    return _standing_at(where[0].co_filename, *where, argument)
+
+
+@lru_cache(1024)  # by file too: the code of two cells with the same text is equal
+def _standing_at(file: str, code: CodeType, instruction: int, argument: str) -> Callable[..., Any]:
     tree = ast.parse("lambda function, *args, **kwargs: function(*args, **kwargs)", mode="eval")
     line = _line(code, instruction, argument)
     for node in ast.walk(tree):
         if isinstance(node, ast.expr | ast.arg):
             node.lineno = node.end_lineno = line
             node.col_offset = node.end_col_offset = -1  # the line, and no place in it
-    made = compile(tree, code.co_filename, "eval")
+    made = compile(tree, file, "eval")
     (inner,) = (c for c in made.co_consts if isinstance(c, CodeType))
     return FunctionType(inner.replace(co_name=LAYER), {"__name__": "__layer__"})
 

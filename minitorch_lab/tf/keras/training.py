@@ -84,6 +84,7 @@ class Trainer(Layer):
         self._metrics: list[Any] = []
         self._tracker = metrics.Mean(name="loss")
         self._steps: dict[str, Callable[..., Any]] = {}
+        self._known: set[Any] = set()  # forms of data that the model was prepared for
 
     def __getstate__(self) -> Any:
         """What a copy takes over: all but the graphs, which belong to this model's weights."""
@@ -347,11 +348,13 @@ class Trainer(Layer):
 
     def _prepare(self, data: _Data, learning: bool = False) -> None:
         """Build what depends on the data: weights, metrics, the optimiser's state."""
-        shape = self._see(data)
         if data.y is None:
             raise ArgumentError(
                 f"{data.what}(x, y): there are no labels\n  expected y, one label for each example"
             )
+        if data.form in self._known:
+            return
+        shape = self._see(data)
         if self._loss is not None:  # a loss that does not take these labels says so here
             with plainly():
                 labels: Any = make(data.y[: data.size])
@@ -361,6 +364,7 @@ class Trainer(Layer):
             self._metrics = [metrics.get(m, (labels, shape)) for m in self._given]
         if learning:
             self.optimizer.build(self.trainable_weights)
+            self._known.add(data.form)
 
     def summary(
         self,
@@ -427,6 +431,12 @@ class _Data:
                 "  expected a NumPy array, a tensor or a list, with an entry for each example"
             )
         return array
+
+    @property
+    def form(self) -> Any:
+        """Shapes and dtypes of an example and a label."""
+        arrays = (self.x, self.y) if self.y is not None else (self.x,)
+        return tuple((a.shape[1:], str(a.dtype)) for a in arrays)
 
     def split(self, share: float, batch_size: int | None) -> tuple[_Data, _Data]:
         """The first part, and the last ``share`` of the data."""
