@@ -1,8 +1,10 @@
 """The documentation: built offline, from the text here, the lessons and the docstrings."""
 
+import inspect
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 from docutils import nodes
 from sphinx.util import logging
@@ -75,6 +77,15 @@ def _has_its_own_page(app, what, name, obj, skip, options) -> bool | None:
     return True if getattr(obj, "__module__", "") == "minitorch_lab.tensor.methods" else None
 
 
+def _as_python_says_it(app, what, name, obj, options, signature, returns) -> Any:
+    """The arguments of ``__init__`` where a class has a ``__new__`` too, which Sphinx takes."""
+    if what != "class" or not str(signature).startswith("(*args"):
+        return None
+    found = inspect.signature(obj)
+    bare = [p.replace(annotation=p.empty) for p in found.parameters.values()]
+    return str(found.replace(parameters=bare, return_annotation=found.empty)), returns
+
+
 def _one_sidebar_for_a_folder(app, name, template, context, doctree) -> None:
     """Pages outside of the tree share their folder's sidebar: to build it takes 0.1 s a page."""
     if not name.startswith(("api/generated/functions/", "_modules/")):
@@ -95,6 +106,7 @@ _sidebars: dict[str, str] = {}
 def setup(app) -> None:
     """Bring in what stands elsewhere: the lessons, and a page for each function."""
     app.connect("autodoc-skip-member", _has_its_own_page)
+    app.connect("autodoc-process-signature", _as_python_says_it)
     app.connect("html-page-context", _one_sidebar_for_a_folder, priority=100)  # before the theme
     inline = (lambda self, node: _math(self, node, False), None)
     block = (lambda self, node: _math(self, node, True), None)
