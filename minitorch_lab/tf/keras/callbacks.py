@@ -14,7 +14,7 @@ class Callback:
     """Is called while a model trains. A subclass writes the methods that it needs.
 
     ``self.model`` is the model, ``self.params`` says how it is trained; ``self.model.stop_training
-    = True`` ends ``fit`` after the present epoch's batch. Logs are dicts of names and numbers.
+    = True`` ends ``fit`` after the present batch. Logs are dicts of names and numbers.
     """
 
     def __init__(self) -> None:
@@ -29,36 +29,50 @@ class Callback:
         """Say how it is trained."""
         self.params = params
 
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Called when ``fit`` begins."""
 
-def _hook(name: str) -> Callable[..., None]:
-    part, _, when = name.removeprefix("on_").rpartition("_")
-    part = part.replace("_", " ")
-    if name.startswith("on_epoch"):
-        text = f"Called at the {when} of an epoch."
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """Called when ``fit`` is over."""
 
-        def on_epoch(self: Callback, epoch: int, logs: Logs | None = None) -> None: ...
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Called when an epoch begins."""
 
-        made: Callable[..., None] = on_epoch
-    elif "batch" in name:
-        text = f"Called at the {when} of a {part}."
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Called when an epoch is over."""
 
-        def on_batch(self: Callback, batch: int, logs: Logs | None = None) -> None: ...
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Called when a step of training begins."""
 
-        made = on_batch
-    else:
-        text = f"Called at the {when} of {'fit' if part == 'train' else part}."
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Called when a step of training is over."""
 
-        def on_call(self: Callback, logs: Logs | None = None) -> None: ...
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        """Called when ``evaluate``, or validation, begins."""
 
-        made = on_call
-    made.__doc__, made.__name__, made.__qualname__ = text, name, f"Callback.{name}"
-    return made
+    def on_test_end(self, logs: Logs | None = None) -> None:
+        """Called when ``evaluate``, or validation, is over."""
+
+    def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Called when a step of evaluation begins."""
+
+    def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Called when a step of evaluation is over."""
+
+    def on_predict_begin(self, logs: Logs | None = None) -> None:
+        """Called when ``predict`` begins."""
+
+    def on_predict_end(self, logs: Logs | None = None) -> None:
+        """Called when ``predict`` is over."""
+
+    def on_predict_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Called when a step of prediction begins."""
+
+    def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Called when a step of prediction is over."""
 
 
-_PARTS = ("train", "epoch", "train_batch", "test", "test_batch", "predict", "predict_batch")
-HOOKS = tuple(f"on_{part}_{when}" for part in _PARTS for when in ("begin", "end"))
-for _name in HOOKS:
-    setattr(Callback, _name, _hook(_name))
+HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_"))
 
 
 class LambdaCallback(Callback):
