@@ -276,15 +276,18 @@ def test_planes_of_a_picture_run_one_after_another(shape: tuple[int, ...]) -> No
 POOLS: list[tuple[int, int, Any, Any]] = [
     (26, 26, 2, 2), (14, 14, 2, 2), (6, 6, 2, 2), (2, 34, 2, 2), (9, 9, 3, 3), (24, 66, 2, 2),
     (12, 12, (2, 3), (2, 3)), (9, 9, 2, 3), (9, 10, 2, 2), (7, 8, (3, 2), (3, 2)), (10, 20, 2, 2),
+    (130, 140, 2, 2),
 ]  # fmt: skip
 
 
-def pooled(x: Any, kernel: Any, stride: Any) -> Any:
-    return lab.nn.functional.max_pool2d(x, kernel, stride) * 1.5
+def pooled(x: Any, kernel: Any, stride: Any, turned: bool = False) -> Any:
+    y = lab.nn.functional.max_pool2d(x.mT if turned else x, kernel, stride)
+    return y.mT * 1.5 if turned else y * 1.5
 
 
+@pytest.mark.parametrize("turned", [False, True])
 @pytest.mark.parametrize("dtype", [lab.float32, lab.float64], ids=str)
-def test_pools_take_whole_vectors_at_any_width(dtype: Any) -> None:
+def test_pools_take_whole_vectors_at_any_width(dtype: Any, turned: bool) -> None:
     """Values and places, to the bit, with a NaN, ties and the last row of the last picture."""
     lab.manual_seed(0)
     pictures = [lab.randn(2, 3, h, w, dtype=dtype) for h, w, _, _ in POOLS]
@@ -294,7 +297,8 @@ def test_pools_take_whole_vectors_at_any_width(dtype: Any) -> None:
         x.requires_grad_()
 
     def f(*pictures: Any) -> Any:
-        out = [pooled(x * 2, k, s) for x, (_, _, k, s) in zip(pictures, POOLS, strict=True)]
+        shapes = zip(pictures, POOLS, strict=True)
+        out = [pooled(x * 2, k, s, turned) for x, (_, _, k, s) in shapes]
         return out, lab.autograd.grad(sum(y.nansum() for y in out), pictures)
 
     (values, grads), (right, wanted) = lab.compile(f, executor="c")(*pictures), f(*pictures)

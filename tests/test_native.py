@@ -388,7 +388,9 @@ SANITISED += """
 from test_c import MOVES, NUMBERS, POOLS, pooled
 
 def halves(picture):
-    return [pooled(picture.repeat(1, 1, 3, 8)[..., :h, :w] * 1, k, s) for h, w, k, s in POOLS]
+    large = picture.repeat(1, 1, 12, 14)
+    each = [(*shape, turned) for shape in POOLS for turned in (False, True)]
+    return [pooled(large[..., :h, :w] * 1, k, s, turned).sum() for h, w, k, s, turned in each]
 
 @lab.compile(executor="c")
 def routines(x, s, picture):
@@ -400,7 +402,7 @@ def routines(x, s, picture):
     (grad,) = lab.autograd.grad(sum(y.sum() for y in scores), [picture], create_graph=True)
     (second,) = lab.autograd.grad((grad * grad).sum(), [picture])
     places = F.max_pool2d(picture, 3, 2, 1, return_indices=True)[1]
-    scores += halves(picture)
+    scores += [y * y for y in halves(picture)]
     return [*(f(x, s) for f in (MOVES | NUMBERS).values()), *scores, grad, second, places]
 
 native.FLAGS += ["-O0"]  # this one is about addresses

@@ -61,16 +61,21 @@ def _along(n: int, body: str) -> str:
     return text
 
 
-def _rows(v: dict[str, Any], wide: int, *bodies: str) -> str:
+def _in_rows(*places: Place) -> bool:
+    """Whether row lies behind row in each picture: what is read past the end of one is the next."""
+    return all(place.strides[2:] == (place.array.shape[3], 1) for place in places)
+
+
+def _rows(v: dict[str, Any], wide: int, *bodies: str, past: bool = True) -> str:
     """Each of ``bodies`` for each row of windows, for ``wide`` places x in it.
 
     Where a row is shorter than a vector, all rows but the last take the beginning of the next one
-    with them, which comes after.
+    with them, which comes after, if they may read ``past`` their end.
     """
     row = "\n".join(_along(wide, body) for body in bodies)
     last, full = v["out_h"] - 1, 1 << (wide - 1).bit_length()
     fits = full - wide <= min(wide, v["width"] - wide) and v["xh"] == v["width"] and last
-    if wide >= LANES or full == wide or v["ph"] or v["dh"] > 1 or not fits:
+    if wide >= LANES or full == wide or v["ph"] or v["dh"] > 1 or not (fits and past):
         return nest([("y", v["out_h"])], row)
     filled = "\n".join(_along(full, body) for body in bodies)
     return f"{nest([('y', last)], filled)}\n{{\n    const long y = {last};\n{indented(row)}\n}}"
@@ -164,18 +169,25 @@ def pool_where(w: Any, step: Single) -> bool:
         test = f"a[{index_of(at, x.strides)}] == top"
         lines.append(f"k = {f'({inside}) && ' if inside else ''}{test} ? {k} : k;")
     top = f"const {kind} top = b[{index_of(['n', 'c', 'y', 'x'], y.strides)}];"
-    places = _rows(v, v["out_w"], "\n".join([top, *lines, f"found[y * {v['out_w']} + x] = k;"]))
-    total = v["out_h"] * v["out_w"]
+    loops = f"for (long n = 0; n < {v['n']}; n++) for (long c = 0; c < {v['c']}; c++)"
+    count = v["out_h"] * v["out_w"]
+    if count <= SMALL:
+        body = "\n".join([top, *lines, f"found[y * {v['out_w']} + x] = k;"])
+        places = _rows(v, v["out_w"], body, past=_in_rows(x, y))
+    else:
+        loops, count = f"{loops}\nfor (long y = 0; y < {v['out_h']}; y++)", v["out_w"]
+        places = nest([("x", count)], "\n".join([top, *lines, "found[x] = k;"]), simd=True)
     return block(
         w,
         f"""
 {pointer("a", x)}
 {pointer("b", y)}
 {pointer("o", out, "", "restrict ")}
-for (long n = 0; n < {v["n"]}; n++) for (long c = 0; c < {v["c"]}; c++, o += {total}) {{
-    int32_t found[{total + LANES}];  // as wide as a float: vectors of both have the same length
+{loops} {{
+    int32_t found[{count + LANES}];  // as wide as a float: vectors of both have the same length
 {indented(places)}
-    for (long x = 0; x < {total}; x++) o[x] = (int8_t)found[x];
+    for (long x = 0; x < {count}; x++) o[x] = (int8_t)found[x];
+    o += {count};
 }}
 """,
     )
@@ -186,15 +198,8 @@ def pool_put(w: Any, step: Single) -> bool:
     g, where = (w.seen(step, v) for v in step.equation.inputs)
     out = w.seen(step, step.equation.out)
     v = windows(step.equation, out, g)
-    if (
-        _side_by_side(v)
-        and v["height"] == v["sh"] * v["out_h"]
-        and (v["kh"], v["kw"])
-        == (
-            v["sh"],
-            v["sw"],
-        )
-    ):
+    filled = v["height"] == v["sh"] * v["out_h"] and (v["kh"], v["kw"]) == (v["sh"], v["sw"])
+    if filled and _side_by_side(v) and _in_rows(g, where, out):
         return _put_by_rows(w, v, g, where, out)
     kh, kw, place = v["kh"], v["kw"], ["n", "c", "y", "x"]
     corner = [f"y * {v['sh']} - {v['ph']}", f"x * {v['sw']} - {v['pw']}"]
