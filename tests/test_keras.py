@@ -400,6 +400,11 @@ MISTAKES: dict[str, tuple[type[Exception], Any, str]] = {
         TypeError, lambda: keras.layers.Dense(3, activaton="relu"),
         "Dense(): there is no argument 'activaton'\n  expected  units, activation, use_bias",
     ),
+    "dtype": (
+        ValueError,
+        lambda: keras.layers.Dense(3, dtype="float16"),
+        "Dense(dtype): got 'float16'\n  expected 'float32'",
+    ),
     "units": (
         ValueError, lambda: keras.layers.Dense("3"),
         "Dense(units): expected a whole number above 0, got str '3'",

@@ -73,6 +73,11 @@ class Layer(Module):
                 f"{type(self).__name__}(): there is no argument {next(iter(unknown))!r}\n"
                 f"  expected  {', '.join([*takes, 'name', 'trainable'])}"
             )
+        if dtype not in (None, "float32"):
+            raise ArgumentError(
+                f"{type(self).__name__}(dtype): got {dtype!r}\n"
+                "  expected 'float32': all weights have this dtype here"
+            )
         super().__init__()
         self.built = False
         self._name = unique(snake_case(type(self).__name__)) if name is None else str(name)
