@@ -34,8 +34,10 @@ from ..nn import functional as F
 from ..optim import SGD, Adam, Optimizer
 from ..tensor import Tensor, no_grad
 from ..utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+from .branches import Branch, Branching
 from .checkpoint import Recorder
 from .nonfinite import Finding, describe, find_first
+from .rewind import Keeper
 
 State = Literal["ready", "running", "paused", "stopping", "stopped", "done", "failed"]
 Floats = npt.NDArray[np.float64]
@@ -117,6 +119,11 @@ class History:
 
     def __len__(self) -> int:
         return self._count
+
+    def cut(self, step: int, epochs: int, validation: int, marks: int) -> None:
+        """Forget what came after ``step``; the counts are of the rows that there were."""
+        self._count = min(step, self._count)
+        del self.epochs[epochs:], self.validation[validation:], self.marks[marks:]
 
     def since(self, start: int) -> tuple[float, float]:
         """Mean loss and accuracy of the steps after step ``start``."""
@@ -206,7 +213,7 @@ class Meter:
             self._count, self._spent = 0, 0.0
 
 
-class Training:
+class Training(Branching):
     """A training run with controls: start, pause, single step, stop; mode, device, learning rate.
 
     Args:
@@ -257,6 +264,7 @@ class Training:
                 f"train(model, data): model is a {type(model).__name__}\n"
                 "  expected an nn.Module, for example nn.Sequential(nn.Linear(2, 1))"
             )
+        self._given = {k: v for k, v in locals().items() if k not in ("self", "model", "data")}
         self.model = model
         self.epochs = at_least_one("epochs", epochs)
         self.loader = loader(data, at_least_one("batch_size", batch_size), shuffle=True)
@@ -282,6 +290,8 @@ class Training:
         self._choose(self._mode)
         self._meters = {name: Meter() for name in MODES}
         self._recorder = Recorder(model, self.optimizer)
+        self._keeper = Keeper(self)
+        self._branch = Branch(self, self.name)
         # The controls. `_attention` is what the loop reads each step; the rest is under the lock.
         self._lock = threading.Condition(threading.RLock())
         self._requests: list[Callable[[], None]] = []
@@ -294,6 +304,7 @@ class Training:
         self._finished.set()
         self._next_tick = 0.0
         self._clock = 0.0
+        self._thread: threading.Thread | None = None
         self._main_loop = running_loop()
 
     # What a watcher reads; each is one attribute, safe from any thread.
@@ -492,15 +503,16 @@ class Training:
             self._goal += self.epochs
         self.error, self.message, self._stop = None, "", None
         self._state = "running" if self._go else "paused"
-        self._epoch_start = len(self.history)
+        if self._keeper.resume is None:
+            self._epoch_start = len(self.history)
         self._alive = True
         self._finished = threading.Event()
-        thread = threading.Thread(
+        self._thread = threading.Thread(
             target=self._work, args=[self._finished], name=f"train {self.name}", daemon=True
         )
         prefer_one_thread()
         end_on_interrupt(self)
-        thread.start()
+        self._thread.start()
 
     def _work(self, finished: threading.Event) -> None:
         state: State = "failed"
@@ -513,6 +525,8 @@ class Training:
             self._fail(error)
         finally:
             self._recorder.clear()
+            if state != "failed":
+                self._keeper.hold()
             for meter in self._meters.values():
                 meter.settle()
             with self._lock:
@@ -530,13 +544,18 @@ class Training:
 
     def _epochs(self) -> State:
         self.model.train()
+        keeper = self._keeper
+        keeper.launch()
         self._clock = time.perf_counter()
         while self.epoch < self._goal:
-            self._epoch_start = len(self.history)
+            if keeper.resume is None:
+                self._epoch_start = len(self.history)
             first = True
-            for batch in self.loader:
+            for batch in keeper.batches():
                 if self._attention and not self._attend():
                     return "stopped"
+                if keeper.moved:  # rewound while it held: on with the batches from there
+                    break
                 x, y = self._pair(batch)
                 self._recorder.log(x, y, self._call, first)
                 first = False
@@ -548,13 +567,17 @@ class Training:
                 seconds, self._clock = now - self._clock, now
                 self._meters[self._mode].add(seconds)
                 self._recorder.keep(seconds)
+                keeper.stepped(len(x), now)
                 if now >= self._next_tick:
                     self._next_tick = now + TICK
                     self._tell("tick")
-            if first:
+            if keeper.moved:
+                continue
+            if len(self.history) == self._epoch_start:
                 raise ArgumentError(
                     "train(model, data): data has no batches\n  expected at least 1"
                 )
+            keeper.passed()
             self.epoch += 1
             loss, accuracy = self.history.since(self._epoch_start)
             self.history.epochs.append(Epoch(self.epoch, len(self.history), loss, accuracy))
@@ -644,6 +667,8 @@ class Training:
                     self._requests.pop(0)()
                 if self._stop:
                     return False
+                if self._keeper.moved:
+                    return True
                 if self._go or self._owed:
                     self._state = "running" if self._go else "paused"
                     self._owed = 0 if self._go else self._owed - 1
@@ -652,10 +677,12 @@ class Training:
                 self._state = "paused"
             for meter in self._meters.values():
                 meter.settle()
+            self._keeper.hold()
             self._tell("state")
             with self._lock:
                 while not (self._requests or self._stop or self._go or self._owed):
                     self._lock.wait()
+            self._keeper.go_on()
         self._tell("state")
         self._clock = time.perf_counter()
         return True

@@ -173,6 +173,14 @@ class DataLoader:
 
     def __iter__(self) -> Iterator[Any]:
         """Start a pass."""
+        return self.rest(0, 0)
+
+    def rest(self, batches: int, samples: int) -> Iterator[Any]:
+        """A pass without its first ``batches`` batches of ``samples`` samples in all.
+
+        Only a stream reads them again. Batches of this class's own making are counted by their
+        samples, as their size may have changed since.
+        """
         order = iter(self.sampler if self.batch_sampler is None else self.batch_sampler)  # type: ignore[arg-type]
         # PyTorch draws a seed for its workers here, also where there are none. The order of a
         # later shuffle hangs on it.
@@ -180,8 +188,15 @@ class DataLoader:
         jobs: Iterator[Callable[[], Any]]
         if isinstance(self.dataset, IterableDataset):
             stream = self._read(iter(self.dataset))
+            deque(islice(stream, batches), maxlen=0)
             jobs = repeat(partial(next, stream, _END))
         else:
+            if isinstance(self.batch_sampler, BatchSampler) and samples:
+                size, self.batch_sampler.batch_size = self.batch_sampler.batch_size, samples
+                next(order)
+                self.batch_sampler.batch_size = size
+            else:
+                deque(islice(order, batches), maxlen=0)
             jobs = (partial(self._fetch, wanted) for wanted in order)
         return self._ahead(jobs) if self.num_workers else _run(jobs)
 
