@@ -338,6 +338,7 @@ _LATER = {
     "step_through": "widgets.stepper:step_through",
     "link": "widgets.linker:link",
     "train": "widgets.live:train",
+    "playground": "widgets.playground:playground",
     "start": "lessons:start",
     "check": "lessons:check",
     "hint": "lessons:hint",

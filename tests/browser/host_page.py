@@ -7,6 +7,7 @@ traits and messages back: what a comm does, without a kernel.
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from typing import Any
 
 from playwright.sync_api import Page
@@ -34,6 +35,7 @@ body[data-jp-theme-light="false"] { --jp-layout-color0: #111; --jp-layout-color1
 MODEL = """
 const handlers = {};
 let changes = {};
+const viewed = (text) => new DataView(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
 const fire = (name, ...what) => (handlers[name] || []).forEach((f) => f(...what));
 window.busy = false; // a kernel that runs a cell: what is sent waits
 window.waiting = [];
@@ -49,7 +51,7 @@ window.model = {
     const changed = Object.keys(traits).filter((k) => JSON.stringify(traits[k]) !== JSON.stringify(state[k]));
     Object.assign(state, traits);
     changed.forEach((name) => fire(`change:${name}`));
-    messages.forEach((content) => fire("msg:custom", content, []));
+    messages.forEach(([content, buffers]) => fire("msg:custom", content, buffers.map(viewed)));
   },
 };
 """  # noqa: E501
@@ -61,7 +63,9 @@ def show(
     """Put ``widget`` on ``page``; ``host``: the body's attributes and a style, if not Jupyter's."""
     messages: list[Any] = []
     known = widget.shown()  # what the page has: only changes travel, as in Jupyter
-    widget.send = lambda content, buffers=None: messages.append(content)  # type: ignore[method-assign]
+    widget.send = lambda content, buffers=None: messages.append(  # type: ignore[method-assign]
+        [content, [b64encode(buffer).decode() for buffer in buffers or ()]]
+    )
 
     def to_python(content: dict[str, Any]) -> dict[str, Any]:
         messages.clear()
