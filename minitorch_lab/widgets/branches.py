@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from ..errors import ArgumentError, KindError, NonFiniteError
+from ..errors import ArgumentError, KindError, NonFiniteError, warn
 from ..errors import describe as describe_value
 from ..nn import Module
 from ..optim import Optimizer
 from ..utils.data import BatchSampler, DataLoader
 from .rewind import Checkpoint, Keeper, Kept, Place, cut, dropouts, put, schedule_of
+from .script import Script, script
 
 if TYPE_CHECKING:
     from .training import Training
@@ -182,6 +183,23 @@ class Branching:
         """
         return self.fork(self.last_good, name, lr=self.lr / 10)
 
+    def script(self: Any, file: str | None = None) -> Script:
+        """A Python script that does the steps of this branch again, with the same losses.
+
+        It is plain text, for a file, a cell or ``exec(text, {})``. Weights that no seed gives, and
+        data, go into the safetensors file that it reads (``file``, or one called like the run).
+        What could not be written down, such as a lambda, is said in a comment and a warning; the
+        script expects it by that name.
+
+        Raises:
+            ArgumentError: no step was done, or the run's start is not kept.
+        """
+        text = between_steps(self, lambda: script(self, file))
+        if text.notes:
+            notes = "\n  ".join(text.notes)
+            warn(f"script(): not all of the run could be written down\n  {notes}")
+        return text
+
     @property
     def last_good(self: Any) -> int:
         """The last kept step whose loss was finite and not above that of the first step."""
@@ -216,7 +234,7 @@ class Branching:
         run._keeper.kept.add(start)
         run._keeper.resume = start
         run._branch.parent, run._branch.step = self._branch, checkpoint.step
-        run._branch.changed, run._branch.start = changed, checkpoint
+        run._branch.changed, run._branch.start = changed, start
         self._branch.children.append(run._branch)
         return run
 
@@ -282,7 +300,8 @@ def copy_of(run: Training, checkpoint: Checkpoint, name: str) -> Training:
     twin.epoch, twin._epoch_start, twin._goal = checkpoint.epoch, checkpoint.epoch_start, run.goal
     twin._state = "done" if twin.epoch >= twin._goal else "ready"
     twin._keeper.kept.limit, twin._keeper.kept.most = run.kept.limit, run.kept.most
-    twin._keeper.apart = True
+    twin._keeper.apart, twin._keeper.events = True, checkpoint.events
+    twin._keeper.seed = run._keeper.seed
     twin._keeper.moved = False
     put(checkpoint, twin)
     return twin

@@ -102,7 +102,9 @@ def _search(
     return None
 
 
-def describe(value: float, step: int, finding: Finding | None, kept: str, lr: float) -> str:
+def describe(
+    value: float, step: int, finding: Finding | None, kept: str, lr: float, good: int
+) -> str:
     """The message of the NonFiniteError."""
     lines = [f"train: the loss is {_word(value)} at step {step:,}"]
     if finding is None:
@@ -118,7 +120,8 @@ def describe(value: float, step: int, finding: Finding | None, kept: str, lr: fl
     lines.append("  expected  finite values in the forward pass, the gradients and the update")
     lines.append(f"  kept      {kept}")
     rate = f"lower the learning rate ({lr:.3g} now, try {lr / 10:.3g})"
-    lines.append(f"  {remedy or rate}; then go on")
+    fork = "" if remedy else f", or take training.fork_lower(), from step {good:,}"
+    lines.append(f"  {remedy or rate}; then go on{fork}")
     return "\n".join(lines)
 
 

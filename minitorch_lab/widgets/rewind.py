@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..device import device_of, move
 from ..graph import compile
@@ -45,6 +45,15 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Event:
+    """A pass was begun anew after ``step``, or went on after others had drawn random numbers."""
+
+    step: int
+    kind: Literal["start", "draw"]
+    random: States
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """A run after ``step`` steps, before all that follows them."""
 
@@ -60,6 +69,7 @@ class Checkpoint:
     schedule: dict[str, Any] | None
     mode: str
     rows: tuple[int, int, int]  # epochs, validations and marks in the history
+    events: tuple[Event, ...]
 
     @property
     def nbytes(self) -> int:
@@ -81,7 +91,7 @@ def take(run: Training, place: Place) -> Checkpoint:
         epoch=run.epoch,
         epoch_start=run._epoch_start,
         place=place,
-        random=[generator.get_state() for generator in generators_of(run)],
+        random=states_of(run),
         arrays=[tensor.array.copy() for tensor in tensors],
         state={
             numbers[id(owner)]: {
@@ -98,6 +108,7 @@ def take(run: Training, place: Place) -> Checkpoint:
         schedule=None if schedule is None else deepcopy(schedule.state_dict()),
         mode=run.mode,
         rows=(len(history.epochs), len(history.validation), len(history.marks)),
+        events=run._keeper.events,
     )
 
 
@@ -175,6 +186,11 @@ def generators_of(run: Training) -> list[Generator]:
         found += [getattr(part, "generator", None) for part in (loader, inner)]
         found.append(getattr(getattr(loader, "sampler", None), "generator", None))
     return list({id(g): g for g in found if isinstance(g, Generator)}.values())
+
+
+def states_of(run: Training) -> States:
+    """The states of the generators of a run."""
+    return [generator.get_state() for generator in generators_of(run)]
 
 
 def set_states(run: Training, states: States | None) -> None:
@@ -279,6 +295,8 @@ class Keeper:
         self.kept = Kept()
         self.resume: Checkpoint | None = None  # where the next pass goes on
         self.moved = False  # the run was taken elsewhere while it held
+        self.seed = default_generator.initial_seed()  # the model may have been made from it
+        self.events: tuple[Event, ...] = ()
         self.apart = False  # its random numbers are its own: there are forks, or it was rewound
         self._states: States | None = None  # of the generators while it holds
         self._whole: Any = None  # the history before the run was rewound
@@ -289,9 +307,12 @@ class Keeper:
 
     def launch(self) -> None:
         """The thread begins: the state at the start is kept."""
-        self.go_on()
+        if self.apart:
+            self.go_on()
+        self._states = None
         if self.resume is None:
             self._place = Place(None)
+            self._event("start")
             self.keep()
 
     def batches(self) -> Iterator[Any]:
@@ -310,7 +331,7 @@ class Keeper:
         else:
             if resume is not None:
                 set_states(run, resume.random)
-            self._place = Place([generator.get_state() for generator in generators_of(run)])
+            self._place = Place(states_of(run))
             rest = iter(run.loader)
         for batch in chain(pending, rest):
             if isinstance(batch, (tuple, list)):
@@ -344,14 +365,22 @@ class Keeper:
         """The run holds, or ends: nobody else's random numbers shall change how it goes on."""
         if self._whole is None:
             self.keep()
-        if self.apart and not self.moved:
-            self._states = [generator.get_state() for generator in generators_of(self._run)]
+        self._states = None if self.moved else states_of(self._run)
 
     def go_on(self) -> None:
-        """The run goes on after ``hold``."""
+        """The run goes on after ``hold``. Where somebody else has drawn meanwhile, an event says
+        from which numbers it goes on."""
         states, self._states = self._states, None
-        if states is not None and self.resume is None:
+        if states is None or self.resume is not None:
+            return
+        if self.apart:
             set_states(self._run, states)
+        elif any((a != b).any() for a, b in zip(states, states_of(self._run), strict=True)):
+            self._event("draw")
+
+    def _event(self, kind: Literal["start", "draw"]) -> None:
+        step = len(self._run.history)
+        self.events = (*self.events, Event(step, kind, states_of(self._run)))
 
     # Called between two steps, on whichever thread.
 
@@ -363,15 +392,17 @@ class Keeper:
     def take(self) -> Checkpoint:
         """The state of now."""
         checkpoint = take(self._run, self._place)
-        if self._states is not None:
+        if self._states is not None and self.apart:
             checkpoint = replace(checkpoint, random=self._states)
         return checkpoint
 
     def part(self) -> None:
         """From now on the run's random numbers are its own."""
-        if not self.apart:
-            self.apart = True
-            self._states = [generator.get_state() for generator in generators_of(self._run)]
+        run = self._run
+        seeded = run.state == "ready" and run.seed is not None
+        if not (self.apart or run.alive or seeded):
+            self._states = states_of(run)
+        self.apart = True
 
     def go_to(self, checkpoint: Checkpoint) -> None:
         """Take the run to a checkpoint; what is kept of later steps stays until it steps again."""
@@ -385,6 +416,7 @@ class Keeper:
         run._recorder.clear()
         self.resume, self.moved, self.apart, self._states = checkpoint, True, True, None
         self._place = checkpoint.place
+        self.events = checkpoint.events
 
 
 def cut(history: Any, checkpoint: Checkpoint) -> Any:
