@@ -20,7 +20,10 @@ import traitlets
 from ..device import why_no_cuda
 from ..errors import NonFiniteError
 from .base import LabWidget
-from .training import Epoch, History, Training, figures, plural, short, stop_all
+from .history import Epoch, History, merge
+from .threads import stop_all
+from .training import Training
+from .words import figures, plural, short
 
 ROWS_A_MESSAGE = 250  # rows in one message while training
 ROWS_IN_ALL = 8000  # and when a view asks for everything
@@ -176,8 +179,8 @@ class Live(LabWidget):
             "mode": training.mode,
             "device": training.device,
             "speed": training.speed,
-            "loss": _number(history.loss[count - 1]) if count else None,
-            "accuracy": _number(history.accuracy[count - 1]) if count else None,
+            "loss": _number(history.streams["loss"].last) if count else None,
+            "accuracy": _number(history.streams["accuracy"].last) if count else None,
             "message": training.message,
             "advice": advice(training),
         }
@@ -297,22 +300,17 @@ def table(history: History, first: int, count: int, most: int) -> npt.NDArray[np
     >>> table(history, 0, 3, 2).tolist()
     [[2.0, 2.0, 3.0, 2.0, 4.0, 0.5], [3.0, 1.0, 3.0, 3.0, 3.0, 0.5]]
     """
-    new = count - first
-    width = max(1, -(-new // most))
-    starts = np.arange(0, new, width)
-    rows = np.empty((len(starts), 6), dtype=np.float32)
-    if not new:
-        return rows
-    loss, accuracy = history.loss[first:count], history.accuracy[first:count]
-    sizes = np.diff(starts, append=new)
-    rows[:, 0] = first + starts + sizes
-    rows[:, 1] = sizes
+    losses, accuracies = (history.streams[name].rows(first) for name in ("loss", "accuracy"))
+    shown = losses.shape[1]
+    if not shown:
+        return np.empty((0, 6), dtype=np.float32)
+    if losses[1, 0] > losses[0, 0] - first:  # a bucket that began before: its rest
+        losses[1, 0] = losses[0, 0] - first
+    starts = np.arange(0, shown, max(1, -(-shown // most)))
+    losses, means = merge(losses, starts), merge(accuracies[:, :shown], starts)[2]
+    columns = [*losses[:5], means]
     with np.errstate(over="ignore", invalid="ignore"):  # a loss on its way to infinity
-        rows[:, 2] = np.add.reduceat(loss, starts) / sizes
-        rows[:, 3] = np.minimum.reduceat(loss, starts)
-        rows[:, 4] = np.maximum.reduceat(loss, starts)
-        rows[:, 5] = np.add.reduceat(accuracy, starts) / sizes
-    return rows
+        return np.stack(columns, axis=1).astype(np.float32)
 
 
 def _row(row: Epoch) -> dict[str, Any]:

@@ -9,38 +9,41 @@ would write by hand, however often it is paused.
 
 from __future__ import annotations
 
-import asyncio
-import atexit
 import math
-import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from .. import random
 from ..device import device_of, namespace_of, prefer_one_thread, to_host, why_no_cuda
 from ..errors import ArgumentError, DeviceError, KindError, NonFiniteError
-from ..errors import describe as describe_value
 from ..graph import compile, mode
 from ..nn import Module
 from ..nn import functional as F
-from ..optim import SGD, Adam, Optimizer
+from ..optim import Optimizer
 from ..tensor import Tensor, no_grad
-from ..utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+from ..utils.data import DataLoader, Dataset
+from .arguments import at_least_one, integer_target, loader, make_optimizer
 from .branches import Branch, Branching
 from .checkpoint import Recorder
+from .history import Epoch, History, Mark
 from .nonfinite import Finding, describe, find_first
 from .rewind import Keeper
+from .threads import end_on_interrupt, quick_switches, running_loop, stop_all
+from .words import figures, number, plural, short
+
+__all__ = [
+    "Epoch", "History", "Mark", "Meter", "Summary", "Training", "at_least_one", "end_on_interrupt",
+    "figures", "loader", "make_optimizer", "number", "plural", "quick_switches", "running_loop",
+    "short", "stop_all",
+]  # fmt: skip
 
 State = Literal["ready", "running", "paused", "stopping", "stopped", "done", "failed"]
-Floats = npt.NDArray[np.float64]
 Batch = tuple[Tensor, Tensor]
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -48,104 +51,6 @@ MODES = ("eager", "graph")
 DEVICES = ("cpu", "cuda")
 TICK = 1 / 20  # seconds between two calls of the listeners while a run goes on
 WINDOW = 1.0  # seconds over which steps per second are counted
-
-
-def number(value: float) -> str:
-    """A number for a learner: 4 significant digits and a real minus sign.
-
-    >>> number(0.0894), number(-12.0), number(3.2154e12)
-    ('0.08940', '−12.00', '3.215e+12')
-    """
-    if not math.isfinite(value):
-        return "nan" if math.isnan(value) else "∞" if value > 0 else "−∞"
-    size = abs(value)
-    text = f"{value:.3e}" if size and (size < 1e-4 or size >= 1e5) else f"{value:#.4g}".rstrip(".")
-    return text.replace("-", "−")
-
-
-def short(value: float) -> str:
-    """A setting such as a learning rate, without zeros at its end: 0.1, 0.001, 1e-05.
-
-    >>> short(0.1), short(1e-5), short(10.0)
-    ('0.1', '1e-05', '10')
-    """
-    return f"{value:.3g}"
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A change made while training: before ``step`` + 1, ``kind`` went from ``old`` to ``new``."""
-
-    step: int
-    kind: Literal["lr", "mode", "device"]
-    old: str | float
-    new: str | float
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """Mean loss and accuracy (nan where there is none) over an epoch, which ended at ``step``:
-    of its training steps, or on the validation data after it."""
-
-    epoch: int
-    step: int
-    loss: float
-    accuracy: float
-
-
-class History:
-    """What a run measured: a loss and an accuracy a step, validation an epoch, and all changes.
-
-    ``loss`` and ``accuracy`` are NumPy arrays of one entry a step (accuracy is nan where the task
-    has none). They can be read from any thread at any time: an entry is written before ``len``
-    grows.
-    """
-
-    def __init__(self) -> None:
-        self._values: Floats = np.empty((2, 1024))
-        self._count = 0
-        self.epochs: list[Epoch] = []
-        self.validation: list[Epoch] = []
-        self.marks: list[Mark] = []
-
-    def add(self, loss: float, accuracy: float) -> None:
-        """Append a step."""
-        count, values = self._count, self._values
-        if count == values.shape[1]:
-            self._values = values = np.concatenate([values, np.empty_like(values)], axis=1)
-        values[0, count] = loss
-        values[1, count] = accuracy
-        self._count = count + 1
-
-    def __len__(self) -> int:
-        return self._count
-
-    def cut(self, step: int, epochs: int, validation: int, marks: int) -> None:
-        """Forget what came after ``step``; the counts are of the rows that there were."""
-        self._count = min(step, self._count)
-        del self.epochs[epochs:], self.validation[validation:], self.marks[marks:]
-
-    def since(self, start: int) -> tuple[float, float]:
-        """Mean loss and accuracy of the steps after step ``start``."""
-        values = self._values[:, start : self._count]
-        return float(values[0].mean()), float(values[1].mean())
-
-    @property
-    def step(self) -> npt.NDArray[np.int64]:
-        """The number of each step, from 1."""
-        return np.arange(1, self._count + 1)
-
-    @property
-    def loss(self) -> Floats:
-        """The training loss of each step, measured before its update."""
-        count = self._count  # before the array: a reader must not see more than was written
-        return self._values[0, :count]
-
-    @property
-    def accuracy(self) -> Floats:
-        """The share of each batch that was classified correctly, before the update."""
-        count = self._count
-        return self._values[1, :count]
 
 
 @dataclass(frozen=True)
@@ -169,25 +74,6 @@ class Summary:
             parts.append(figures("validation ", self.validation.loss, self.validation.accuracy))
         text = "; ".join(parts)
         return f"{text}\n{self.message}" if self.message else text
-
-
-def figures(prefix: str, loss: float, accuracy: float) -> str:
-    """``loss 0.0894, accuracy 0.971``, as transcripts give them: 3 digits, for any machine.
-
-    >>> figures("", 0.08941, float("nan"))
-    'loss 0.0894'
-    """
-    text = f"{prefix}loss {loss:#.3g}".rstrip(".")
-    return text if math.isnan(accuracy) else f"{text}, accuracy {accuracy:.3f}"
-
-
-def plural(count: int, noun: str) -> str:
-    """``1 step``, ``1,200 steps``.
-
-    >>> plural(1, "step"), plural(1200, "step")
-    ('1 step', '1,200 steps')
-    """
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 class Meter:
@@ -487,8 +373,8 @@ class Training(Branching):
             self._state,
             self.epoch,
             count,
-            float(history.loss[-1]) if count else math.nan,
-            float(history.accuracy[-1]) if count else math.nan,
+            history.streams["loss"].last,
+            history.streams["accuracy"].last,
             validation[-1] if validation else None,
             self.message,
             self.error,
@@ -729,7 +615,7 @@ class Training(Branching):
         finally:
             self._recorder.restore_rewound()
         if len(entries) == 2:
-            last = number(float(self.history.loss[step - 2]))
+            last = number(self.history.streams["loss"].at(step - 1))
             kept = f"the weights from before step {step - 1:,}, "
             kept += f"the last with a finite loss ({last})"
         else:
@@ -776,170 +662,3 @@ class Training(Branching):
             if row.epoch == epoch
         ]
         return "; ".join(parts)
-
-
-# Arguments.
-
-
-def at_least_one(name: str, value: Any) -> int:
-    """A count from the user; ArgumentError below 1, KindError for what is no whole number."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise KindError(f"train: {name} is {describe_value(value)}\n  expected a whole number")
-    if value < 1:
-        raise ArgumentError(f"train: {name} is {value}\n  expected 1 or more")
-    return int(value)
-
-
-def loader(data: Any, batch_size: int, *, shuffle: bool) -> DataLoader:
-    """A DataLoader from a loader, a dataset, or a pair of Tensors."""
-    if isinstance(data, DataLoader):
-        return data
-    if isinstance(data, (tuple, list)) and len(data) == 2:
-        kinds = {isinstance(part, Tensor) for part in data}
-        if kinds == {True}:
-            data = TensorDataset(*data)
-        elif True in kinds or all(isinstance(part, np.ndarray) for part in data):
-            words = " and ".join(describe_value(part) for part in data)
-            raise KindError(
-                f"train(model, data): data is a pair of {words}\n"
-                "  expected a pair of Tensors\n"
-                "  make Tensors of them: lab.from_numpy(array), lab.tensor(list)"
-            )
-    stream = isinstance(data, IterableDataset)
-    if not stream and not (hasattr(data, "__getitem__") and hasattr(data, "__len__")):
-        raise KindError(
-            f"train(model, data): data is {describe_value(data)}\n"
-            "  expected a DataLoader, a Dataset, or a pair of Tensors (inputs, targets)"
-        )
-    if not stream and len(data) == 0:
-        raise ArgumentError("train(model, data): data has no samples\n  expected at least 1")
-    return DataLoader(data, batch_size=batch_size, shuffle=None if stream else shuffle)
-
-
-def integer_target(batches: DataLoader) -> bool:
-    """Whether the targets are whole numbers, so classes."""
-    dataset: Any = batches.dataset
-    tensors = getattr(dataset, "tensors", None)
-    if tensors is not None and len(tensors) == 2:
-        return tensors[1].array.dtype.kind in "iu"
-    try:
-        target = dataset[0][1]
-    except (TypeError, IndexError, KeyError):
-        return False
-    array = target.array if isinstance(target, Tensor) else np.asarray(target)
-    return bool(array.dtype.kind in "iu")
-
-
-def make_optimizer(optimizer: Any, model: Module, lr: float | None) -> Optimizer:
-    """The optimiser given, or Adam or SGD over the model's parameters."""
-    if isinstance(optimizer, Optimizer):
-        if lr is not None:
-            for group in optimizer.param_groups:
-                group["lr"] = lr
-        return optimizer
-    kinds: dict[Any, Callable[..., Optimizer]] = {None: Adam, "adam": Adam, "sgd": SGD}
-    name = optimizer.lower() if isinstance(optimizer, str) else optimizer
-    if name is not None and not isinstance(name, str):
-        raise KindError(
-            f"train: optimizer is {describe_value(optimizer)}\n"
-            "  expected an optimiser such as optim.Adam(model.parameters()), 'adam' or 'sgd'"
-        )
-    if name not in kinds:
-        raise ArgumentError(f"train: optimizer is {optimizer!r}\n  expected 'adam' or 'sgd'")
-    parameters = list(model.parameters())
-    if not parameters:
-        raise ArgumentError(
-            "train(model, data): model has no parameters\n  there is nothing to train"
-        )
-    default = 0.01 if name == "sgd" else 0.001
-    return kinds[name](parameters, lr=default if lr is None else lr)
-
-
-# A thread beside a notebook.
-
-_switchers = 0
-_usual_interval = 0.0
-_switch_lock = threading.Lock()
-
-
-@contextmanager
-def quick_switches() -> Iterator[None]:
-    """Let other threads have their turn within 0.2 ms instead of Python's 5 ms.
-
-    A notebook's kernel answers a cell with several threads that each wait for the interpreter's
-    lock: beside a busy thread, an empty cell took 109 ms, and takes 14 ms so (6 ms alone), while
-    the busy thread kept its speed. The interval is the process's: the last run to end puts it back.
-    """
-    global _switchers, _usual_interval
-    with _switch_lock:
-        if _switchers == 0:
-            _usual_interval = sys.getswitchinterval()
-            sys.setswitchinterval(min(2e-4, _usual_interval))
-        _switchers += 1
-    try:
-        yield
-    finally:
-        with _switch_lock:
-            _switchers -= 1
-            if _switchers == 0:
-                sys.setswitchinterval(_usual_interval)
-
-
-_alive: set[Training] = set()
-
-
-def running_loop() -> asyncio.AbstractEventLoop | None:
-    """The main thread's event loop, where one is running: in a notebook's kernel it is."""
-    if threading.current_thread() is not threading.main_thread():
-        return None
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
-
-
-def end_on_interrupt(training: Training) -> None:
-    """See that the notebook's interrupt ends this run even when no cell is running.
-
-    A kernel ignores SIGINT between cells, and puts that back after each cell. So the handler is
-    set from the kernel's own event loop, whenever it finds SIGINT ignored while a run is alive, and
-    taken away when the last run has ended. While a cell runs, Python's own handler is in place and
-    the cell gets its KeyboardInterrupt.
-    """
-    _alive.add(training)
-    loop = training._main_loop
-    if loop is not None and not loop.is_closed():
-        loop.call_soon_threadsafe(_watch, loop)
-
-
-def _watch(loop: asyncio.AbstractEventLoop) -> None:
-    for training in list(_alive):
-        if not training.alive:
-            _alive.discard(training)
-    current = signal.getsignal(signal.SIGINT)
-    if _alive and current is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, _interrupt)
-    elif not _alive and current is _interrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        return
-    elif not _alive and current is signal.SIG_IGN:
-        return
-    loop.call_later(0.2, _watch, loop)
-
-
-def _interrupt(signum: int, frame: object) -> None:
-    stop_all("Interrupted")
-
-
-def stop_all(reason: str = "") -> None:
-    """End every run of this process."""
-    for training in list(_alive):
-        training.stop(reason)
-
-
-@atexit.register
-def _leave() -> None:
-    # A daemon thread must not be inside NumPy while the interpreter goes away.
-    stop_all()
-    for training in list(_alive):
-        training._finished.wait(2.0)
