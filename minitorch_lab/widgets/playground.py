@@ -37,7 +37,7 @@ from .playground_settings import (
 )
 from .playground_still import picture
 from .playground_trial import Curves, Trial
-from .training import figures, plural, short
+from .words import figures, plural, short
 
 PACES = (0, 200, 20, 2)  # steps per second at most; 0: no limit
 UNITS_SHOWN = 8  # that the page's buttons go up to

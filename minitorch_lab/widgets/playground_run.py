@@ -23,7 +23,8 @@ from ..nn import Sequential
 from ..tensor import Tensor
 from .playground_settings import Settings
 from .playground_trial import Curves, Trial
-from .training import MODES, end_on_interrupt, quick_switches, running_loop
+from .threads import end_on_interrupt, quick_switches, running_loop
+from .training import MODES
 
 TICK = 1 / 20  # seconds between two looks at the plane while training
 UNWATCHED = 60.0  # seconds without a sign of the page after which a run holds
@@ -94,7 +95,8 @@ class Play:
         """Hold after the step that is under way, without waiting for it."""
         with self._lock:
             self._go, self._owed, self._attention = False, 0, True
-            self.message = reason
+            after = f" after step {self.trial.count:,}." if reason == "Interrupted" else ""
+            self.message = reason + after
             self._lock.notify_all()
         self._tell("state")
 

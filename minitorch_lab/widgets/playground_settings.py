@@ -14,7 +14,7 @@ from ..errors import ArgumentError, KindError
 from ..errors import describe as describe_value
 from ..tensor import Tensor, from_numpy
 from .playground_data import DATA, FEATURES
-from .training import plural
+from .words import plural
 
 LAYERS, UNITS, CLASSES = 6, 16, 6  # at most
 

@@ -122,7 +122,11 @@ function render({ model, el }) {
 
   const field = (word, control, ...more) => h("label", { class: "field" }, word, control, ...more);
   const select = (what, options, put = (value) => change(what, value)) => {
-    const node = h("select", { "data-field": what, onchange: () => { hold(what); put(node.value); } }, ...options.map(([value, text]) => h("option", { value }, text)));
+    const act = () => {
+      hold(what);
+      put(node.value);
+    };
+    const node = h("select", { "data-field": what, onchange: act }, ...options.map(([value, text]) => h("option", { value }, text)));
     return node;
   };
   const pick = (node, value) => {
@@ -355,10 +359,10 @@ function render({ model, el }) {
   const legend = h("div", { class: "legend" });
   const chart = h("canvas", { role: "img", "aria-label": "losses" });
   const cell = {};
-  const number_ = (key) => (cell[key] = h("td", { class: "n", "data-field": key }));
+  const score = (key) => (cell[key] = h("td", { class: "n", "data-field": key }));
   const scores = h("table", {},
     h("thead", {}, h("tr", {}, h("td", {}), h("th", { scope: "col", class: "n" }, h("span", { class: "train" }, "train")), h("th", { scope: "col", class: "n" }, h("span", { class: "test" }, "test")))),
-    h("tbody", {}, h("tr", {}, h("th", { scope: "row" }, "loss"), number_("train"), number_("test")), h("tr", { class: "accuracy" }, h("th", { scope: "row" }, "accuracy"), number_("train-accuracy"), number_("test-accuracy"))));
+    h("tbody", {}, h("tr", {}, h("th", { scope: "row" }, "loss"), score("train"), score("test")), h("tr", { class: "accuracy" }, h("th", { scope: "row" }, "accuracy"), score("train-accuracy"), score("test-accuracy"))));
 
   const kinds = { torch: "PyTorch", keras: "Keras" };
   let kind = "torch";
@@ -367,25 +371,25 @@ function render({ model, el }) {
   const copied = () => say("The program is copied: paste it into a cell.");
   const copy = h("button", { onclick: () => {
     const text = listing.textContent;
-    const by_hand = () => {
+    const byHand = () => {
       getSelection().selectAllChildren(listing);
       document.execCommand("copy");
       copied();
     };
-    if (navigator.clipboard) navigator.clipboard.writeText(text).then(copied, by_hand);
-    else by_hand();
+    if (navigator.clipboard) navigator.clipboard.writeText(text).then(copied, byHand);
+    else byHand();
   } }, "copy");
   const words = h("fieldset", { class: "segment", "aria-label": "in the words of" }, ...Object.entries(kinds).map(([key, text]) => h("label", {}, h("input", { type: "radio", name: `${name}-code`, value: key, checked: key === kind, onchange: () => { kind = key; askCode(); } }), text)));
   const code = h("details", { class: "code-of", ontoggle: askCode }, h("summary", {}, "show me the code"), h("div", { class: "head" }, words, h("span", { class: "muted small" }, "The same model and training, to run in a cell."), copy), listing);
 
-  const failed = h("p", { class: "failed", hidden: true });
+  const failed = h("p", { class: "failed", role: "alert", hidden: true });
   const spoken = h("span", { role: "status" });
   const root = h("section", { class: "lab playground", "aria-label": "playground" },
     h("header", { class: "bar" },
       h("h2", {}, h("span", { class: "muted" }, "playground: "), title), badge,
       h("span", { class: "group" }, h("span", { class: "muted" }, "epoch"), epoch), h("span", { class: "group" }, h("span", { class: "muted" }, "step"), steps),
-      h("fieldset", { class: "segment", "aria-label": "mode, with its steps per second" }, ...modes), h("span", { class: "muted small" }, "steps/s")),
-    h("div", { class: "controls" }, h("div", { class: "join" }, main, step, reset), field("pace", pace), field("learning rate", rate.input, rate.output), field("optimiser", optimizer), field("activation", activation), h("span", { class: "group" }, field("regulariser", regulariser), strength)),
+      h("fieldset", { class: "segment", "aria-label": "mode, with its steps per second" }, ...modes), h("span", { class: "muted small" }, "steps/s"), field("pace", pace)),
+    h("div", { class: "controls" }, h("div", { class: "join" }, main, step, reset), field("learning rate", rate.input, rate.output), field("optimiser", optimizer), field("activation", activation), h("span", { class: "group" }, field("regulariser", regulariser), strength)),
     h("div", { class: "lesson" }, field("begin with", preset), reason),
     h("div", { class: "body" },
       h("div", { class: "data" }, h("label", { class: "field whole" }, h("span", {}, "data set"), data), field("noise", noise.input, noise.output), field("to learn from", share.input, share.output), field("batch", batch), field("seed", seed)),
@@ -410,20 +414,24 @@ function render({ model, el }) {
     const hues = HUES.map((hue) => rgb(`--lab-${hue}`));
     const tokens = Object.fromEntries(["fg", "muted", "line", "bg"].map((token) => [token, ink(`--lab-${token}`, root)]));
     colour = { hues, css: hues.map(css), ...tokens, font: getComputedStyle(root).fontFamily };
+    const signed = (most) => table((v) => [v > 127 ? 1 : 0, most * Math.abs(v / 127.5 - 1)]);
+    const shares = (most) => hues.map((_, kind) => table((v) => [kind, (most * v) / 255]));
+    // Of small pictures, of one that is shown large, and of the plane.
+    Object.assign(colour, { small: signed(0.9), large: signed(0.45), smallShare: shares(0.9), largeShare: shares(0.45) });
+    colour.plane = table((v) => [v > 127 ? 1 : 0, banded(Math.abs(v / 127.5 - 1))]);
   };
-  // Bytes as a picture: `tone(i)` gives hue and depth of a pixel.
-  const image = (side, tone) => {
+  // What each byte is drawn as: a hue, and how much of it.
+  const table = (tone) =>
+    Uint32Array.from({ length: 256 }, (_, v) => {
+      const [hue, part] = tone(v);
+      const [red, green, blue] = colour.hues[hue];
+      return ((Math.round(255 * part) << 24) | (blue << 16) | (green << 8) | red) >>> 0;
+    });
+  const image = (side, bytes, start, inks) => {
     const made = new ImageData(side, side);
-    for (let i = 0; i < side * side; i++) {
-      const [hue, part] = tone(i);
-      made.data.set(colour.hues[hue], 4 * i);
-      made.data[4 * i + 3] = 255 * part;
-    }
+    const pixels = new Uint32Array(made.data.buffer);
+    for (let i = 0; i < pixels.length; i++) pixels[i] = inks[bytes[start + i]];
     return made;
-  };
-  const diverging = (bytes, start, most) => (i) => {
-    const v = bytes[start + i] / 127.5 - 1;
-    return [v > 0 ? 1 : 0, most * Math.abs(v)];
   };
   const banded = (part) => 0.06 + 0.34 * (Math.round(BANDS * part) / BANDS);
   const stage = Object.assign(document.createElement("canvas"), { width: SIDE, height: SIDE });
@@ -444,15 +452,15 @@ function render({ model, el }) {
     if (stale.chart) paintChart();
     stale = {};
   };
-  const toneOf = (layer, unit) => {
+  // A unit's picture, or a feature's: bytes, where they begin, and their colours.
+  const pictureOf = (layer, unit, size) => {
     const area = SMALL * SMALL;
-    if (layer === null) return diverging(features, unit * area, 0.9);
-    const start = (places.unit[layer] + unit) * area;
-    if (layer === shape.layers.length - 1 && shape.classes) return (i) => [unit, (0.9 * units[start + i]) / 255];
-    return diverging(units, start, 0.9);
+    if (layer === null) return [features, unit * area, colour[size]];
+    const classes = layer === shape.layers.length - 1 && shape.classes;
+    return [units, (places.unit[layer] + unit) * area, classes ? colour[`${size}Share`][unit] : colour[size]];
   };
   const paintCells = () => {
-    for (const [canvas, layer, unit] of cells) canvas.getContext("2d").putImageData(image(SMALL, toneOf(layer, unit)), 0, 0);
+    for (const [canvas, layer, unit] of cells) canvas.getContext("2d").putImageData(image(SMALL, ...pictureOf(layer, unit, "small")), 0, 0);
   };
   const paintLines = () => {
     const made = sheet(lines);
@@ -487,6 +495,15 @@ function render({ model, el }) {
     });
     paint.globalAlpha = 1;
   };
+  // Of more than two classes each point has the hue of the likeliest, the paler the less likely.
+  const areas = () => {
+    const part = (v) => banded(Math.max(0, (v / 255 - 1 / shape.classes) / (1 - 1 / shape.classes)));
+    const tables = Array.from({ length: shape.classes }, (_, kind) => table((v) => [kind, part(v)]));
+    const made = new ImageData(SIDE, SIDE);
+    const pixels = new Uint32Array(made.data.buffer);
+    for (let i = 0; i < pixels.length; i++) pixels[i] = tables[plane[i]][plane[pixels.length + i]];
+    return made;
+  };
   const paintHeat = () => {
     const made = sheet(heat);
     if (!made) return;
@@ -494,16 +511,13 @@ function render({ model, el }) {
     paint.imageSmoothingEnabled = true;
     paint.imageSmoothingQuality = "high";
     if (pointed) {
-      little.getContext("2d").putImageData(image(SMALL, ((tone) => (i) => { const [hue, part] = tone(i); return [hue, 0.5 * part]; })(toneOf(...pointed))), 0, 0);
+      little.getContext("2d").putImageData(image(SMALL, ...pictureOf(...pointed, "large")), 0, 0);
       paint.drawImage(little, 0, 0, width, height);
       what.textContent = pointed[0] === null ? `feature ${Object.values(about.features)[pointed[1]]}` : nameOf(...pointed);
       return;
     }
     const many = shape.classes > 2;
-    const tone = many
-      ? (i) => [plane[i], banded(Math.max(0, (plane[SIDE * SIDE + i] / 255 - 1 / shape.classes) / (1 - 1 / shape.classes)))]
-      : (i) => { const v = plane[i] / 127.5 - 1; return [v > 0 ? 1 : 0, banded(Math.abs(v))]; };
-    stage.getContext("2d").putImageData(image(SIDE, tone), 0, 0);
+    stage.getContext("2d").putImageData(many ? areas() : image(SIDE, plane, 0, colour.plane), 0, 0);
     paint.drawImage(stage, 0, 0, width, height);
     what.textContent = shape.classes ? "boundary" : "output";
     paint.strokeStyle = colour.fg;
@@ -621,10 +635,6 @@ function render({ model, el }) {
     if (now.state === "ready") return "Ready. Start trains; step does one step. Everything can be changed at any time.";
     return `Paused after step ${whole(now.step)}: ${results()}.`;
   };
-  const matching = () => {
-    const [best] = presets.filter(([key]) => key === preset.value);
-    return best;
-  };
   const showText = () => {
     shown.at = performance.now();
     clearTimeout(shown.timer);
@@ -652,14 +662,12 @@ function render({ model, el }) {
     const [, train, test, right, tested] = now.numbers;
     for (const [key, value] of [["train", train], ["test", test], ["train-accuracy", right], ["test-accuracy", tested]]) cell[key].textContent = value === null ? "–" : number(value);
     scores.querySelector(".accuracy").hidden = !shape?.classes;
-    const same_preset = now.preset ?? "";
-    if (document.activeElement !== preset || same_preset) preset.value = same_preset;
-    const match = matching();
-    reason.textContent = match ? match[1].reason : "";
-    reason.hidden = !match;
+    preset.value = now.preset;
+    reason.textContent = about.presets[now.preset]?.reason ?? "";
+    reason.hidden = !now.preset;
     failed.hidden = !now.message;
-    failed.textContent = now.message;
-    const text = now.message || sentence();
+    if (failed.textContent !== now.message) failed.textContent = now.message;
+    const text = sentence();
     if (text !== shown.said) {
       say(text);
       shown.said = text;
@@ -668,8 +676,8 @@ function render({ model, el }) {
     }
     if (inputs.length) fill();
   };
-  const refresh = (at_once) => {
-    if (at_once || performance.now() - shown.at > CALM) showText();
+  const refresh = (soon) => {
+    if (soon || performance.now() - shown.at > CALM) showText();
     else shown.timer ||= setTimeout(showText, CALM);
     redraw();
   };
