@@ -40,8 +40,10 @@ class Branch:
     def losses(self) -> tuple[Any, Any]:
         """The steps from the fork on and the training loss of each, as NumPy arrays."""
         history = self.run.history
-        loss = np.asarray(history.loss)[self.step :]
-        return np.arange(self.step + 1, self.step + 1 + len(loss)), loss
+        step, loss = history.step, history.loss
+        count = min(len(step), len(loss))  # it may have grown between the two
+        after = step[:count] > self.step
+        return step[:count][after], loss[:count][after]
 
     @property
     def root(self) -> Branch:
@@ -65,7 +67,8 @@ class Branch:
             parts += [f"{name} {old} → {new}, " for name, (old, new) in self.changed.items()]
         _, loss = self.losses
         count = len(loss)
-        parts.append(f"{count:,} step" if count == 1 else f"{count:,} steps")
+        done = len(self.run.history) - self.step
+        parts.append(f"{done:,} step" if done == 1 else f"{done:,} steps")
         if count:
             parts.append(f", loss {loss[-1]:#.3g}".rstrip("."))
         return "".join(parts)
@@ -203,9 +206,14 @@ class Branching:
     @property
     def last_good(self: Any) -> int:
         """The last kept step whose loss was finite and not above that of the first step."""
-        loss = self.history.loss
+        steps, loss = self.history.step, self.history.loss
         kept = list(self.kept) or [0]
-        good = [s for s in kept if s < len(loss) and loss[s] <= loss[0]]
+        after = [int(np.searchsorted(steps, step + 1)) for step in kept]
+        good = [
+            step
+            for step, place in zip(kept, after, strict=True)
+            if place < len(loss) and loss[place] <= loss[0]
+        ]
         return good[-1] if good else kept[0]
 
     def _fork(self: Any, step: int | None, name: str | None, settings: dict[str, Any]) -> Training:
@@ -213,9 +221,7 @@ class Branching:
         if step is None and failed:
             step = self.last_good
         if step is None:
-            at = self.kept.before(self.step_count)
-            same = at is not None and at.step == self.step_count
-            checkpoint = at if same and not self.alive else self._keeper.take()
+            checkpoint = self._keeper.take()
         else:
             checkpoint = kept_at(self, "fork", step)
         if "batch_size" in settings:

@@ -290,6 +290,8 @@ def amount(count: int) -> str:
 class Keeper:
     """Reads the data of a run, knows its place in them, and keeps checkpoints on the way."""
 
+    _pending: tuple[Any, ...]  # a batch that was read and not used
+
     def __init__(self, run: Training) -> None:
         self._run = run
         self.kept = Kept()
@@ -301,7 +303,7 @@ class Keeper:
         self._states: States | None = None  # of the generators while it holds
         self._whole: Any = None  # the history before the run was rewound
         self._next = 0.0
-        self._place = Place(None)
+        self._at(Place(None))
 
     # Called by the run's thread.
 
@@ -311,7 +313,7 @@ class Keeper:
             self.go_on()
         self._states = None
         if self.resume is None:
-            self._place = Place(None)
+            self._at(Place(None))
             self._event("start")
             self.keep()
 
@@ -327,23 +329,24 @@ class Keeper:
             set_states(run, place.begin)
             rest = run.loader.rest(place.batches + len(pending), samples)
             set_states(run, resume.random)
-            self._place = replace(place, pending=())
+            self._at(place)
         else:
             if resume is not None:
                 set_states(run, resume.random)
-            self._place = Place(states_of(run))
+            self._at(Place(states_of(run)))
             rest = iter(run.loader)
         for batch in chain(pending, rest):
             if isinstance(batch, (tuple, list)):
-                self._place = replace(self._place, pending=(batch,))
+                self._pending = (batch,)
             yield batch
             if self.moved:
                 return
 
     def stepped(self, size: int, now: float) -> None:
         """A step has used a batch of ``size`` samples."""
-        place = self._place
-        self._place = Place(place.begin, place.batches + 1, place.samples + size)
+        self._pending = ()
+        self._batches += 1
+        self._samples += size
         if self._whole is not None:  # a step anew: what came after it once is gone
             self._whole = None
             self.kept.drop_after(len(self._run.history) - 1)
@@ -352,7 +355,7 @@ class Keeper:
 
     def passed(self) -> None:
         """The pass is over."""
-        self._place = Place(None)
+        self._at(Place(None))
 
     def keep(self) -> None:
         """Keep the state of now. How soon the next one is due depends on what this one took."""
@@ -382,6 +385,12 @@ class Keeper:
         step = len(self._run.history)
         self.events = (*self.events, Event(step, kind, states_of(self._run)))
 
+    def _at(self, place: Place) -> None:
+        # in parts, because they change with each step
+        self._begin, self._batches = place.begin, place.batches
+        self._samples = place.samples
+        self._pending = place.pending
+
     # Called between two steps, on whichever thread.
 
     @property
@@ -391,16 +400,17 @@ class Keeper:
 
     def take(self) -> Checkpoint:
         """The state of now."""
-        checkpoint = take(self._run, self._place)
-        if self._states is not None and self.apart:
-            checkpoint = replace(checkpoint, random=self._states)
-        return checkpoint
+        place = Place(self._begin, self._batches, self._samples, self._pending)
+        checkpoint = take(self._run, place)
+        if self.resume is not None:
+            return replace(checkpoint, random=self.resume.random)
+        return checkpoint if self._states is None else replace(checkpoint, random=self._states)
 
     def part(self) -> None:
         """From now on the run's random numbers are its own."""
         run = self._run
         seeded = run.state == "ready" and run.seed is not None
-        if not (self.apart or run.alive or seeded):
+        if self._states is None and not (run.alive or seeded):
             self._states = states_of(run)
         self.apart = True
 
@@ -415,7 +425,7 @@ class Keeper:
         run.error, run.message = None, ""
         run._recorder.clear()
         self.resume, self.moved, self.apart, self._states = checkpoint, True, True, None
-        self._place = checkpoint.place
+        self._at(checkpoint.place)
         self.events = checkpoint.events
 
 

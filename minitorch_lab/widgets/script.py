@@ -288,10 +288,11 @@ class _Writer:
             begins.setdefault(event.step, []).append(line)
             if event.step and event.step not in ends:
                 after.setdefault(event.step, []).append("break  # stopped; started again")
-        bad = np.flatnonzero(~np.isfinite(np.asarray(self.run.history.loss)[: steps - 1]))
+        history = self.run.history
+        bad = history.step[~np.isfinite(history.loss) & (history.step < steps)]
         if len(bad):
             self.notes.append(
-                f"after step {bad[0] + 1:,}, whose loss was not finite, the run went on from "
+                f"after step {bad[0]:,}, whose loss was not finite, the run went on from "
                 "earlier weights; the script does not: rewind or fork the run instead"
             )
         for lines in after.values():

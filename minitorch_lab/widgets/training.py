@@ -553,9 +553,9 @@ class Training(Branching):
                     self._requests.pop(0)()
                 if self._stop:
                     return False
-                if self._keeper.moved:
-                    return True
                 if self._go or self._owed:
+                    if self._keeper.moved:  # the step is one from there
+                        return True
                     self._state = "running" if self._go else "paused"
                     self._owed = 0 if self._go else self._owed - 1
                     self._attention = not self._go
