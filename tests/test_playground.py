@@ -295,6 +295,13 @@ def test_a_page_that_has_gone_does_not_leave_a_run_behind(monkeypatch):
     assert play.message.startswith("Held: the page has not been heard of")
 
 
+def test_a_panel_that_is_closed_holds():
+    panel = playground()
+    panel.start()
+    panel.close()
+    until(lambda: not panel.play.alive)
+
+
 def test_a_pace_is_kept():
     play = Play(Settings())
     play.pace = 100

@@ -186,6 +186,11 @@ class Playground(LabWidget):
         """The same model and training as a program, in the words of "torch" or of "keras"."""
         return code(self.play.trial, kind, self.play.mode, steps)
 
+    def close(self) -> None:
+        """Take the panel off its pages, and hold."""
+        self.play.hold()
+        super().close()
+
     # Messages.
 
     def _on_message(self, _: Any, content: dict[str, Any], buffers: Any) -> None:

@@ -47,6 +47,7 @@ class Play:
         self.mode: str = mode()
         self.pace = 0.0  # steps per second at most; 0: as many as there can be
         self.listeners: list[Callable[[str], None]] = []
+        self.speed: dict[str, float | None] = {}  # steps per second in each mode
         self.number = 0  # of trials so far
         self.message = ""  # why it holds, where that was not asked for
         self.busy = ""  # what takes a moment
@@ -121,7 +122,7 @@ class Play:
     def reset(self) -> None:
         """Back to the first values, and hold."""
         self.hold()
-        self._build()
+        self._build(self.speed)
 
     def set(self, settings: Settings) -> None:
         """Other settings. Another learning rate counts from the next step on; any other change
@@ -158,14 +159,14 @@ class Play:
 
     # The thread.
 
-    def _build(self) -> None:
+    def _build(self, speed: dict[str, float | None] | None = None) -> None:
         trial = Trial(self.settings, self.own)
         history, look = Curves(), trial.look()
         history.add(look)
         with self._lock:
             self.trial, self.history, self.last = trial, history, look
             self.number += 1
-            self.speed: dict[str, float | None] = dict.fromkeys(MODES)
+            self.speed = speed or dict.fromkeys(MODES)
             self._attention = True
             self.message = ""
         self._tell("new")

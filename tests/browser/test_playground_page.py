@@ -145,7 +145,7 @@ def test_arrows_go_from_unit_to_unit_and_weights_can_be_set(page: Page) -> None:
     given.fill("-1.5")
     given.press("Tab")
     until(page, lambda: play.model[2].weight[1, 2].item() == -1.5)
-    page.get_by_role("button", name="close").click()
+    page.keyboard.press("Escape")
     expect(page.locator(".inspector")).to_contain_text("Press it to see its weights")
     assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "layer 2, unit 2"
 

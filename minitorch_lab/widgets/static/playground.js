@@ -323,6 +323,14 @@ function render({ model, el }) {
 
   // The weights of the chosen unit, to be read and set.
   let inputs = [];
+  const leave = () => {
+    home = chosen;
+    chosen = null;
+    roam();
+    inspect();
+    redraw();
+    buttonOf(...home).focus();
+  };
   const inspect = () => {
     inputs = [];
     if (!chosen) {
@@ -340,7 +348,7 @@ function render({ model, el }) {
       inputs.push([input, source]);
       return h("label", { class: "field" }, text, input);
     };
-    const close = h("button", { class: "quiet", onclick: () => { const [l, u] = chosen; chosen = null; home = [l, u]; roam(); inspect(); redraw(); buttonOf(l, u).focus(); } }, "close");
+    const close = h("button", { class: "quiet", onclick: leave }, "close");
     inspector.replaceChildren(
       h("div", { class: "head" }, h("h3", {}, `Weights of ${nameOf(layer, unit)}`), close),
       h("div", { class: "weights" }, ...sources.map(([key, text], i) => one(i, key, text)), one(null, "bias", "bias")),
@@ -397,6 +405,10 @@ function render({ model, el }) {
       h("figure", { class: "result" }, what, h("div", { class: "plane" }, heat, dots), legend, scores),
       h("figure", { class: "losses" }, h("h3", {}, "loss"), chart)),
     code, failed, h("div", { class: "status" }, spoken));
+  // Escape closes the list of weights, from the list and from the network.
+  root.querySelector(".network").addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && chosen) leave();
+  });
   shield(root);
   el.append(root);
 
