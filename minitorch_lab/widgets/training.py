@@ -10,18 +10,17 @@ would write by hand, however often it is paused.
 from __future__ import annotations
 
 import math
-import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from .. import random
-from ..device import device_of, namespace_of, prefer_one_thread, to_host, why_no_cuda
-from ..errors import ArgumentError, DeviceError, KindError, NonFiniteError
+from ..device import device_of, namespace_of, prefer_one_thread, to_host
+from ..errors import ArgumentError, KindError, NonFiniteError
 from ..graph import compile, mode
 from ..nn import Module
 from ..nn import functional as F
@@ -31,8 +30,11 @@ from ..utils.data import DataLoader, Dataset
 from .arguments import at_least_one, integer_target, loader, make_optimizer
 from .branches import Branch, Branching
 from .checkpoint import Recorder
+from .controls import Controls
+from .gauges import Gauges, Meter, Metric
 from .history import Epoch, History, Mark
 from .nonfinite import Finding, describe, find_first
+from .progress import Progress
 from .rewind import Keeper
 from .threads import end_on_interrupt, quick_switches, running_loop, stop_all
 from .words import figures, number, plural, short
@@ -48,9 +50,7 @@ Batch = tuple[Tensor, Tensor]
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 MODES = ("eager", "graph")
-DEVICES = ("cpu", "cuda")
-TICK = 1 / 20  # seconds between two calls of the listeners while a run goes on
-WINDOW = 1.0  # seconds over which steps per second are counted
+TICK = 1 / 30  # seconds between two calls of the listeners while a run goes on
 
 
 @dataclass(frozen=True)
@@ -76,30 +76,7 @@ class Summary:
         return f"{text}\n{self.message}" if self.message else text
 
 
-class Meter:
-    """Steps per second of one mode, over the last second or so of its own time."""
-
-    def __init__(self) -> None:
-        self.rate: float | None = None
-        self._count = 0
-        self._spent = 0.0
-
-    def add(self, seconds: float) -> None:
-        """Count one step that took ``seconds``."""
-        self._count += 1
-        self._spent += seconds
-        if self._spent >= WINDOW:
-            self.settle()
-
-    def settle(self) -> None:
-        """Take what was counted as the rate, unless it is too little to say anything."""
-        if self._count >= 5 and self._spent > 0:
-            self.rate = self._count / self._spent
-        if self._spent >= WINDOW:
-            self._count, self._spent = 0, 0.0
-
-
-class Training(Branching):
+class Training(Controls, Branching):
     """A training run with controls: start, pause, single step, stop; mode, device, learning rate.
 
     Args:
@@ -116,6 +93,8 @@ class Training(Branching):
         seed: given to ``manual_seed`` when the run starts; the numbers are then those of the loop
             written by hand after the same ``manual_seed``.
         name: the title of the panel.
+        metrics: ``{"name": fn}``: ``fn(output, target)`` is measured on a batch now and then, and
+            on all validation data.
 
     Raises:
         KindError: data, model or optimiser of another type.
@@ -144,6 +123,7 @@ class Training(Branching):
         lr: float | None = None,
         seed: int | None = None,
         name: str | None = None,
+        metrics: Mapping[str, Metric] | None = None,
     ) -> None:
         if not isinstance(model, Module):
             raise KindError(
@@ -176,6 +156,7 @@ class Training(Branching):
         self._choose(self._mode)
         self._meters = {name: Meter() for name in MODES}
         self._recorder = Recorder(model, self.optimizer)
+        self._gauges = Gauges(self, metrics)
         self._keeper = Keeper(self)
         self._branch = Branch(self, self.name)
         # The controls. `_attention` is what the loop reads each step; the rest is under the lock.
@@ -184,6 +165,8 @@ class Training(Branching):
         self._attention = False
         self._go = False
         self._owed = 0  # single steps asked for
+        self._pausing = False  # pause() was the last word
+        self._hold_at: int | None = None  # an epoch at whose end it holds
         self._stop: str | None = None
         self._alive = False
         self._finished = threading.Event()  # of the run under way, or of the last one
@@ -209,12 +192,13 @@ class Training(Branching):
     def total(self) -> int | None:
         """Steps there will be when all epochs are done; None where the loader has no length."""
         try:
-            left = (self._goal - self.epoch) * len(self.loader)
+            left = (self._goal - self.epoch) * len(self.loader) + self._more
         except TypeError:
             return None
         return self._epoch_start + left
 
     _epoch_start = 0  # steps done when this epoch began
+    _more = 0  # steps more in this epoch, as its batches had another size at first
 
     @property
     def alive(self) -> bool:
@@ -246,89 +230,7 @@ class Training(Branching):
         """Steps per second in each mode, None where it was not tried yet."""
         return {name: meter.rate for name, meter in self._meters.items()}
 
-    # Controls.
-
-    def start(self) -> Training:
-        """Start, or go on after a pause; after the end, train for as many epochs again."""
-        with self._lock:
-            self._go = True
-            self._wake()
-            if not self.alive:
-                self._launch()
-        return self
-
-    def pause(self) -> None:
-        """Hold after the step that is under way."""
-        with self._lock:
-            self._go = False
-            self._owed = 0
-            self._wake()
-
-    def resume(self) -> None:
-        """Go on after a pause; does nothing otherwise."""
-        with self._lock:
-            if self.alive:
-                self._go = True
-                self._wake()
-
-    def step(self) -> None:
-        """Do one step and hold."""
-        with self._lock:
-            self._go = False
-            self._owed += 1
-            self._wake()
-            if not self.alive:
-                self._launch()
-
-    def stop(self, reason: str = "") -> None:
-        """End the run after the step that is under way. The weights stay as that step left them."""
-        with self._lock:
-            if not self.alive:
-                return
-            self._stop = reason or "Stopped"
-            self._state = "stopping"
-            self._wake()
-        self._tell("state")
-
-    def set_lr(self, lr: float) -> None:
-        """Change the learning rate from the next step on; the history keeps a mark.
-
-        Where the optimiser has several groups with different rates, all change in proportion.
-
-        Raises:
-            ArgumentError: a rate below 0, or not finite.
-        """
-        value = float(lr)
-        if not (math.isfinite(value) and value >= 0):
-            raise ArgumentError(f"set_lr(lr): lr is {lr}\n  expected a number of 0 or more")
-        self._ask(lambda: self._apply_lr(value))
-
-    def set_mode(self, mode: Literal["eager", "graph"]) -> None:
-        """Run from the next step on in eager or in graph mode; the numbers go on.
-
-        Raises:
-            ArgumentError: another word.
-        """
-        if mode not in MODES:
-            raise ArgumentError(f"set_mode(mode): mode is {mode!r}\n  expected 'eager' or 'graph'")
-        self._ask(lambda: self._apply_mode(mode))
-
-    def set_device(self, device: Literal["cpu", "cuda"]) -> None:
-        """Move model, optimiser state and data to a device before the next step.
-
-        Raises:
-            ArgumentError: another word.
-            DeviceError: there is no GPU to use; the message says why.
-        """
-        name = str(device)
-        if name not in DEVICES:
-            raise ArgumentError(
-                f"set_device(device): device is {name!r}\n  expected 'cpu' or 'cuda'"
-            )
-        reason = why_no_cuda() if name == "cuda" else None
-        if reason is not None:
-            raise DeviceError(f"set_device('cuda'): no GPU to use\n  {reason}\n  use 'cpu'")
-        self._ask(lambda: self._apply_device(name))
+    # To the end.
 
     def wait(self, timeout: float | None = None) -> Summary:
         """Block until the run ends, or for ``timeout`` seconds, and say how it stands.
@@ -343,23 +245,20 @@ class Training(Branching):
         return self.summary()
 
     def run(self) -> Summary:
-        """Train to the end with a line of progress in the terminal; for scripts.
+        """Train to the end with a progress bar in the terminal; for scripts.
 
         Raises:
             the error of a step that failed; NonFiniteError when the loss became nan or infinite.
         """
-        terminal = sys.stdout.isatty()
-        shown = self.epoch
+        progress = Progress(self)
         self.start()
         try:
-            while not self._finished.wait(0.1 if terminal else 0.05):
-                shown = self._print(terminal, shown)
+            while not self._finished.wait(0.1 if progress.terminal else 0.05):
+                progress.show()
         except KeyboardInterrupt:
             self.stop("Interrupted")
             self._finished.wait()
-        self._print(terminal, shown)
-        if terminal:
-            print()
+        progress.end()
         if self.error is not None:
             raise self.error
         return self.summary()
@@ -430,7 +329,7 @@ class Training(Branching):
 
     def _epochs(self) -> State:
         self.model.train()
-        keeper = self._keeper
+        keeper, gauges = self._keeper, self._gauges
         keeper.launch()
         self._clock = time.perf_counter()
         while self.epoch < self._goal:
@@ -445,7 +344,10 @@ class Training(Branching):
                 x, y = self._pair(batch)
                 self._recorder.log(x, y, self._call, first)
                 first = False
-                value, accuracy = self._read(*self._call(x, y), y)
+                if gauges.due:
+                    gauges.before()
+                loss, output = self._call(x, y)
+                value, accuracy = self._read(loss, output, y)
                 self.history.add(value, accuracy)
                 if not math.isfinite(value):
                     raise self._diagnose(value)
@@ -454,6 +356,10 @@ class Training(Branching):
                 self._meters[self._mode].add(seconds)
                 self._recorder.keep(seconds)
                 keeper.stepped(len(x), now)
+                if gauges.due:
+                    gauges.after(output, y)
+                elif now >= gauges.next:
+                    gauges.due = True
                 if now >= self._next_tick:
                     self._next_tick = now + TICK
                     self._tell("tick")
@@ -465,13 +371,18 @@ class Training(Branching):
                 )
             keeper.passed()
             self.epoch += 1
-            loss, accuracy = self.history.since(self._epoch_start)
-            self.history.epochs.append(Epoch(self.epoch, len(self.history), loss, accuracy))
+            self._more = 0
+            means = self.history.since(self._epoch_start)
+            self.history.epochs.append(Epoch(self.epoch, len(self.history), *means))
             self._epoch_start = len(self.history)
             if self.valid is not None and not self._validate(self.valid):
                 return "stopped"
-            self._tell("tick")
+            if self._hold_at == self.epoch:
+                self.pause()
             self._clock = time.perf_counter()
+            if self._clock >= self._next_tick:
+                self._next_tick = self._clock + TICK
+                self._tell("tick")
         return "done"
 
     def _step(self, x: Tensor, y: Tensor) -> Batch:
@@ -511,97 +422,28 @@ class Training(Branching):
         flags = [(module, module.training) for module in self.model.modules()]
         self.model.eval()
         count, loss, right = 0, 0.0, 0.0
+        sums = dict.fromkeys(self._gauges.metrics, 0.0)
         try:
             with no_grad():
                 for batch in batches:
-                    if self._stop:
+                    if self._attention and not self._wait_here():
                         return False
                     x, y = self._pair(batch)
                     output = self.model(x)
                     value, accuracy = self._read(self.loss(output, y), output, y)
                     size = len(x)
                     count, loss, right = count + size, loss + value * size, right + accuracy * size
+                    for name, measured in self._gauges.measure(output, y).items():
+                        sums[name] += measured * size
         finally:
             for module, flag in flags:
                 module.training = flag
         if count:
+            means = {name: total / count for name, total in sums.items()}
             self.history.validation.append(
-                Epoch(self.epoch, len(self.history), loss / count, right / count)
+                Epoch(self.epoch, len(self.history), loss / count, right / count, means)
             )
         return True
-
-    # Control, as the thread sees it.
-
-    def _wake(self) -> None:
-        self._attention = True
-        self._lock.notify_all()
-
-    def _ask(self, change: Callable[[], None]) -> None:
-        with self._lock:
-            if self.alive:
-                self._requests.append(change)
-                self._wake()
-            else:
-                change()
-        self._tell("state")
-
-    def _attend(self) -> bool:
-        """Do what was asked for since the last step, hold while paused; False to stop."""
-        while True:
-            with self._lock:
-                while self._requests:
-                    self._requests.pop(0)()
-                if self._stop:
-                    return False
-                if self._go or self._owed:
-                    if self._keeper.moved:  # the step is one from there
-                        return True
-                    self._state = "running" if self._go else "paused"
-                    self._owed = 0 if self._go else self._owed - 1
-                    self._attention = not self._go
-                    break
-                self._state = "paused"
-            for meter in self._meters.values():
-                meter.settle()
-            self._keeper.hold()
-            self._tell("state")
-            with self._lock:
-                while not (self._requests or self._stop or self._go or self._owed):
-                    self._lock.wait()
-            self._keeper.go_on()
-        self._tell("state")
-        self._clock = time.perf_counter()
-        return True
-
-    def _apply_lr(self, lr: float) -> None:
-        old = self.lr
-        if lr == old:
-            return
-        self._recorder.cut()
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr if group["lr"] == old or old == 0 else group["lr"] * lr / old
-        self.history.marks.append(Mark(self.step_count, "lr", old, lr))
-
-    def _apply_mode(self, mode: str) -> None:
-        if mode == self._mode:
-            return
-        self._recorder.cut()
-        self.history.marks.append(Mark(self.step_count, "mode", self._mode, mode))
-        self._choose(mode)
-
-    def _choose(self, mode: str) -> None:
-        self._mode = mode
-        self._call = self._step if mode == "eager" else self._compiled
-
-    def _apply_device(self, device: str) -> None:
-        if device == self._device:
-            return
-        self.model.to(device)
-        self._recorder.move(device)
-        self._compiled = compile(self._step)
-        self._choose(self._mode)
-        self.history.marks.append(Mark(self.step_count, "device", self._device, device))
-        self._device = device
 
     # Failure.
 
@@ -638,27 +480,3 @@ class Training(Branching):
             except Exception:  # noqa: BLE001 - a closed page must not end a training run
                 if listener in self.listeners:
                     self.listeners.remove(listener)
-
-    def _print(self, terminal: bool, shown: int) -> int:
-        """A line that is written over in a terminal; elsewhere a line an epoch."""
-        done = len(self.history.validation if self.valid else self.history.epochs)
-        if terminal:
-            count = self.step_count
-            if count:
-                now = self.summary()
-                text = figures("", now.loss, now.accuracy)
-                where = f"epoch {min(done + 1, self._goal)} of {self._goal}, step {count:,}"
-                print(f"\r{where}: {text}\x1b[K", end="", flush=True)
-            return done
-        for epoch in range(shown + 1, done + 1):
-            print(f"epoch {epoch} of {self._goal}: {self._epoch_text(epoch)}")
-        return done
-
-    def _epoch_text(self, epoch: int) -> str:
-        parts = [
-            figures(word, row.loss, row.accuracy)
-            for word, rows in (("", self.history.epochs), ("validation ", self.history.validation))
-            for row in rows
-            if row.epoch == epoch
-        ]
-        return "; ".join(parts)

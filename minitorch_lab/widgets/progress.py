@@ -1,0 +1,78 @@
+"""A run in a terminal: a bar that is written over, or a line an epoch where nobody watches."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+from .words import figures
+
+if TYPE_CHECKING:
+    from .training import Training
+
+WIDTH = 20
+
+
+class Progress:
+    """Prints how a run goes on."""
+
+    def __init__(self, run: Training, out: TextIO | None = None) -> None:
+        self._run = run
+        self._out = out or sys.stdout
+        self.terminal = self._out.isatty()
+        self._shown = run.epoch
+
+    def show(self) -> None:
+        """Print what is new."""
+        if self.terminal:
+            if self._run.step_count:
+                print(f"\r{self.line()}\x1b[K", end="", flush=True, file=self._out)
+            return
+        history = self._run.history
+        done = len(history.validation if self._run.valid else history.epochs)
+        for epoch in range(self._shown + 1, done + 1):
+            print(f"epoch {epoch} of {self._run.goal}: {self._epoch(epoch)}", file=self._out)
+        self._shown = done
+
+    def end(self) -> None:
+        """Print the last of it."""
+        self.show()
+        if self.terminal:
+            print(file=self._out)
+
+    def line(self) -> str:
+        """``epoch 2 of 9 [####......] step 40 of 90, loss 0.31, 1,240 steps/s, 0:04 left``."""
+        run = self._run
+        now, total, rate = run.summary(), run.total, run.speed[run.mode]
+        words = f"epoch {min(run.epoch + 1, run.goal)} of {run.goal} "
+        if total:
+            filled = WIDTH * min(now.step, total) // total
+            words += f"[{'#' * filled}{'.' * (WIDTH - filled)}] "
+        words += f"step {now.step:,}" + (f" of {total:,}" if total else "")
+        words += f", {figures('', now.loss, now.accuracy)}"
+        if rate:
+            words += f", {rate:,.0f} steps/s"
+            if total and run.alive:
+                words += f", {clock((total - now.step) / rate)} left"
+        return words
+
+    def _epoch(self, epoch: int) -> str:
+        history = self._run.history
+        parts = [
+            figures(word, row.loss, row.accuracy)
+            for word, rows in (("", history.epochs), ("validation ", history.validation))
+            for row in rows
+            if row.epoch == epoch
+        ]
+        return "; ".join(parts)
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds, or hours, minutes and seconds.
+
+    >>> clock(4.2), clock(3661)
+    ('0:04', '1:01:01')
+    """
+    minutes, rest = divmod(max(round(seconds), 0), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
