@@ -14,8 +14,17 @@ from ..errors import ArgumentError, KindError, NonFiniteError, warn
 from ..errors import describe as describe_value
 from ..nn import Module
 from ..optim import Optimizer
-from ..utils.data import BatchSampler, DataLoader
-from .rewind import Checkpoint, Keeper, Kept, Place, cut, dropouts, put, schedule_of
+from .rewind import (
+    Checkpoint,
+    Keeper,
+    Kept,
+    Place,
+    cut,
+    dropouts,
+    put,
+    schedule_of,
+    set_batch_size,
+)
 from .script import Script, script
 
 if TYPE_CHECKING:
@@ -226,8 +235,6 @@ class Branching:
             checkpoint = kept_at(self, "fork", step)
         if "batch_size" in settings:
             checkpoint = replace(checkpoint, place=without_pending(checkpoint.place))
-            if not checkpoint.place.batches and checkpoint.place.begin is not None:
-                checkpoint = replace(checkpoint, place=Place(None), random=checkpoint.place.begin)
         if name is not None and any(branch.name == name for branch in self.branches):
             raise ArgumentError(
                 f"fork: name is {name!r}\n  there is a branch of this name: give another one"
@@ -333,6 +340,8 @@ def change(run: Training, name: str, value: Any) -> tuple[Any, Any]:
         return run.batch_size, set_batch_size(run, value)
     if name == "dropout":
         return set_dropout(run.model, value)
+    if name == "momentum" and "betas" in groups[0]:
+        return groups[0]["betas"][0], change(run, "betas", (value, groups[0]["betas"][1]))[1][0]
     if name not in groups[0] or name == "params":
         known = [key for key in groups[0] if key not in ("params", "initial_lr")]
         kind = type(run.optimizer).__name__
@@ -372,32 +381,6 @@ def other_optimizer(wanted: Any, model: Module, lr: float) -> Optimizer:
         for group in made.param_groups:
             group["lr"] = lr
     return made
-
-
-def set_batch_size(run: Training, size: Any) -> int:
-    """Read the data in batches of another size; the order of the samples stays."""
-    from .training import at_least_one
-
-    count, old = at_least_one("batch_size", size), run.loader
-    if type(old.batch_sampler) is not BatchSampler:
-        raise ArgumentError(
-            f"fork: batch_size is {count}\n"
-            "  the batches of this run's data are made by a sampler of its own, or by none\n"
-            "  expected a DataLoader(dataset, batch_size)"
-        )
-    run.loader = DataLoader(
-        old.dataset,
-        count,
-        sampler=old.batch_sampler.sampler,
-        num_workers=old.num_workers,
-        collate_fn=old.collate_fn,
-        drop_last=old.drop_last,
-        timeout=old.timeout,
-        worker_init_fn=old.worker_init_fn,
-        generator=old.generator,
-    )
-    run.batch_size = count
-    return count
 
 
 def set_dropout(model: Module, rate: Any) -> tuple[Any, float]:

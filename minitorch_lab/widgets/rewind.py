@@ -16,11 +16,13 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..device import device_of, move
+from ..errors import ArgumentError
 from ..graph import compile
 from ..nn import Module
 from ..optim import Optimizer
 from ..random import Generator, default_generator
 from ..tensor import Tensor, make
+from ..utils.data import BatchSampler, DataLoader
 
 if TYPE_CHECKING:
     from .training import Training
@@ -68,6 +70,7 @@ class Checkpoint:
     rates: list[float]  # of the dropout layers
     schedule: dict[str, Any] | None
     mode: str
+    batch_size: int
     rows: tuple[int, int, int]  # epochs, validations and marks in the history
     events: tuple[Event, ...]
 
@@ -107,6 +110,7 @@ def take(run: Training, place: Place) -> Checkpoint:
         rates=[module.p for module in dropouts(run.model)],
         schedule=None if schedule is None else deepcopy(schedule.state_dict()),
         mode=run.mode,
+        batch_size=run.batch_size,
         rows=(len(history.epochs), len(history.validation), len(history.marks)),
         events=run._keeper.events,
     )
@@ -144,6 +148,8 @@ def put(checkpoint: Checkpoint, run: Training) -> None:
     for module, rate in zip(dropouts(run.model), checkpoint.rates, strict=True):
         if module.p != rate:
             module.p, whole = rate, False
+    if run.batch_size != checkpoint.batch_size:
+        set_batch_size(run, checkpoint.batch_size)
     schedule = schedule_of(run)
     if schedule is not None and checkpoint.schedule is not None:
         schedule.load_state_dict(deepcopy(checkpoint.schedule))
@@ -171,6 +177,32 @@ def tensors_of(model: Module, optimizer: Optimizer) -> list[Tensor]:
 def dropouts(model: Module) -> list[Any]:
     """The layers with a dropout rate."""
     return [module for module in model.modules() if isinstance(getattr(module, "p", None), float)]
+
+
+def set_batch_size(run: Training, size: Any) -> int:
+    """Read the data in batches of another size; the order of the samples stays."""
+    from .arguments import at_least_one
+
+    count, old = at_least_one("batch_size", size), run.loader
+    if type(old.batch_sampler) is not BatchSampler:
+        raise ArgumentError(
+            f"fork: batch_size is {count}\n"
+            "  the batches of this run's data are made by a sampler of its own, or by none\n"
+            "  expected a DataLoader(dataset, batch_size)"
+        )
+    run.loader = DataLoader(
+        old.dataset,
+        count,
+        sampler=old.batch_sampler.sampler,
+        num_workers=old.num_workers,
+        collate_fn=old.collate_fn,
+        drop_last=old.drop_last,
+        timeout=old.timeout,
+        worker_init_fn=old.worker_init_fn,
+        generator=old.generator,
+    )
+    run.batch_size = count
+    return count
 
 
 def schedule_of(run: Training) -> Any:
@@ -328,7 +360,8 @@ class Keeper:
             samples = place.samples + sum(len(batch[0]) for batch in pending)
             set_states(run, place.begin)
             rest = run.loader.rest(place.batches + len(pending), samples)
-            set_states(run, resume.random)
+            if place.batches or pending:  # else the pass begins here
+                set_states(run, resume.random)
             self._at(place)
         else:
             if resume is not None:

@@ -113,10 +113,10 @@ class _Writer:
             self._model(),
             self._named("loss", self.root.loss, _callable),
             self._optimizer(),
-            self._data("loader", self.root.loader),
+            self._data("loader", self.root.loader, self.first.batch_size),
         ]
-        if self.run.valid is not None:
-            parts.append(self._data("valid", self.root.valid))
+        if self.root.valid is not None:
+            parts.append(self._data("valid", self.root.valid, self.root.valid.batch_size or 1))
         parts.append(self._schedule())
         if self.root.device != "cpu":
             self.notes.append(f"the run was on {self.root.device}; the script is on the CPU")
@@ -204,9 +204,9 @@ class _Writer:
             lines.append("optimizer.load_state_dict(start['optimizer'])")
         return "\n".join(lines)
 
-    def _data(self, name: str, loader: Any) -> str:
+    def _data(self, name: str, loader: Any, size: int) -> str:
         try:
-            inside = self.sources.write(lambda: loader_options(loader, self.sources))
+            inside = self.sources.write(lambda: loader_options(loader, size, self.sources))
         except Unwritable as why:
             self._ask(name, str(why))
             return ""
@@ -323,6 +323,8 @@ class _Writer:
                 f"    group['lr'] = {new!r} if group['lr'] == {old!r} else "
                 f"group['lr'] * {new!r} / {old!r}",
             ]
+        if name == "momentum" and not any(name in group for group in groups):
+            return [EACH, f"    group['betas'] = ({new!r}, group['betas'][1])"]
         if not any(name in group for group in groups):
             self.notes.append(f"a change of {name} is not in the script")
             return []
@@ -580,7 +582,7 @@ def optimizer_code(optimizer: Optimizer, groups: list[dict[str, Any]], model: Mo
     return f"optim.{kind.__name__}([{', '.join(parts)}])"
 
 
-def loader_options(loader: DataLoader, sources: Sources) -> str:
+def loader_options(loader: DataLoader, size: int, sources: Sources) -> str:
     """The arguments of a DataLoader after its dataset."""
     sampler = getattr(loader.batch_sampler, "sampler", None)
     usual = isinstance(sampler, SequentialSampler) or (
@@ -594,7 +596,7 @@ def loader_options(loader: DataLoader, sources: Sources) -> str:
         raise Unwritable("it shuffles with a generator of its own")
     if loader.worker_init_fn is not None:
         raise Unwritable("it has a worker_init_fn")
-    parts = [f"batch_size={loader.batch_size}"]
+    parts = [f"batch_size={size}"]
     if isinstance(sampler, RandomSampler):
         parts.append("shuffle=True")
     if loader.drop_last:
