@@ -328,6 +328,22 @@ def test_a_script_does_a_branch_again(mode, tmp_path):
     assert "optimizer = optim.Adam(model.parameters(), lr=0.01)" in text
 
 
+@pytest.mark.parametrize("optimiser", ["momentum", "adam"])
+def test_a_script_knows_of_all_settings_that_were_changed(optimiser, tmp_path):
+    training = steps(make(optimiser=optimiser), 4)
+    training.set_batch_size(8)
+    steps(training, 1)
+    training.set_momentum(0.5)
+    training.set_dropout(0.1)
+    training.set_weight_decay(0.01)
+    steps(training, 4)
+    training.set_batch_size(20)  # between two epochs
+    go(training)
+    same_losses(training, tmp_path)
+    found = training.fork(4)
+    assert (found.batch_size, found.dropout, found.momentum) == (16, 0.3, 0.9)
+
+
 def test_a_script_has_the_source_of_the_model_and_its_seed(tmp_path):
     lab.manual_seed(4)
     model = Net(WIDTH, bias=False)

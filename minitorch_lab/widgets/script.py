@@ -12,6 +12,7 @@ import inspect
 import linecache
 import textwrap
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -90,6 +91,20 @@ def script(run: Training, file: str | None = None) -> Script:
     return _Writer(run, file).write()
 
 
+@contextmanager
+def rates(model: Module, values: list[float]) -> Iterator[None]:
+    """A ``with`` block in which the dropout layers have these rates."""
+    layers = dropouts(model)
+    now = [layer.p for layer in layers]
+    try:
+        for layer, value in zip(layers, values, strict=True):
+            layer.p = value
+        yield
+    finally:
+        for layer, value in zip(layers, now, strict=True):
+            layer.p = value
+
+
 class _Writer:
     def __init__(self, run: Training, file: str | None) -> None:
         self.run = run
@@ -139,7 +154,8 @@ class _Writer:
     def _model(self) -> str:
         model = self.root.model
         try:
-            code = self.sources.write(lambda: module_code(model, self.sources))
+            with rates(model, self.first.rates):  # as they were when the run began
+                code = self.sources.write(lambda: module_code(model, self.sources))
         except Unwritable as why:
             self._ask("model", str(why))
             self._save_weights()
