@@ -403,18 +403,18 @@ def test_the_code_of_graph_mode_and_of_own_arrays(capsys):
     assert program["train_loss"] == pytest.approx(play.history.train[-1], rel=1e-4)
 
 
-@pytest.mark.parametrize("name", ["usual", "number", "line"])
+@pytest.mark.parametrize("name", ["usual", "number", "line", "l1", "l2"])
 def test_the_keras_code_learns_the_same(name, capsys):
     play = playground(**SHOWN[name])
-    play.step(400)
+    play.step(1200)
     program: dict = {}
     exec(play.code("keras"), program)  # noqa: S102
     model = program["model"]
     shapes = [tuple(reversed(w.shape)) for w in model.get_weights()]
     assert shapes == [tuple(p.shape) for p in play.model.parameters()]
-    if play.play.trial.classes:
+    if "test_accuracy" in program:
         assert program["test_accuracy"] == pytest.approx(play.history.test_accuracy[-1], abs=0.06)
-    assert program["test_loss"] == pytest.approx(play.history.test[-1], abs=0.12)
+    assert program["train_loss"] == pytest.approx(play.history.train[-1], abs=0.12)
 
 
 def test_code_before_the_first_step_and_of_another_kind():

@@ -21,10 +21,10 @@ from ..errors import describe as describe_value
 from ..graph import mode
 from ..nn import Sequential
 from ..tensor import Tensor
+from .controls import MODES
 from .playground_settings import Settings
 from .playground_trial import Curves, Trial
 from .threads import end_on_interrupt, quick_switches, running_loop
-from .training import MODES
 
 TICK = 1 / 20  # seconds between two looks at the plane while training
 UNWATCHED = 60.0  # seconds without a sign of the page after which a run holds
