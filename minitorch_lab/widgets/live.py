@@ -1,6 +1,6 @@
 """The live training panel: a ``Training`` with controls and curves in a notebook.
 
-The panel never draws in Python: the page gets numbers as binary messages, at most 20 a second
+The panel never draws in Python: the page gets numbers as binary messages, at most 30 a second
 and of bounded size, and draws them on a canvas. A control sends one message, whose handler only
 sets a flag (it may run on another thread, while a cell is running).
 """
@@ -11,22 +11,26 @@ import math
 import threading
 from collections.abc import Iterable
 from html import escape
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import traitlets
 
 from ..device import why_no_cuda
-from ..errors import NonFiniteError
+from ..errors import LabError, NonFiniteError
 from .base import LabWidget
+from .gauges import STREAMS
 from .history import Epoch, History, merge
 from .threads import stop_all
 from .training import Training
 from .words import figures, plural, short
 
+SETTINGS = ("lr", "momentum", "weight_decay", "dropout", "batch_size")
+WITHOUT = ("loss", "accuracy")  # streams that have pictures of their own
 ROWS_A_MESSAGE = 250  # rows in one message while training
 ROWS_IN_ALL = 8000  # and when a view asks for everything
+POINTS = 500  # of each other stream, then
 MOST_SPAN = 500  # steps over which the bold line is smoothed, at most
 
 
@@ -42,6 +46,7 @@ def train(
     lr: float | None = None,
     seed: int | None = None,
     name: str | None = None,
+    metrics: Any = None,
     show: bool = True,
 ) -> Live:
     """A panel that trains ``model`` on ``data`` when its start button (or ``start()``) is pressed.
@@ -61,6 +66,7 @@ def train(
             lr=lr,
             seed=seed,
             name=name,
+            metrics=metrics,
         )
     )
     if show:
@@ -77,6 +83,7 @@ class Live(LabWidget):
     def __init__(self, training: Training) -> None:
         self.training = training
         self._sent = [0, 0, 0, 0]  # steps, validations, epochs, marks
+        self._ends: dict[str, int] = {}  # the last step sent of each other stream
         self._lock = threading.Lock()
         self._shown_in: int | None = None
         super().__init__(about=facts(training))
@@ -107,9 +114,45 @@ class Live(LabWidget):
         """Hold after the step that is under way."""
         self.training.pause()
 
+    def step(self) -> None:
+        """Do one step and hold."""
+        self.training.step()
+
+    def step_epoch(self) -> None:
+        """Go on to the end of the epoch, and hold there."""
+        self.training.step_epoch()
+
     def stop(self) -> None:
         """End the run after the step that is under way."""
         self.training.stop()
+
+    def set_lr(self, lr: float) -> None:
+        """Change the learning rate from the next step on."""
+        self.training.set_lr(lr)
+
+    def set_momentum(self, momentum: float) -> None:
+        """Change the momentum, or the first of ``betas``, from the next step on."""
+        self.training.set_momentum(momentum)
+
+    def set_weight_decay(self, weight_decay: float) -> None:
+        """Change the weight decay from the next step on."""
+        self.training.set_weight_decay(weight_decay)
+
+    def set_dropout(self, p: float) -> None:
+        """Give all dropout layers of the model the probability ``p`` from the next step on."""
+        self.training.set_dropout(p)
+
+    def set_batch_size(self, batch_size: int) -> None:
+        """Make batches of another size from the next batch on."""
+        self.training.set_batch_size(batch_size)
+
+    def set_mode(self, mode: Literal["eager", "graph"]) -> None:
+        """Run from the next step on in eager or in graph mode."""
+        self.training.set_mode(mode)
+
+    def set_device(self, device: Literal["cpu", "cuda"]) -> None:
+        """Move model, optimiser state and data to a device before the next step."""
+        self.training.set_device(device)
 
     def wait(self, timeout: float | None = None) -> Any:
         """Block until the run ends and return its summary."""
@@ -128,10 +171,15 @@ class Live(LabWidget):
                 training.pause()
             case {"type": "step"}:
                 training.step()
+            case {"type": "epoch"}:
+                training.step_epoch()
             case {"type": "stop"}:
                 training.stop()
-            case {"type": "lr", "value": float() | int() as value}:
-                training.set_lr(value)
+            case {"type": str() as name, "value": float() | int() as value} if name in SETTINGS:
+                try:
+                    getattr(training, f"set_{name}")(value)
+                except LabError as error:
+                    self.send({"type": "refused", "setting": name, "message": str(error)})
             case {"type": "mode", "value": "eager" | "graph" as value}:
                 training.set_mode(value)
             case {"type": "device", "value": "cpu" | "cuda" as value}:
@@ -158,6 +206,7 @@ class Live(LabWidget):
                 "now": self._now(count),
                 "validation": [_row(row) for row in new[0]],
                 "epoch_rows": [_row(row) for row in new[1]],
+                "points": self._points(reset),
                 "marks": [
                     {"step": mark.step, "kind": mark.kind, "from": mark.old, "to": mark.new}
                     for mark in new[2]
@@ -165,6 +214,21 @@ class Live(LabWidget):
             }
             most = ROWS_IN_ALL if reset else ROWS_A_MESSAGE
             self.send(message, [table(history, first, count, most).tobytes()])
+
+    def _points(self, reset: bool) -> dict[str, list[list[float | None]]]:
+        """What is new of the streams that have no entry each step: step, mean, least, greatest."""
+        if reset:
+            self._ends = {}
+        found = {}
+        for name, stream in self.training.history.streams.items():
+            if name in ("loss", "accuracy"):
+                continue
+            step, _, mean, low, high, _ = stream.thin(POINTS, self._ends.get(name, 0))
+            if len(step):
+                self._ends[name] = int(step[-1])
+                columns = zip(*(c.tolist() for c in (step, mean, low, high)), strict=True)
+                found[name] = [[_number(v) for v in row] for row in columns]
+        return found
 
     def _now(self, count: int) -> dict[str, Any]:
         training = self.training
@@ -176,6 +240,10 @@ class Live(LabWidget):
             "epoch": training.epoch,
             "epochs": training.goal,
             "lr": training.lr,
+            "momentum": training.momentum,
+            "weight_decay": training.weight_decay,
+            "dropout": training.dropout,
+            "batch_size": training.batch_size,
             "mode": training.mode,
             "device": training.device,
             "speed": training.speed,
@@ -263,6 +331,12 @@ def facts(training: Training) -> dict[str, Any]:
         "epochs": training.epochs,
         "total": total,
         "batch": training.batch_size,
+        "batch_fixed": training.batch_fixed,
+        "momentum": training.momentum,
+        "weight_decay": training.weight_decay,
+        "dropout": training.dropout,
+        "streams": [[name, words] for name, words in STREAMS.items() if words not in WITHOUT]
+        + [[name, name] for name in training._gauges.metrics],
         "lr": training.lr,
         "mode": training.mode,
         "device": training.device,
@@ -319,6 +393,7 @@ def _row(row: Epoch) -> dict[str, Any]:
         "step": row.step,
         "loss": _number(row.loss),
         "accuracy": _number(row.accuracy),
+        "metrics": {name: _number(value) for name, value in row.metrics.items()},
     }
 
 
@@ -433,11 +508,12 @@ def picture(
             f"{value:.3g}</text>"
         )
     for mark in history.marks:
-        if mark.kind == "lr":
+        if mark.kind in SETTINGS:
             x = at(mark.step, low).split()[0]
+            change = f"{mark.kind.replace('_', ' ')} {short(float(mark.new))}"
             lines.append(
                 f'<path d="M{x} 6V{HEIGHT - BOTTOM}" stroke="currentColor" stroke-dasharray="2 3"/>'
-                f'<text x="{float(x) + 4:.1f}" y="12" {text}>lr {short(float(mark.new))}</text>'
+                f'<text x="{float(x) + 4:.1f}" y="12" {text}>{mark.kind.replace("_", " ")} {short(float(mark.new))}</text>'
             )
     fine = path(zip(steps.tolist(), means.tolist(), strict=True))
     bold = path(zip(*(column.tolist() for column in thinned(values, BOLD)), strict=True))

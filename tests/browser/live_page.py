@@ -23,6 +23,11 @@ ABOUT: dict[str, Any] = {
     "mode": "eager",
     "device": "cpu",
     "seed": 42,
+    "momentum": 0.9,
+    "weight_decay": 0.0,
+    "dropout": 0.2,
+    "batch_fixed": False,
+    "streams": [["lr", "learning rate"], ["gradient_norm", "gradient norm"], ["error", "error"]],
     "classifies": True,
     "validates": True,
     "span": 8,
@@ -47,6 +52,8 @@ KERNEL = """
 window.kernel = {
   sent: [], handlers: [], first: 0,
   now: {state: "ready", step: 0, total: about.total, epoch: 0, epochs: about.epochs, lr: about.lr,
+        momentum: about.momentum, weight_decay: about.weight_decay, dropout: about.dropout,
+        batch_size: about.batch,
         mode: about.mode, device: about.device, speed: {eager: null, graph: null}, loss: null,
         accuracy: null, message: "", advice: ""},
   emit(change = {}, rows = [], more = {}) {

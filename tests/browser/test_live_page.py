@@ -118,7 +118,7 @@ def test_numbers_and_curves_follow_the_run(panel: Open, page: Page) -> None:
     loss = float(field(root, "loss").inner_text())
     assert loss == pytest.approx(page.evaluate("kernel.loss(90)"), rel=1e-3)
     page.wait_for_timeout(100)
-    for canvas in root.locator("canvas").all():
+    for canvas in root.locator("canvas >> visible=true").all():
         assert canvas.evaluate(COUNT, BLUE) > 300
 
 
@@ -230,7 +230,7 @@ def test_nothing_overflows(panel: Open, page: Page, width: int) -> None:
     )
     page.wait_for_timeout(50)
     assert root.evaluate("e => e.scrollWidth - e.clientWidth") <= 0
-    for canvas in root.locator("canvas").all():
+    for canvas in root.locator("canvas >> visible=true").all():
         box = canvas.bounding_box()
         assert box is not None
         assert box["width"] >= 200
@@ -272,3 +272,66 @@ def test_removing_the_view_ends_it(panel: Open, page: Page) -> None:
     panel()
     page.evaluate("window.remove()")
     assert page.evaluate("kernel.handlers.length") == 0
+
+
+# Settings and streams ------------------------------------------------------------------------
+
+
+def test_settings_are_sent_and_a_refused_one_is_said_and_put_back(panel: Open, page: Page) -> None:
+    root = panel()
+    root.locator(".more summary").click()
+    dropout = root.get_by_label("dropout")
+    dropout.fill("2")
+    dropout.press("Tab")
+    root.get_by_label("batch size").fill("64")
+    page.keyboard.press("Enter")
+    root.locator("[data-act=epoch]").click()
+    assert sent(page) == [
+        {"type": "dropout", "value": 2},
+        {"type": "batch_size", "value": 64},
+        {"type": "epoch"},
+    ]
+    page.evaluate(
+        "for (const f of kernel.handlers)"
+        " f({type: 'refused', setting: 'dropout', message: 'p is 2: expected 0 to 1'})"
+    )
+    expect(root.locator(".refused")).to_have_text("p is 2: expected 0 to 1")
+    expect(dropout).to_have_value("0.2")
+
+
+def test_a_setting_that_the_optimiser_does_not_have_is_not_shown(panel: Open) -> None:
+    root = panel(momentum=None, dropout=None, batch_fixed=True)
+    assert root.locator(".more input[type=number]").count() == 1
+
+
+def test_streams_are_chosen_by_key_and_read_with_the_others(panel: Open, page: Page) -> None:
+    root = panel()
+    points = "Array.from({length: 20}, (_, i) => [5 * i + 5, i + 1, i + 1, i + 1])"
+    page.evaluate(f"kernel.run(100, {{state: 'paused'}}, {{points: {{gradient_norm: {points}}}}})")
+    summary = root.locator(".more summary")
+    summary.focus()
+    page.keyboard.press("Enter")
+    root.locator("[data-stream=gradient_norm]").focus()
+    page.keyboard.press("Space")
+    figure = root.locator("figure", has=page.get_by_text("gradient norm", exact=True))
+    expect(figure).to_be_visible()
+    expect(field(figure, "gradient_norm")).to_have_text("20.00")
+    page.wait_for_timeout(100)
+    assert figure.locator("canvas").evaluate(COUNT, BLUE) > 200
+    root.locator("canvas").first.focus()
+    page.keyboard.press("Home")
+    expect(field(figure, "gradient_norm")).to_contain_text("step 5  1.000")
+
+
+def test_without_smoothing_the_bold_line_is_the_values(panel: Open, page: Page) -> None:
+    root = panel()
+    page.evaluate("kernel.run(100, {state: 'paused'})")
+    root.locator(".more summary").click()
+    root.get_by_label("Smoothing").focus()
+    page.keyboard.press("Home")
+    canvas = root.locator("canvas").first
+    canvas.focus()
+    page.keyboard.press("End")
+    text = field(root, "loss").inner_text()
+    plain, mild = re.findall(r"[○●] (\S+)", text)
+    assert plain == mild

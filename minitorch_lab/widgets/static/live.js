@@ -13,6 +13,7 @@ const ICONS = {
   start: "M2 1l9 5-9 5z",
   pause: "M2 1h3v10H2zM7 1h3v10H7z",
   step: "M2 1l6 5-6 5zM9 1h2v10H9z",
+  epoch: "M1 1l5 5-5 5zM5 1l5 5-5 5zM10 1h2v10h-2z",
   stop: "M2 2h8v8H2z",
 };
 
@@ -36,11 +37,15 @@ function key(kind, word) {
   return h("span", { class: `key ${kind}` }, node, word);
 }
 
+const SETTINGS = { momentum: "momentum", weight_decay: "weight decay", dropout: "dropout", batch_size: "batch" };
+const MARKED = { lr: "lr", ...SETTINGS };
+
 const whole = (count) => count.toLocaleString("en");
 const setting = (value) => String(Number(value.toPrecision(3)));
 
 // What the run has shown so far: columns of numbers that grow, and their smoothed twins.
-function series(span) {
+function series(base) {
+  let span = base;
   const names = ["step", "count", "loss", "low", "high", "accuracy", "smoothLoss", "smoothAccuracy"];
   const self = { rows: 0, steps: 0 };
   const clear = () => {
@@ -98,17 +103,72 @@ function series(span) {
       smooth(row);
     }
   };
-  // The row of a step, by bisection.
-  self.find = (step) => {
-    let [low, high] = [0, self.rows - 1];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (self.step[middle] < step) low = middle + 1;
-      else high = middle;
+  self.find = (step) => find(self, step);
+  // Smooth all of it anew, over more steps or fewer.
+  self.smoother = (factor) => {
+    span = base * factor;
+    self.steps = 0;
+    self.loss0 = { mean: 0, weight: 0 };
+    self.accuracy0 = { mean: 0, weight: 0 };
+    for (let row = 0; row < self.rows; row++) {
+      self.steps += self.count[row];
+      smooth(row);
     }
-    return low;
   };
   clear();
+  return self;
+}
+
+// The row of a step, by bisection.
+function find(data, step) {
+  let [low, high] = [0, data.rows - 1];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (data.step[middle] < step) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+// A stream that has a value now and then: rows of step, mean, least, greatest.
+function points(steady) {
+  const names = ["step", "value", "low", "high", "mild"];
+  const self = { rows: 0, steady, now: 0 };
+  let fade = 0;
+  self.clear = () => {
+    self.rows = 0;
+    for (const name of names) self[name] = [];
+  };
+  const smooth = (row) => {
+    const [value, before] = [self.value[row], self.mild[row - 1]];
+    self.mild[row] = row && Number.isFinite(before) && Number.isFinite(value) ? before * fade + value * (1 - fade) : value;
+  };
+  self.add = (rows) => {
+    for (const [step, value, low, high] of rows) {
+      const row = self.rows++;
+      [self.step[row], self.value[row], self.low[row], self.high[row]] = [step, value ?? NaN, low ?? NaN, high ?? NaN];
+      smooth(row);
+    }
+    if (self.rows > 4000) halve();
+  };
+  const halve = () => {
+    const half = Math.ceil(self.rows / 2);
+    for (let i = 0; i < half; i++) {
+      const [a, b] = [2 * i, Math.min(2 * i + 1, self.rows - 1)];
+      self.value[i] = (self.value[a] + self.value[b]) / 2;
+      [self.step[i], self.mild[i]] = [self.step[b], self.mild[b]];
+      [self.low[i], self.high[i]] = [Math.min(self.low[a], self.low[b]), Math.max(self.high[a], self.high[b])];
+    }
+    for (const name of names) self[name].length = half;
+    self.rows = half;
+  };
+  self.find = (step) => find(self, step);
+  self.smoother = (factor) => {
+    fade = steady ? 0 : factor / (factor + 0.5);
+    for (let row = 0; row < self.rows; row++) smooth(row);
+  };
+  self.clear();
+  self.smoother(1);
   return self;
 }
 
@@ -192,7 +252,7 @@ function chart(canvas, root, names, range) {
     const together = [];
     for (const mark of marks) {
       const last = together[together.length - 1];
-      if (last && last.kind === mark.kind && mark.kind === "lr" && px(mark.step) - px(last.step) < 6) last.to = mark.to;
+      if (last && last.kind === mark.kind && mark.kind in MARKED && px(mark.step) - px(last.step) < 6) last.to = mark.to;
       else together.push({ ...mark });
     }
     paint.setLineDash([2, 3]);
@@ -209,7 +269,7 @@ function chart(canvas, root, names, range) {
     paint.strokeStyle = colour.ground;
     paint.lineWidth = 4;
     for (const mark of together) {
-      const text = mark.kind === "lr" ? `lr ${setting(mark.from)} → ${setting(mark.to)}` : mark.to;
+      const text = mark.kind in MARKED ? `${MARKED[mark.kind]} ${setting(mark.from)} → ${setting(mark.to)}` : mark.to;
       const size = paint.measureText(text).width;
       const place = Math.min(px(mark.step) + 4, right - size);
       const line = free.findIndex((from) => place >= from);
@@ -238,7 +298,7 @@ function chart(canvas, root, names, range) {
       if (greatest > least) paint.lineTo(column, py(least));
       pen = true;
     };
-    for (let i = 0; i < data.rows; i++) {
+    for (let i = 0; i < data.rows && !data.steady; i++) {
       if (!Number.isFinite(value[i])) {
         flush();
         column = -1;
@@ -266,11 +326,13 @@ function chart(canvas, root, names, range) {
       if (!Number.isFinite(mild[i])) continue;
       const x = px(data.step[i]);
       if (x - lastX < 0.5 && i < data.rows - 1) continue;
+      if (data.steady && lastX >= 0) paint.lineTo(x, lastY); // it holds until it changes
       lastY = py(mild[i]);
       if (lastX < 0) paint.moveTo(x, lastY);
       else paint.lineTo(x, lastY);
       lastX = x;
     }
+    if (data.steady && lastX >= 0) paint.lineTo((lastX = px(data.now)), lastY);
     paint.stroke();
     if (lastX >= 0) {
       paint.fillStyle = colour.train;
@@ -320,17 +382,18 @@ function chart(canvas, root, names, range) {
   return self;
 }
 
-function lossRange(data, valid, log) {
+// The vertical axis of a value of any size. `names`: its columns.
+const rangeOf = ([value, least, greatest, mild]) => (data, valid, log) => {
   let [low, high, top] = [Infinity, -Infinity, -Infinity];
   for (let i = 0; i < data.rows; i++) {
-    if (Number.isFinite(data.smoothLoss[i])) top = Math.max(top, data.smoothLoss[i]);
-    if (!Number.isFinite(data.loss[i])) continue;
-    if (!log || data.low[i] > 0) low = Math.min(low, data.low[i]);
-    high = Math.max(high, data.high[i]);
+    if (Number.isFinite(data[mild][i])) top = Math.max(top, data[mild][i]);
+    if (!Number.isFinite(data[value][i])) continue;
+    if (!log || data[least][i] > 0) low = Math.min(low, data[least][i]);
+    if (Number.isFinite(data[greatest][i])) high = Math.max(high, data[greatest][i]);
   }
   for (const row of valid) {
-    if (!Number.isFinite(row.loss)) continue;
-    [low, top] = [Math.min(low, row.loss), Math.max(top, row.loss)];
+    if (!Number.isFinite(row[value])) continue;
+    [low, top] = [Math.min(low, row[value]), Math.max(top, row[value])];
   }
   if (!(high > -Infinity)) return log ? { low: -2, high: 0 } : { low: 0, high: 1 };
   high = Math.max(top, Math.min(high, 1.5 * top)); // a single spike may leave the picture
@@ -340,7 +403,9 @@ function lossRange(data, valid, log) {
     return { low: from, high: Math.max(Math.ceil(Math.log10(high)), from + 1) };
   }
   return { low: low < 0 ? -above(-low) : 0, high: above(high) };
-}
+};
+const LOSS = ["loss", "low", "high", "smoothLoss"];
+const POINT = ["value", "low", "high", "mild"];
 
 function accuracyRange(data, valid) {
   let low = 1;
@@ -387,6 +452,7 @@ function render({ model, el }) {
   }
   const main = act("start", "start", () => (main.dataset.act === "pause" ? send({ type: "pause" }) : send({ type: "start" })));
   const step = act("step", "step", () => off(step) || send({ type: "step" }));
+  const epochOn = act("epoch", "epoch", () => off(epochOn) || send({ type: "epoch" }));
   const stop = act("stop", "stop", () => off(stop) || send({ type: "stop" }));
   const off = (button) => button.getAttribute("aria-disabled") === "true";
   const rate = h("input", { type: "range", min: -5, max: 1, step: 0.1, "data-field": "lr", "aria-label": "Learning rate" });
@@ -399,7 +465,8 @@ function render({ model, el }) {
     const node = h("figure", {}, h("header", {}, h("h3", {}, name), ...keys, extra, output), canvas);
     return { node, output, canvas };
   };
-  const log = h("button", { type: "button", class: "quiet", "data-act": "log", "aria-pressed": "false", title: "Logarithmic axis: equal distances are equal ratios" }, "log scale");
+  const logButton = () => h("button", { type: "button", class: "quiet", "data-act": "log", "aria-pressed": "false", title: "Logarithmic axis: equal distances are equal ratios" }, "log scale");
+  const log = logButton();
   const keys = () => [key("train", "train"), key("valid", "validation")];
   const loss = figure("loss", log, ...keys());
   const accuracy = figure("accuracy", null, ...keys());
@@ -409,6 +476,60 @@ function render({ model, el }) {
   const facts = h("dl", { class: "facts" }, ...about.facts.flatMap(([name, text]) => [h("dt", {}, name), h("dd", {}, text)]));
   const ready = h("div", { class: "ready" }, h("p", {}, about.classifies ? "Loss and accuracy will be drawn here, step by step." : "The loss will be drawn here, step by step."), facts);
   const curves = h("div", { class: "curves", hidden: true }, loss.node, accuracy.node);
+  const batch = h("span", { class: "num" }, whole(about.batch));
+
+  // What is not always wanted, folded away: settings, and which streams are shown.
+  const fields = {};
+  const refused = h("p", { class: "refused small", role: "alert" });
+  const change = (name, input) => {
+    refused.textContent = "";
+    if (input.value.trim() === "") return showSettings(true);
+    hold(name);
+    send({ type: name, value: Number(input.value) });
+  };
+  for (const [name, words] of Object.entries(SETTINGS)) {
+    const [fixed, value] = name === "batch_size" ? [about.batch_fixed, about.batch] : [about[name] == null, about[name]];
+    if (fixed) continue;
+    const kind = name === "batch_size" ? { min: 1, step: 1 } : { min: 0, max: name === "weight_decay" ? null : 1, step: "any" };
+    const input = h("input", { type: "number", "data-field": name, value, ...kind, onchange: () => change(name, input) });
+    fields[name] = input;
+  }
+  const showSettings = (all) => {
+    for (const [name, input] of Object.entries(fields)) {
+      held[name] ??= 0;
+      if ((all || now() > held[name]) && state[name] != null && (all || document.activeElement !== input)) input.value = setting(state[name]);
+    }
+    batch.textContent = whole(state.batch_size ?? about.batch);
+  };
+  const streams = new Map((about.streams ?? []).map(([name, words]) => {
+    const button = logButton();
+    const one = figure(words, button);
+    const self = { words, ...one, data: points(name === "lr"), picture: chart(one.canvas, null, POINT, rangeOf(POINT)) };
+    one.node.hidden = true;
+    one.output.dataset.field = name === "lr" ? "stream-lr" : name;
+    button.addEventListener("click", () => {
+      self.picture.log = !self.picture.log;
+      button.setAttribute("aria-pressed", String(self.picture.log));
+      redraw();
+    });
+    self.box = h("input", { type: "checkbox", "data-stream": name, onchange: () => { one.node.hidden = !self.box.checked; readout(null); } });
+    curves.append(one.node);
+    return [name, self];
+  }));
+  const smoothing = h("input", { type: "range", min: 0, max: 4, step: 0.25, value: 1, "data-field": "smoothing", "aria-label": "Smoothing" });
+  const smoothed = () => {
+    const factor = Number(smoothing.value);
+    smoothing.style.setProperty("--at", `${25 * factor}%`);
+    smoothing.setAttribute("aria-valuetext", factor ? `${factor} times the usual` : "none");
+    data.smoother(factor);
+    for (const { data } of streams.values()) data.smoother(factor);
+    redraw();
+  };
+  smoothing.addEventListener("input", smoothed);
+  const more = h("details", { class: "more" }, h("summary", {}, "Settings and streams"),
+    h("div", { class: "fold" },
+      h("div", { class: "settings", role: "group", "aria-label": "Settings" }, ...Object.entries(fields).map(([name, input]) => h("label", { class: "field" }, SETTINGS[name] === "batch" ? "batch size" : SETTINGS[name], input)), refused),
+      h("div", { class: "settings", role: "group", "aria-label": "Streams that are shown" }, ...[...streams.values()].map(({ box, words }) => h("label", { class: "check" }, box, words)), h("label", { class: "field" }, "smoothing ", smoothing))));
   const errorText = h("pre", { role: "alert" });
   const advice = h("p", { class: "small" });
   const failed = h("div", { class: "failed", hidden: true }, errorText, advice);
@@ -426,17 +547,17 @@ function render({ model, el }) {
         h("span", { class: "group run" }, epoch, progress, percent),
         h("span", { class: "group" }, modes, h("span", { class: "muted small" }, "steps/s"))),
       h("div", { class: "controls" },
-        h("span", { class: "join", role: "group", "aria-label": "Run" }, main, step, stop),
+        h("span", { class: "join", role: "group", "aria-label": "Run" }, main, step, epochOn, stop),
         h("label", { class: "field" }, "learning rate ", rate, rateText),
-        h("span", { class: "field" }, "batch ", h("span", { class: "num" }, whole(about.batch))),
+        h("span", { class: "field" }, "batch ", batch),
         h("span", { class: "group device" }, devices, ...(about.no_cuda ? [h("span", { class: "muted small" }, about.no_cuda_short), h("span", { class: "hidden", id: reason }, about.no_cuda)] : [])))),
-    ready, curves, failed, table,
+    more, ready, curves, failed, table,
     h("footer", { class: "status" }, spoken, h("span", {}, "step ", steps, total, about.seed === null ? "" : `, seed ${about.seed}`)));
   shield(root);
   el.append(root);
 
   const charts = [
-    [loss, chart(loss.canvas, root, ["loss", "low", "high", "smoothLoss"], lossRange)],
+    [loss, chart(loss.canvas, root, LOSS, rangeOf(LOSS))],
     [accuracy, chart(accuracy.canvas, root, ["accuracy", "accuracy", "accuracy", "smoothAccuracy"], accuracyRange)],
   ];
 
@@ -456,9 +577,16 @@ function render({ model, el }) {
     // The axis of steps ends at the whole run, or at a half, a quarter, ... of it: few jumps, no lost corner.
     let end = state.total ?? above(Math.max(state.step, 20));
     if (state.total) while (end / 2 >= Math.max(state.step * 1.02, state.total / 20, 10)) end = Math.ceil(end / 2);
-    for (const [one, picture] of charts) if (!one.node.hidden) picture.draw(data, valid, marks, Math.max(end, state.step, 1), colour);
+    end = Math.max(end, state.step, 1);
+    for (const [one, picture] of charts) if (!one.node.hidden) picture.draw(data, valid, marks, end, colour);
+    for (const [name, one] of streams) {
+      one.data.now = state.step;
+      if (!one.node.hidden) one.picture.draw(one.data, checksOf(name), marks, end, colour);
+    }
   };
   const redraw = () => (frame ||= requestAnimationFrame(paint));
+  smoothing.style.setProperty("--at", "25%");
+  const checksOf = (name) => valid.filter((row) => row.metrics && name in row.metrics).map((row) => ({ step: row.step, value: row.metrics[name] }));
 
   // Words and numbers, calmly.
   const now = () => performance.now();
@@ -511,7 +639,13 @@ function render({ model, el }) {
     step.setAttribute("aria-disabled", String(state.state === "stopping"));
     showChoice("mode", modes, state.mode);
     showChoice("device", devices, state.device);
+    epochOn.setAttribute("aria-disabled", String(state.state === "stopping"));
     if (now() > held.lr) showRate(state.lr);
+    showSettings();
+    for (const one of streams.values()) {
+      if (one.picture.at === null) one.output.textContent = one.data.rows ? number(one.data.value[one.data.rows - 1]) : "";
+      one.canvas.setAttribute("aria-label", `${one.words}, now ${one.output.textContent || "not measured yet"}. Arrow keys read it step by step.`);
+    }
 
     ready.hidden = data.rows > 0 || state.state === "failed";
     curves.hidden = data.rows === 0;
@@ -573,6 +707,13 @@ function render({ model, el }) {
       picture.at = at;
       one.node.classList.toggle("reading", at !== null);
     }
+    for (const one of streams.values()) {
+      one.picture.at = at;
+      one.node.classList.toggle("reading", at !== null);
+      const row = at === null ? one.data.rows - 1 : one.data.find(at);
+      if (!one.data.rows) one.output.textContent = "";
+      else one.output.textContent = at === null ? number(one.data.value[row]) : `step ${whole(one.data.step[row])}  ${number(one.data.value[row])}`;
+    }
     if (at === null) {
       loss.output.textContent = last("loss") === null ? "" : number(state.loss);
       accuracy.output.textContent = last("accuracy") === null ? "" : number(state.accuracy);
@@ -586,7 +727,7 @@ function render({ model, el }) {
     }
     redraw();
   };
-  for (const [{ canvas }, picture] of charts) {
+  for (const [{ canvas }, picture] of [...charts, ...[...streams.values()].map((one) => [one, one.picture])]) {
     canvas.addEventListener("pointermove", (event) => readout(Math.min(Math.max(picture.stepAt(event.offsetX) ?? 1, 1), state.step)));
     canvas.addEventListener("pointerleave", () => readout(null));
     canvas.addEventListener("blur", () => readout(null));
@@ -613,15 +754,21 @@ function render({ model, el }) {
     asked = true;
   };
   const receive = (content, buffers) => {
+    if (content.type === "refused") {
+      refused.textContent = content.message;
+      showSettings(true);
+    }
     if (content.type !== "update") return;
     if (content.reset) {
       data.clear();
+      for (const one of streams.values()) one.data.clear();
       [valid, epochs, marks] = [[], [], []];
       body.replaceChildren();
       asked = false;
     } else if (content.first !== data.steps) return ask(); // something was missed: all of it again
     const view = buffers?.[0];
     if (view) data.add(view instanceof Float32Array ? view : new Float32Array((view.buffer ?? view).slice(view.byteOffset ?? 0, (view.byteOffset ?? 0) + view.byteLength)));
+    for (const [name, rows] of Object.entries(content.points ?? {})) streams.get(name)?.data.add(rows);
     valid.push(...content.validation);
     epochs.push(...content.epoch_rows);
     marks.push(...content.marks);
