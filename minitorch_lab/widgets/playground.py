@@ -174,8 +174,9 @@ class Playground(LabWidget):
         if preset is not None or wanted.data != play.settings.data:
             self.preset = preset or ""
         if wanted != play.settings:
-            play.set(wanted)
-        self._push("state")
+            play.set(wanted)  # tells the page itself: with a slider and looks under 30 a second
+        else:
+            self._push("state")
 
     def set_weight(self, layer: int, unit: int, source: int | None, value: float) -> None:
         """Set a weight by hand: of ``unit`` of ``layer`` (0 is the first) for input ``source``;

@@ -231,7 +231,8 @@ class Play:
         """Steps until the next look, then the look."""
         first = mode == "graph" and not trial.compiled
         if first:
-            self._say_busy("Writing the training step down as a graph, and compiling it.")
+            self.busy = "Writing the training step down as a graph, and compiling it."
+            self._tell("state")
         # So many steps at once that there is a look every TICK, also where the pace is slow.
         many = max(1, round(self.pace * TICK)) if self.pace else self._owed or 1_000_000
         start = time.perf_counter()
@@ -245,8 +246,7 @@ class Play:
             self._owed = max(0, self._owed - done)
         self._look(trial, mode)
         if first:
-            trial.compiled = True
-            self._say_busy("")
+            trial.compiled, self.busy = True, ""  # the next look says so
         if self.pace and self._go:
             rest = start + done / self.pace - time.perf_counter()
             with self._lock:
@@ -274,10 +274,6 @@ class Play:
                 "large. Reset, and take a smaller learning rate."
             )
         self._tell("look")
-
-    def _say_busy(self, words: str) -> None:
-        self.busy = words
-        self._tell("state")
 
     def _tell(self, what: str) -> None:
         for listener in tuple(self.listeners):

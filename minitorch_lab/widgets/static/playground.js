@@ -136,7 +136,7 @@ function render({ model, el }) {
     node.value = text;
   };
   const same = (list) => list.map((value) => [value, String(value)]);
-  // A slider sends while its thumb moves, but not more than 8 times a second.
+  // A slider sends while its thumb moves, but not more than 6 times a second: with the looks under 30 messages.
   const slider = (what, [min, max, by], words, { to = (v) => v, from = (v) => v } = {}) => {
     const output = h("span", { class: "num" });
     const input = h("input", { type: "range", min, max, step: by, "data-field": what });
@@ -155,7 +155,7 @@ function render({ model, el }) {
     input.addEventListener("input", () => {
       hold(what);
       show(to(Number(input.value)));
-      waiting ||= setTimeout(put, 125);
+      waiting ||= setTimeout(put, 170);
     });
     input.addEventListener("change", put);
     return { input, output, show: (value) => { if (free(what)) show(value); } };
