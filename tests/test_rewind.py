@@ -83,6 +83,46 @@ def test_a_run_goes_on_from_a_kept_step_with_the_same_bits(mode, optimiser):
         assert losses(go(training)) == once
 
 
+SCHEDULES = {
+    "steps": lambda o: optim.lr_scheduler.StepLR(o, 1, gamma=0.5),
+    "warmup": lambda o: optim.lr_scheduler.LinearLR(o, start_factor=0.1, total_iters=2),
+    "cosine": lambda o: optim.lr_scheduler.CosineAnnealingLR(o, T_max=3),
+}
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_schedule_goes_back_too(schedule, tmp_path):
+    def run():
+        lab.manual_seed(1)
+        model = network()
+        optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+        made = SCHEDULES[schedule](optimizer)
+        x, y = points()
+        return Training(
+            model, (x, y), optimizer=optimizer, schedule=made, batch_size=32, epochs=3, seed=2
+        )
+
+    training = run()
+    once = losses(go(training))
+    steps(training := run(), 6)
+    rate = training.lr
+    training.rewind(3)
+    assert training.lr != rate
+    assert losses(go(training.fork(3))) == once
+    assert losses(go(training)) == once
+    same_losses(training, tmp_path)
+
+
+def test_a_schedule_of_another_optimiser_is_refused():
+    model = network()
+    made = [optim.SGD(model.parameters(), lr=0.1) for _ in range(2)]
+    schedule = optim.lr_scheduler.StepLR(made[0], 1)
+    with pytest.raises(lab.ArgumentError, match="schedule has another optimiser than the run"):
+        Training(model, points(), optimizer=made[1], schedule=schedule)
+    with pytest.raises(lab.KindError, match="train: schedule is str 'cosine'"):
+        Training(model, points(), schedule="cosine")
+
+
 def test_a_fork_repeats_its_run_and_leaves_it_as_it_is():
     once = losses(go(make()))
     training = steps(make(), 4)

@@ -334,6 +334,8 @@ def change(run: Training, name: str, value: Any) -> tuple[Any, Any]:
         schedule = schedule_of(run)
         if schedule is not None:
             schedule.optimizer = run.optimizer
+            for group in run.optimizer.param_groups:
+                group.setdefault("initial_lr", group["lr"])
         run._recorder = type(run._recorder)(run.model, run.optimizer)
         return old, type(run.optimizer).__name__
     if name == "batch_size":

@@ -47,6 +47,7 @@ def train(
     seed: int | None = None,
     name: str | None = None,
     metrics: Any = None,
+    schedule: Any = None,
     show: bool = True,
 ) -> Live:
     """A panel that trains ``model`` on ``data`` when its start button (or ``start()``) is pressed.
@@ -67,6 +68,7 @@ def train(
             seed=seed,
             name=name,
             metrics=metrics,
+            schedule=schedule,
         )
     )
     if show:

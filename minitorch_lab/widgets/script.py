@@ -23,7 +23,8 @@ from ..device import to_host
 from ..errors import ArgumentError
 from ..nn import Module
 from ..nn import functional as F
-from ..optim import Optimizer
+from ..optim import Optimizer, lr_scheduler
+from ..optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from ..saving import save
 from ..tensor import make
 from ..utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler, TensorDataset
@@ -197,7 +198,11 @@ class _Writer:
 
     def _optimizer(self) -> str:
         optimizer = self.root.optimizer
-        groups, state = self.first.groups, self.first.state
+        state = self.first.state
+        # a schedule begins with the rate that the optimiser was made with
+        groups = [
+            {**group, "lr": group.get("initial_lr", group["lr"])} for group in self.first.groups
+        ]
         try:
             code = optimizer_code(optimizer, groups, self.root.model)
         except Unwritable as why:
@@ -242,8 +247,18 @@ class _Writer:
         schedule = schedule_of(self.root)
         if schedule is None:
             return ""
-        self._ask("schedule", "schedules have no code yet")
-        return ""
+        groups = self.first.groups
+        try:
+            if (self.first.schedule or {}).get("last_epoch"):
+                raise Unwritable("it was used before the run")
+            if isinstance(schedule, ReduceLROnPlateau):
+                raise Unwritable("it needs the loss of each epoch: write schedule.step(loss)")
+            code = schedule_code(schedule)
+        except Unwritable as why:
+            self._ask("schedule", str(why))
+            return ""
+        rates = [f"optimizer.param_groups[{i}]['lr'] = {g['lr']!r}" for i, g in enumerate(groups)]
+        return "\n".join([f"schedule = {code}", *rates])
 
     # The steps.
 
@@ -596,6 +611,22 @@ def optimizer_code(optimizer: Optimizer, groups: list[dict[str, Any]], model: Mo
         for group, text in zip(owned, settings, strict=True)
     ]
     return f"optim.{kind.__name__}([{', '.join(parts)}])"
+
+
+def schedule_code(schedule: LRScheduler) -> str:
+    """An expression that makes a schedule over ``optimizer``."""
+    kind = type(schedule)
+    if getattr(lr_scheduler, kind.__name__, None) is not kind:
+        raise Unwritable(f"{kind.__name__} is not of lab.optim.lr_scheduler")
+    given = []
+    for parameter in list(inspect.signature(kind.__init__).parameters.values())[2:]:
+        value = getattr(schedule, parameter.name, Unwritable)
+        if parameter.name in ("last_epoch", "verbose"):
+            continue
+        if not isinstance(value, (bool, int, float, str, tuple, list, type(None))):
+            raise Unwritable(f"{kind.__name__} does not keep its argument {parameter.name}")
+        given.append(f", {parameter.name}={value!r}")
+    return f"optim.lr_scheduler.{kind.__name__}(optimizer{''.join(given)})"
 
 
 def loader_options(loader: DataLoader, size: int, sources: Sources) -> str:

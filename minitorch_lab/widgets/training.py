@@ -25,6 +25,7 @@ from ..graph import compile, mode
 from ..nn import Module
 from ..nn import functional as F
 from ..optim import Optimizer
+from ..optim.lr_scheduler import LRScheduler
 from ..tensor import Tensor, no_grad
 from ..utils.data import DataLoader, Dataset
 from .arguments import at_least_one, integer_target, loader, make_optimizer
@@ -36,6 +37,7 @@ from .history import Epoch, History, Mark
 from .nonfinite import Finding, describe, find_first
 from .progress import Progress
 from .rewind import Keeper
+from .schedules import checked_schedule, go_on
 from .threads import end_on_interrupt, quick_switches, running_loop, stop_all
 from .words import figures, number, plural, short
 
@@ -95,6 +97,7 @@ class Training(Controls, Branching):
         name: the title of the panel.
         metrics: ``{"name": fn}``: ``fn(output, target)`` is measured on a batch now and then, and
             on all validation data.
+        schedule: of the learning rate, over the same optimiser; it goes on after each epoch.
 
     Raises:
         KindError: data, model or optimiser of another type.
@@ -124,6 +127,7 @@ class Training(Controls, Branching):
         seed: int | None = None,
         name: str | None = None,
         metrics: Mapping[str, Metric] | None = None,
+        schedule: LRScheduler | None = None,
     ) -> None:
         if not isinstance(model, Module):
             raise KindError(
@@ -139,6 +143,7 @@ class Training(Controls, Branching):
         self.seed = seed
         self.name = name or type(model).__name__
         self.optimizer = make_optimizer(optimizer, model, lr)
+        self.schedule = checked_schedule(schedule, self.optimizer)
         whole = integer_target(self.loader)
         self.loss = loss or (F.cross_entropy if whole else F.mse_loss)
         self.classifies = whole
@@ -375,6 +380,9 @@ class Training(Controls, Branching):
             means = self.history.since(self._epoch_start)
             self.history.epochs.append(Epoch(self.epoch, len(self.history), *means))
             self._epoch_start = len(self.history)
+            if self.schedule is not None:
+                self._recorder.cut()
+                go_on(self.schedule, means[0])
             if self.valid is not None and not self._validate(self.valid):
                 return "stopped"
             if self._hold_at == self.epoch:
