@@ -6,6 +6,7 @@ as asked for with ``--against``. The candidates take turns in short rounds, so t
 is busy for all of them; what is reported is the median of the rounds and the ratios of the times.
 ``--check`` shows that the others do the same work: from the same weights, the same losses.
 ``--drift`` shows how far the executors are from eager mode after 100 steps.
+``--panel`` shows what the live panel costs a training run.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import numpy as np
 
 import minitorch_lab as lab
 
-from . import bench_jax, bench_tensorflow, tape
+from . import bench_jax, bench_panel, bench_tensorflow, tape
 
 Step = Callable[[], float]
 
@@ -492,8 +493,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--drift", action="store_true", help="measure nothing; compare losses after 100 steps"
     )
+    parser.add_argument(
+        "--panel", action="store_true", help="measure what the live panel costs a run"
+    )
     options = parser.parse_args(arguments)
     lab.set_num_threads(1)
+    if options.panel:
+        heads = ["µs a step", "without", "with panel", "cost"]
+        works = {"64-64-10 MLP": digits, "784-128-10 MLP": mlp}
+        rows = bench_panel.table(works, options.rounds, options.seconds)
+        print("\n".join(markdown(heads, rows)))
+        return 0
     names, against = options.only or list(WORK), available(options.against)
     if options.drift:
         heads = ["after 100 steps, relative", "loss", *EXECUTORS, "float64"]

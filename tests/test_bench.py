@@ -177,3 +177,11 @@ def test_the_same_losses(library):
     )
     agreed = f"the first three losses agree: {bench.YARDSTICKS[library]}\n"
     assert (done.returncode, done.stdout) == (0, agreed), done.stderr
+
+
+def test_the_cost_of_the_panel_is_measured_in_turns(capsys):
+    assert bench.main(["--panel", "--rounds", "1", "--seconds", "0.02"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 6
+    assert lines[2].startswith("| 64-64-10 MLP, eager | ")
+    assert lines[2].endswith(" % |")

@@ -229,6 +229,17 @@ def test_the_picture_is_svg_without_a_kernel(panel):
     assert "<script" not in html
 
 
+def test_the_picture_of_a_long_run_ends_at_its_last_step(panel):
+    for step in range(70_000):
+        panel.history.add(1.0 + step, 0.5)
+    html = panel.static_html()
+    assert 'aria-label="loss over 70,000 steps' in html
+    assert ">70,000</text>" in html
+    assert panel.history.loss.size < 70_000
+    points = re.findall(r"[ML]([\d.]+) ", re.search(r'class="train" d="([^"]+)"', html)[1])
+    assert float(points[-1]) == 436.0  # the right end
+
+
 def test_names_are_escaped():
     made = Live(Training(network(), data(), name="<img src=x onerror=alert(1)>"))
     assert "<img" not in made.static_html()

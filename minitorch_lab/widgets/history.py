@@ -104,10 +104,12 @@ class Stream:
         greatest, and how many were not finite."""
         buckets, count, _, waiting, flushed = self._parts
         there = min(max(self.total - flushed, 0), waiting.shape[1])
+        begin = int(np.searchsorted(waiting[0, :there], after, side="right"))
+        newest = single(waiting[:, begin:there])
+        if not count or buckets[0, count - 1] <= after:
+            return newest
         first = int(np.searchsorted(buckets[0, :count], after, side="right"))
-        newest = single(waiting[:, :there])
-        found = np.concatenate([buckets[:, first:count], newest], axis=1)
-        return found[:, int(np.searchsorted(found[0], after, side="right")) :]
+        return np.concatenate([buckets[:, first:count], newest], axis=1)
 
     def thin(self, most: int, after: int = 0) -> Floats:
         """The same in at most ``most`` buckets."""
@@ -153,9 +155,10 @@ class Stream:
 
 def single(pairs: Floats) -> Floats:
     """Steps and values as buckets of one value each."""
-    steps, values = pairs
-    bad = ~np.isfinite(values)
-    return np.stack([steps, np.ones_like(steps), values, values, values, bad.astype(np.float64)])
+    rows = np.empty((6, pairs.shape[1]))
+    rows[0], rows[1], rows[2:5] = pairs[0], 1, pairs[1]
+    rows[5] = ~np.isfinite(pairs[1])
+    return rows
 
 
 def merge(rows: Floats, starts: npt.NDArray[Any]) -> Floats:

@@ -489,7 +489,9 @@ def picture(
     drawn = [float(v) for v in (*means, *(v for _, v in points)) if math.isfinite(v)]
     low = min(0.0, *drawn, 0.0) if name == "loss" else 0.0
     high = 1.0 if name == "accuracy" else max([*drawn, low + 1e-9])
-    last = len(values)
+    last = len(history)
+    numbers = history.step  # of the steps, or of the last of those that share an entry
+    steps = numbers[steps - 1]
 
     def at(step: float, value: float) -> str:
         x = LEFT + (WIDTH - LEFT - 4) * step / last
@@ -515,10 +517,11 @@ def picture(
             change = f"{mark.kind.replace('_', ' ')} {short(float(mark.new))}"
             lines.append(
                 f'<path d="M{x} 6V{HEIGHT - BOTTOM}" stroke="currentColor" stroke-dasharray="2 3"/>'
-                f'<text x="{float(x) + 4:.1f}" y="12" {text}>{mark.kind.replace("_", " ")} {short(float(mark.new))}</text>'
+                f'<text x="{float(x) + 4:.1f}" y="12" {text}>{change}</text>'
             )
     fine = path(zip(steps.tolist(), means.tolist(), strict=True))
-    bold = path(zip(*(column.tolist() for column in thinned(values, BOLD)), strict=True))
+    steps, means = thinned(values, BOLD)
+    bold = path(zip(numbers[steps - 1].tolist(), means.tolist(), strict=True))
     said = f"{name} over {plural(last, 'step')}, {figures('last ', float(values[-1]), math.nan)}"
     if name == "accuracy":
         said = f"accuracy over {plural(last, 'step')}, last {float(values[-1]):.3f}"

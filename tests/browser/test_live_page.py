@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from axe import violations
 from live_page import ABOUT, page_text
 from playwright.sync_api import Locator, Page, expect
 
@@ -335,3 +336,12 @@ def test_without_smoothing_the_bold_line_is_the_values(panel: Open, page: Page) 
     text = field(root, "loss").inner_text()
     plain, mild = re.findall(r"[○●] (\S+)", text)
     assert plain == mild
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_axe_finds_nothing(panel: Open, page: Page, dark: bool) -> None:
+    root = panel(dark=dark)
+    page.evaluate("kernel.run(200, {state: 'running'})")
+    root.locator(".more summary").click()
+    root.locator("[data-stream=error]").check()
+    assert violations(page) == []
