@@ -222,6 +222,7 @@ class Controls:
                 if self._stop:
                     return False
                 if self._go or self._owed:
+                    self._keeper.go_on()
                     if self._keeper.moved:  # the step is one from there
                         return True
                     self._state = "running" if self._go else "paused"
@@ -236,7 +237,6 @@ class Controls:
             with self._lock:
                 while not (self._requests or self._stop or self._go or self._owed):
                     self._lock.wait()
-            self._keeper.go_on()
         self._tell("state")
         self._clock = time.perf_counter()
         return True

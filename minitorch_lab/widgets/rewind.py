@@ -401,7 +401,8 @@ class Keeper:
         """The run holds, or ends: nobody else's random numbers shall change how it goes on."""
         if self._whole is None:
             self.keep()
-        self._states = None if self.moved else states_of(self._run)
+        if self._states is None and not self.moved:
+            self._states = states_of(self._run)
 
     def go_on(self) -> None:
         """The run goes on after ``hold``. Where somebody else has drawn meanwhile, an event says
@@ -443,7 +444,8 @@ class Keeper:
         """From now on the run's random numbers are its own."""
         run = self._run
         seeded = run.state == "ready" and run.seed is not None
-        if self._states is None and not (run.alive or seeded):
+        holds = not (run.alive and (run._go or run._owed))
+        if self._states is None and self.resume is None and holds and not seeded:
             self._states = states_of(run)
         self.apart = True
 
