@@ -431,6 +431,20 @@ def test_what_is_refused_changes_no_state(loss_of: Callable[..., Any], bad: list
     assert count.tolist() == [4, 4]
 
 
+def test_a_sum_over_nothing_is_the_number_itself() -> None:
+    x = lab.randn(4, 1, requires_grad=True)
+
+    def f(x: Any) -> Any:
+        loss = (x * x).sum().mean().sum()
+        return loss, loss.amax() + 1, (2 * loss).prod(), *lab.autograd.grad(loss, x)
+
+    compiled = lab.compile(f, executor="c")
+    for a, b in zip(compiled(x), f(x), strict=True):
+        np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=1e-6)
+    assert compiled.executor_used == "c"
+    assert not in_python(compiled, x)
+
+
 def test_a_loop_ends_where_a_value_is_refused() -> None:
     def turns(d: Any) -> Any:
         start = lab.tensor(0), lab.tensor(1)

@@ -194,6 +194,8 @@ class _Scheduler:
         dims = e.attrs["dim"]
         if x.spec.dtype != e.out.spec.dtype or x.spec.dtype.kind != "f" or not x.spec.size:
             return False
+        if not dims:  # of a number: it is that number
+            return False
         split = trailing(dims, x.spec.ndim)
         lead = [d for d in dims if d < split]
         return not lead or e.op.name in ("sum", "mean")
