@@ -53,6 +53,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 MODES = ("eager", "graph")
 TICK = 1 / 30  # seconds between two calls of the listeners while a run goes on
+SHARE = 0.015  # of the run's time that they may take
 
 
 @dataclass(frozen=True)
@@ -366,8 +367,7 @@ class Training(Controls, Branching):
                 elif now >= gauges.next:
                     gauges.due = True
                 if now >= self._next_tick:
-                    self._next_tick = now + TICK
-                    self._tell("tick")
+                    self._tick()
             if keeper.moved:
                 continue
             if len(self.history) == self._epoch_start:
@@ -389,8 +389,7 @@ class Training(Controls, Branching):
                 self.pause()
             self._clock = time.perf_counter()
             if self._clock >= self._next_tick:
-                self._next_tick = self._clock + TICK
-                self._tell("tick")
+                self._tick()
         return "done"
 
     def _step(self, x: Tensor, y: Tensor) -> Batch:
@@ -480,6 +479,13 @@ class Training(Controls, Branching):
         name = type(error).__name__
         text = str(error)
         self.message = text if text.startswith(name) else f"{name}: {text}"
+
+    def _tick(self) -> None:
+        """Tell the listeners how it goes, less often where that would take too much of the time."""
+        began = time.perf_counter()
+        self._tell("tick")
+        now = time.perf_counter()
+        self._next_tick = now + max(TICK, (now - began) / SHARE)
 
     def _tell(self, what: str) -> None:
         for listener in tuple(self.listeners):
