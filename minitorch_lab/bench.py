@@ -23,7 +23,7 @@ import numpy as np
 
 import minitorch_lab as lab
 
-from . import bench_jax, bench_panel, bench_tensorflow, tape
+from . import bench_jax, bench_tensorflow, tape
 
 Step = Callable[[], float]
 
@@ -499,6 +499,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     lab.set_num_threads(1)
     if options.panel:
+        from . import bench_panel  # it needs the widgets' packages, nothing else here does
+
         heads = ["µs a step", "without", "with panel", "cost"]
         works = {"64-64-10 MLP": digits, "784-128-10 MLP": mlp}
         rows = bench_panel.table(works, options.rounds, options.seconds)
