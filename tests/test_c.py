@@ -272,16 +272,17 @@ def test_planes_of_a_picture_run_one_after_another(shape: tuple[int, ...]) -> No
     assert f"for (long u = 0; u < {shape[1]}; u++)" in code
 
 
-# height, width, window, stride: rows of one vector and of several, filled and not, one row alone
-POOLS: list[tuple[int, int, Any, Any]] = [
-    (26, 26, 2, 2), (14, 14, 2, 2), (6, 6, 2, 2), (2, 34, 2, 2), (9, 9, 3, 3), (24, 66, 2, 2),
-    (12, 12, (2, 3), (2, 3)), (9, 9, 2, 3), (9, 10, 2, 2), (7, 8, (3, 2), (3, 2)), (10, 20, 2, 2),
-    (130, 140, 2, 2),
+# Height, width, and the window, its stride and its padding: rows of one vector and of several,
+# filled and not, one row alone.
+POOLS: list[tuple[Any, ...]] = [
+    (26, 26, 2), (14, 14, 2), (6, 6, 2), (2, 34, 2), (9, 9, 3), (24, 66, 2), (10, 20, 2),
+    (12, 12, (2, 3)), (9, 9, 2, 3), (9, 10, 2), (7, 8, (3, 2)), (130, 140, 2),
+    (9, 26, (3, 2), None, (1, 0)), (10, 14, 2, 2, (1, 0)), (9, 14, 3, 2, 1),
 ]  # fmt: skip
 
 
-def pooled(x: Any, kernel: Any, stride: Any, turned: bool = False) -> Any:
-    y = lab.nn.functional.max_pool2d(x.mT if turned else x, kernel, stride)
+def pooled(x: Any, *window: Any, turned: bool = False) -> Any:
+    y = lab.nn.functional.max_pool2d(x.mT if turned else x, *window)
     return y.mT * 1.5 if turned else y * 1.5
 
 
@@ -290,7 +291,7 @@ def pooled(x: Any, kernel: Any, stride: Any, turned: bool = False) -> Any:
 def test_pools_take_whole_vectors_at_any_width(dtype: Any, turned: bool) -> None:
     """Values and places, to the bit, with a NaN, ties and the last row of the last picture."""
     lab.manual_seed(0)
-    pictures = [lab.randn(2, 3, h, w, dtype=dtype) for h, w, _, _ in POOLS]
+    pictures = [lab.randn(2, 3, h, w, dtype=dtype) for h, w, *_ in POOLS]
     for x in pictures:
         x[1, 2, 0, 1] = float("nan")
         x[0, 1] = x[0, 1].round()
@@ -298,7 +299,7 @@ def test_pools_take_whole_vectors_at_any_width(dtype: Any, turned: bool) -> None
 
     def f(*pictures: Any) -> Any:
         shapes = zip(pictures, POOLS, strict=True)
-        out = [pooled(x * 2, k, s, turned) for x, (_, _, k, s) in shapes]
+        out = [pooled(x * 2, *window, turned=turned) for x, (_, _, *window) in shapes]
         return out, lab.autograd.grad(sum(y.nansum() for y in out), pictures)
 
     (values, grads), (right, wanted) = lab.compile(f, executor="c")(*pictures), f(*pictures)

@@ -389,8 +389,11 @@ from test_c import MOVES, NUMBERS, POOLS, pooled
 
 def halves(picture):
     large = picture.repeat(1, 1, 12, 14)
-    each = [(*shape, turned) for shape in POOLS for turned in (False, True)]
-    return [pooled(large[..., :h, :w] * 1, k, s, turned).sum() for h, w, k, s, turned in each]
+    return [
+        pooled(large[..., :h, :w] * 1, *window, turned=turned).sum()
+        for h, w, *window in POOLS
+        for turned in (False, True)
+    ]
 
 @lab.compile(executor="c")
 def routines(x, s, picture):

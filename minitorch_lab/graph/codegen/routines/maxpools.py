@@ -199,7 +199,7 @@ def pool_put(w: Any, step: Single) -> bool:
     out = w.seen(step, step.equation.out)
     v = windows(step.equation, out, g)
     filled = v["height"] == v["sh"] * v["out_h"] and (v["kh"], v["kw"]) == (v["sh"], v["sw"])
-    if filled and _side_by_side(v) and _in_rows(g, where, out):
+    if filled and not v["ph"] and _side_by_side(v) and _in_rows(g, where, out):
         return _put_by_rows(w, v, g, where, out)
     kh, kw, place = v["kh"], v["kw"], ["n", "c", "y", "x"]
     corner = [f"y * {v['sh']} - {v['ph']}", f"x * {v['sw']} - {v['pw']}"]
