@@ -12,11 +12,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import nbformat
+import pytest
 from playwright.sync_api import Page
 
 SETTINGS = {
@@ -93,6 +95,27 @@ def serve(
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def write_notebook(file: Path, cells: Iterable[str], kernel: str = "python3") -> None:
+    """A notebook of code cells."""
+    spec = {"name": kernel, "display_name": "Python 3", "language": "python"}
+    book = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(text) for text in cells], metadata={"kernelspec": spec}
+    )
+    nbformat.write(book, file)
+
+
+@contextlib.contextmanager
+def serve_cells(
+    folders: pytest.TempPathFactory, app: str = "jupyterlab", **books: Iterable[str]
+) -> Iterator[Server]:
+    """Run JupyterLab, or ``app="notebook"``, on a notebook of these cells for each name."""
+    root, home = folders.mktemp("root"), folders.mktemp("home")
+    for name, cells in books.items():
+        write_notebook(root / f"{name}.ipynb", cells)
+    with serve(root, home, app=app) as running:
+        yield running
 
 
 def _await_answer(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float) -> None:
@@ -208,6 +231,23 @@ class Notebook:
             arg="true" if name == "light" else "false",
         )
         self.page.wait_for_load_state("networkidle")
+
+
+@contextlib.contextmanager
+def opened(
+    page: Page, server: Server, name: str, patience: int = 8000, width: int = 1400
+) -> Iterator[Notebook]:
+    """The notebook of this name, all of it run; what a widget complains of is an error.
+
+    After that the page's actions wait for ``patience`` milliseconds.
+    """
+    said = complaints(page)
+    page.set_viewport_size({"width": width, "height": 1000})
+    notebook = Notebook(page, server, f"{name}.ipynb")
+    notebook.run_all()
+    page.set_default_timeout(patience)
+    yield notebook
+    assert said == []
 
 
 def complaints(page: Page) -> list[str]:

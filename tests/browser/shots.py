@@ -12,8 +12,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import nbformat
-from lab_server import LAUNCH_ARGUMENTS, Notebook, chromium, serve
+from lab_server import LAUNCH_ARGUMENTS, Notebook, chromium, serve, write_notebook
 from playwright.sync_api import Page, sync_playwright
 
 
@@ -31,11 +30,7 @@ def put(file: Path, folder: Path) -> str:
     if file.suffix != ".py":
         return Path(shutil.copy(file, folder)).name
     cells = [text.strip() for text in file.read_text(encoding="utf-8").split("# %%\n")[1:]]
-    made = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(text) for text in cells],
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
-    )
-    nbformat.write(made, folder / f"{file.stem}.ipynb")
+    write_notebook(folder / f"{file.stem}.ipynb", cells)
     return f"{file.stem}.ipynb"
 
 

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import ipykernel
-import nbformat
 import pytest
-from lab_server import Notebook, Server, number, serve
+from lab_server import Notebook, Server, number, serve, write_notebook
 from playwright.sync_api import Page, expect
 
 from minitorch_lab import cli
@@ -42,9 +41,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     root, home = tmp_path_factory.mktemp("lessons"), tmp_path_factory.mktemp("home")
     for lesson in LESSONS.glob("*.ipynb"):
         shutil.copy(lesson, root)
-    cells = [nbformat.v4.new_code_cell(cell) for cell in WIDGETS]
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), root / "widgets.ipynb")
+    write_notebook(root / "widgets.ipynb", WIDGETS)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JUPYTER_DATA_DIR", str(home / "data"))
         cli.trust(sorted(root.glob("*.ipynb")))

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import ipykernel
-import nbformat
 import pytest
 from axe import violations
-from lab_server import Notebook, Server, complaints, serve
+from lab_server import Notebook, Server, opened, serve_cells
 from playwright.sync_api import Page, expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -46,26 +45,14 @@ lab.link({"operators": written, "functions": called}, lab.ones(4, 2), lab.ones(2
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """JupyterLab on a notebook with two explorers and a linker."""
-    root, home = tmp_path_factory.mktemp("root"), tmp_path_factory.mktemp("home")
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    book = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(text) for text in CELLS], metadata={"kernelspec": kernel}
-    )
-    nbformat.write(book, root / "explorer.ipynb")
-    with serve(root, home) as running:
+    with serve_cells(tmp_path_factory, explorer=CELLS) as running:
         yield running
 
 
 @pytest.fixture
 def notebook(server: Server, page: Page) -> Iterator[Notebook]:
-    """The notebook, run."""
-    said = complaints(page)
-    page.set_viewport_size({"width": 1400, "height": 1000})
-    opened = Notebook(page, server, "explorer.ipynb")
-    opened.run_all()
-    page.set_default_timeout(8000)
-    yield opened
-    assert said == []
+    with opened(page, server, "explorer") as notebook:
+        yield notebook
 
 
 def test_the_explorer_is_driven_by_mouse_and_keys(notebook: Notebook, tmp_path: Path) -> None:

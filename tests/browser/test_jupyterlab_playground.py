@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import nbformat
 import pytest
-from lab_server import Notebook, Server, complaints, serve
+from lab_server import Notebook, Server, opened, serve_cells
 from playwright.sync_api import Locator, Page, expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -36,26 +35,14 @@ DRAWS = """async (seconds) => {
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """JupyterLab on a notebook with a playground that is shown twice."""
-    root, home = tmp_path_factory.mktemp("root"), tmp_path_factory.mktemp("home")
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    book = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(text) for text in CELLS], metadata={"kernelspec": kernel}
-    )
-    nbformat.write(book, root / "playground.ipynb")
-    with serve(root, home) as running:
+    with serve_cells(tmp_path_factory, playground=CELLS) as running:
         yield running
 
 
 @pytest.fixture
 def notebook(server: Server, page: Page) -> Iterator[Notebook]:
-    """The notebook, run."""
-    said = complaints(page)
-    page.set_viewport_size({"width": 1400, "height": 1000})
-    opened = Notebook(page, server, "playground.ipynb")
-    opened.run_all()
-    page.set_default_timeout(15_000)
-    yield opened
-    assert said == []
+    with opened(page, server, "playground", patience=15_000) as notebook:
+        yield notebook
 
 
 def badges(notebook: Notebook) -> Locator:

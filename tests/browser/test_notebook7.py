@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import nbformat
 import pytest
 from axe import violations
-from lab_server import Notebook, Server, complaints, serve
+from lab_server import Notebook, opened, serve_cells
 from playwright.sync_api import Page, expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -24,23 +23,16 @@ lab.step_through(y)""",
 
 
 @pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    root, home = tmp_path_factory.mktemp("root"), tmp_path_factory.mktemp("home")
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    book = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(text) for text in CELLS], metadata={"kernelspec": kernel}
-    )
-    nbformat.write(book, root / "widgets.ipynb")
-    with serve(root, home, app="notebook") as running:
-        yield running
+def notebook(tmp_path_factory: pytest.TempPathFactory, page: Page) -> Iterator[Notebook]:
+    with (
+        serve_cells(tmp_path_factory, app="notebook", widgets=CELLS) as server,
+        opened(page, server, "widgets", width=1300) as notebook,
+    ):
+        yield notebook
 
 
-def test_explorer_and_stepper_are_driven_in_notebook_7(server: Server, page: Page) -> None:
-    said = complaints(page)
-    page.set_viewport_size({"width": 1300, "height": 1000})
-    notebook = Notebook(page, server, "widgets.ipynb")
-    page.set_default_timeout(8000)
-    notebook.run_all()
+def test_explorer_and_stepper_are_driven_in_notebook_7(notebook: Notebook) -> None:
+    page = notebook.page
     explorer, stepper = page.locator(".lab.explorer"), page.locator(".lab.stepper")
 
     explorer.scroll_into_view_if_needed()
@@ -83,4 +75,3 @@ def test_explorer_and_stepper_are_driven_in_notebook_7(server: Server, page: Pag
             assert above["y"] + above["height"] <= below["y"] + 1  # one below the other
             assert widget.evaluate("w => w.scrollWidth <= w.clientWidth")
         assert violations(page, ".lab") == []
-    assert said == []
