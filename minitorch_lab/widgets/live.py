@@ -80,6 +80,7 @@ class Live(LabWidget):
     """The panel of one ``training``. It has the run's controls as methods, too."""
 
     part = "live"
+    uses = ("curves", "timeline", "views")
     about = traitlets.Dict().tag(sync=True)
 
     def __init__(self, training: Training) -> None:
@@ -253,6 +254,7 @@ class Live(LabWidget):
             "accuracy": _number(history.streams["accuracy"].last) if count else None,
             "message": training.message,
             "advice": advice(training),
+            "notes": [noted(note) for note in getattr(training, "notes", [])],
         }
 
     # Showing.
@@ -401,6 +403,11 @@ def _row(row: Epoch) -> dict[str, Any]:
 
 def _number(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None  # JSON has neither nan nor infinity
+
+
+def noted(note: Any) -> dict[str, Any]:
+    """A note of a run, for the page."""
+    return {name: getattr(note, name) for name in ("id", "kind", "step", "text", "todo")}
 
 
 def _length(dataset: Any) -> int:

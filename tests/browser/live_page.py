@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from minitorch_lab.widgets.base import asset
+from minitorch_lab.widgets.live import Live
 
 ABOUT: dict[str, Any] = {
     "title": "two moons",
@@ -96,10 +96,10 @@ window.model = {
 
 def page_text(about: dict[str, Any] = ABOUT, *, dark: bool = False) -> str:
     """The whole page; ``window.ready`` is true when the widget has been rendered."""
-    script = (asset("common.js") + asset("live.js")).replace("export default", "const widget =")
+    script = Live.script().replace("export default", "const widget =")
     theme = "false" if dark else "true"
     return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>live</title>
-<style>{HOST}{asset("lab.css")}{asset("live.css")}</style>
+<style>{HOST}{Live.style()}</style>
 <body data-jp-theme-light="{theme}"><main id="here"></main><script>
 const about = {json.dumps(about)};
 {KERNEL}
