@@ -44,3 +44,15 @@ function download(name, text, type) {
   h("a", { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 1000);
 }
+
+// Calls `changed` when the page may have another theme; returns what ends that.
+function onTheme(changed) {
+  const watcher = new MutationObserver(changed);
+  for (const node of [document.body, document.documentElement]) watcher.observe(node, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-jp-theme-name", "class", "style"] });
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  dark.addEventListener("change", changed);
+  return () => {
+    watcher.disconnect();
+    dark.removeEventListener("change", changed);
+  };
+}

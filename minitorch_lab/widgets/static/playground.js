@@ -753,10 +753,7 @@ function render({ model, el }) {
     stale = { points: true, chart: true };
     redraw();
   };
-  const watcher = new MutationObserver(themed);
-  for (const node of [document.body, document.documentElement]) watcher.observe(node, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-jp-theme-name", "class", "style"] });
-  const dark = window.matchMedia("(prefers-color-scheme: dark)");
-  dark.addEventListener("change", themed);
+  const unthemed = onTheme(themed);
   // Jupyter puts the panel on the page after this: a colour can be read from then on.
   const begun = requestAnimationFrame(() => { themed(); });
   send({ type: "hello" });
@@ -764,8 +761,7 @@ function render({ model, el }) {
   return () => {
     model.off("msg:custom", receive);
     sized.disconnect();
-    watcher.disconnect();
-    dark.removeEventListener("change", themed);
+    unthemed();
     clearTimeout(shown.timer);
     cancelAnimationFrame(frame);
     cancelAnimationFrame(begun);
