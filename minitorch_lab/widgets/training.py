@@ -13,7 +13,6 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -39,6 +38,7 @@ from .progress import Progress
 from .rewind import Keeper
 from .schedules import checked_schedule, go_on
 from .threads import end_on_interrupt, quick_switches, running_loop, stop_all
+from .watched import State, Summary, Watched
 from .words import figures, number, plural, short
 
 __all__ = [
@@ -47,39 +47,13 @@ __all__ = [
     "short", "stop_all",
 ]  # fmt: skip
 
-State = Literal["ready", "running", "paused", "stopping", "stopped", "done", "failed"]
 Batch = tuple[Tensor, Tensor]
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 MODES = ("eager", "graph")
-TICK = 1 / 30  # seconds between two calls of the listeners while a run goes on
-SHARE = 0.015  # of the run's time that they may take
 
 
-@dataclass(frozen=True)
-class Summary:
-    """How a run stands: what ``wait()`` returns. Its text holds no times."""
-
-    state: State
-    epoch: int
-    step: int
-    loss: float
-    accuracy: float
-    validation: Epoch | None
-    message: str
-    error: BaseException | None
-
-    def __repr__(self) -> str:
-        parts = [f"{self.state}: {plural(self.epoch, 'epoch')}, {plural(self.step, 'step')}"]
-        if self.step:
-            parts.append(figures("", self.loss, self.accuracy))
-        if self.validation is not None:
-            parts.append(figures("validation ", self.validation.loss, self.validation.accuracy))
-        text = "; ".join(parts)
-        return f"{text}\n{self.message}" if self.message else text
-
-
-class Training(Controls, Branching):
+class Training(Controls, Branching, Watched):
     """A training run with controls: start, pause, single step, stop; mode, device, learning rate.
 
     Args:
@@ -185,16 +159,6 @@ class Training(Controls, Branching):
     # What a watcher reads; each is one attribute, safe from any thread.
 
     @property
-    def state(self) -> State:
-        """ready, running, paused, stopping, stopped, done or failed."""
-        return self._state
-
-    @property
-    def step_count(self) -> int:
-        """Steps done since the beginning."""
-        return len(self.history)
-
-    @property
     def total(self) -> int | None:
         """Steps there will be when all epochs are done; None where the loader has no length."""
         try:
@@ -205,11 +169,6 @@ class Training(Controls, Branching):
 
     _epoch_start = 0  # steps done when this epoch began
     _more = 0  # steps more in this epoch, as its batches had another size at first
-
-    @property
-    def alive(self) -> bool:
-        """Whether the thread is at work or paused."""
-        return self._alive
 
     @property
     def lr(self) -> float:
@@ -230,11 +189,6 @@ class Training(Controls, Branching):
     def goal(self) -> int:
         """The epochs that this run goes to; another start after the end adds to it."""
         return self._goal
-
-    @property
-    def speed(self) -> dict[str, float | None]:
-        """Steps per second in each mode, None where it was not tried yet."""
-        return {name: meter.rate for name, meter in self._meters.items()}
 
     # To the end.
 
@@ -268,22 +222,6 @@ class Training(Controls, Branching):
         if self.error is not None:
             raise self.error
         return self.summary()
-
-    def summary(self) -> Summary:
-        """How the run stands now."""
-        history = self.history
-        count = len(history)
-        validation = history.validation
-        return Summary(
-            self._state,
-            self.epoch,
-            count,
-            history.streams["loss"].last,
-            history.streams["accuracy"].last,
-            validation[-1] if validation else None,
-            self.message,
-            self.error,
-        )
 
     # The thread.
 
@@ -479,18 +417,3 @@ class Training(Controls, Branching):
         name = type(error).__name__
         text = str(error)
         self.message = text if text.startswith(name) else f"{name}: {text}"
-
-    def _tick(self) -> None:
-        """Tell the listeners how it goes, less often where that would take too much of the time."""
-        began = time.perf_counter()
-        self._tell("tick")
-        now = time.perf_counter()
-        self._next_tick = now + max(TICK, (now - began) / SHARE)
-
-    def _tell(self, what: str) -> None:
-        for listener in tuple(self.listeners):
-            try:
-                listener(what)
-            except Exception:  # noqa: BLE001 - a closed page must not end a training run
-                if listener in self.listeners:
-                    self.listeners.remove(listener)

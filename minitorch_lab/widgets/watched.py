@@ -1,0 +1,105 @@
+"""What a watcher reads of a run (a panel, a progress bar, a script), and how it is told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from .gauges import Meter
+from .history import Epoch, History
+from .words import figures, plural
+
+State = Literal["ready", "running", "paused", "stopping", "stopped", "done", "failed"]
+
+TICK = 1 / 30  # seconds between two calls of the listeners while a run goes on
+SHARE = 0.015  # of the run's time that they may take
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a run stands: what ``wait()`` returns. Its text holds no times."""
+
+    state: State
+    epoch: int
+    step: int
+    loss: float
+    accuracy: float
+    validation: Epoch | None
+    message: str
+    error: BaseException | None
+
+    def __repr__(self) -> str:
+        parts = [f"{self.state}: {plural(self.epoch, 'epoch')}, {plural(self.step, 'step')}"]
+        if self.step:
+            parts.append(figures("", self.loss, self.accuracy))
+        if self.validation is not None:
+            parts.append(figures("validation ", self.validation.loss, self.validation.accuracy))
+        text = "; ".join(parts)
+        return f"{text}\n{self.message}" if self.message else text
+
+
+class Watched:
+    """A run as others see it; each attribute is safe to read from any thread."""
+
+    history: History
+    listeners: list[Callable[[str], None]]
+    epoch: int
+    message: str
+    error: BaseException | None
+    _state: State
+    _alive: bool
+    _meters: dict[str, Meter]
+    _next_tick: float
+
+    @property
+    def state(self) -> State:
+        """ready, running, paused, stopping, stopped, done or failed."""
+        return self._state
+
+    @property
+    def step_count(self) -> int:
+        """Steps done since the beginning."""
+        return len(self.history)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread is at work or paused."""
+        return self._alive
+
+    @property
+    def speed(self) -> dict[str, float | None]:
+        """Steps per second in each mode, None where it was not tried yet."""
+        return {name: meter.rate for name, meter in self._meters.items()}
+
+    def summary(self) -> Summary:
+        """How the run stands now."""
+        history = self.history
+        count = len(history)
+        validation = history.validation
+        return Summary(
+            self._state,
+            self.epoch,
+            count,
+            history.streams["loss"].last,
+            history.streams["accuracy"].last,
+            validation[-1] if validation else None,
+            self.message,
+            self.error,
+        )
+
+    def _tick(self) -> None:
+        """Tell the listeners how it goes, less often where that would take too much of the time."""
+        began = time.perf_counter()
+        self._tell("tick")
+        now = time.perf_counter()
+        self._next_tick = now + max(TICK, (now - began) / SHARE)
+
+    def _tell(self, what: str) -> None:
+        for listener in tuple(self.listeners):
+            try:
+                listener(what)
+            except Exception:  # noqa: BLE001 - a closed page must not end a training run
+                if listener in self.listeners:
+                    self.listeners.remove(listener)
