@@ -497,4 +497,4 @@ def test_a_page_asks_for_nothing_from_outside(mlp):
     page = mlp.page()
     assert not re.search(r"(?:src|href)=\"?(?:https?:)?//|@import|url\(", page)
     assert "default-src 'none'" in page
-    assert len(mlp.script()) + len(mlp.style()) < 60_000
+    assert len(mlp.module()) + len(mlp.style()) < 60_000

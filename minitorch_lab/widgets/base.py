@@ -46,11 +46,11 @@ class LabWidget(anywidget.AnyWidget):
         # file beside it, so the shared helpers are put in front of the widget's own. Only where the
         # part is named: anywidget derives a class of its own for each widget, with traits in place.
         if "part" in vars(cls):
-            cls._esm, cls._css = cls.script(), cls.style()
+            cls._esm, cls._css = cls.module(), cls.style()
         super().__init_subclass__(**kwargs)
 
     @classmethod
-    def script(cls) -> str:
+    def module(cls) -> str:
         """The ES module without comment lines: the shared helpers, then the widget's own."""
         text = "\n".join(asset(f"{name}.js") for name in ("common", *cls.uses, cls.part))
         return re.sub(r"^ *//.*\n", "", text, flags=re.MULTILINE)
@@ -105,7 +105,7 @@ class LabWidget(anywidget.AnyWidget):
         return _PAGE.format(
             title=escape(getattr(self, "title", "") or self.part),
             css=self.style(),
-            js=f"{asset('page.js')}\n{self.script()}",
+            js=f"{asset('page.js')}\n{self.module()}",
             data=data.replace("<", "\\u003c"),  # no text can end the script
             packed=" data-packed" if packed else "",
         )

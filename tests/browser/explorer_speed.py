@@ -122,7 +122,7 @@ def main() -> None:
                 other.close()
         browser.close()
     print(
-        f"\ncode of the widget: {len(Explorer.script()) + len(Explorer.style()):,} bytes (60,000)"
+        f"\ncode of the widget: {len(Explorer.module()) + len(Explorer.style()):,} bytes (60,000)"
     )
 
 

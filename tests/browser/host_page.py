@@ -80,7 +80,7 @@ def show(
         return {"traits": changed, "messages": list(messages)}
 
     page.expose_function("toPython", to_python)
-    script = widget.script().replace("export default", "const made =")
+    script = widget.module().replace("export default", "const made =")
     state = json.dumps(widget.shown()).replace("</", "<\\/")
     theme = f'data-jp-theme-light="{"false" if dark else "true"}"'
     body, style = host or (theme, HOST)

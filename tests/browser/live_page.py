@@ -96,7 +96,7 @@ window.model = {
 
 def page_text(about: dict[str, Any] = ABOUT, *, dark: bool = False) -> str:
     """The whole page; ``window.ready`` is true when the widget has been rendered."""
-    script = Live.script().replace("export default", "const widget =")
+    script = Live.module().replace("export default", "const widget =")
     theme = "false" if dark else "true"
     return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>live</title>
 <style>{HOST}{Live.style()}</style>
