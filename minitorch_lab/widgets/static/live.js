@@ -447,10 +447,7 @@ function render({ model, el }) {
     for (const part of parts) part.theme();
     redraw();
   };
-  const watcher = new MutationObserver(themed);
-  for (const node of [document.body, document.documentElement]) watcher.observe(node, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-jp-theme-name", "class", "style"] });
-  const dark = window.matchMedia("(prefers-color-scheme: dark)");
-  dark.addEventListener("change", themed);
+  const unthemed = onTheme(themed);
   words();
   ask();
 
@@ -458,8 +455,7 @@ function render({ model, el }) {
     model.off("msg:custom", receive);
     for (const part of parts) part.remove?.();
     sized.disconnect();
-    watcher.disconnect();
-    dark.removeEventListener("change", themed);
+    unthemed();
     clearTimeout(shown.timer);
     clearTimeout(waiting);
     cancelAnimationFrame(frame);
