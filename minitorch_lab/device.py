@@ -31,6 +31,8 @@ class Device:
         name = str(type) if isinstance(type, Device) else type
         if not isinstance(name, str):
             raise KindError(f'device: expected "cpu" or "cuda", got {name!r}')
+        if name.startswith("/"):  # TensorFlow's: "/GPU:0", "/job:localhost/.../device:CPU:0"
+            name = name.rpartition("/")[2].lower().removeprefix("device:").replace("gpu", "cuda")
         kind, _, number = name.partition(":")
         if index is not None and not number:
             number = str(index)

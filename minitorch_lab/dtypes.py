@@ -61,7 +61,7 @@ def dtype_of(like: Any) -> DType:
     (lab.float32, lab.int64)
     """
     if isinstance(like, DType):
-        return like
+        return like if like.__class__ is DType else _BY_NP[like.np]
     if isinstance(like, type) and isinstance(getattr(like, "dtype", None), DType):
         return dtype_of(vars(like)["dtype"])  # a type of tensors, such as FloatTensor
     found = _BY_NP.get(like) if isinstance(like, np.dtype) else None

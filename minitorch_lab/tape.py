@@ -391,7 +391,7 @@ def walk(
     part of another walk, which stops at nodes from before that time and leaves hooks to it.
     """
     if since:
-        return _walk(root, gradient, value_of, output_of, free, since)
+        return map(after, _walk(root, gradient, value_of, output_of, free, since))
     current().fixed(WATCH, WATCHED)  # a graph with other hooks is another graph
     engine()
     return _watched(map(after, _walk(root, gradient, value_of, output_of, free)))

@@ -640,7 +640,7 @@ class Trace:
         self.builder.grads[id(x)] = value
         self.builder.keep.append(x)
 
-    def walk(self, root: Tensor, g: Tensor, keep: bool, create: bool) -> Any:
+    def walk(self, root: Tensor, g: Tensor, keep: bool, create: bool, since: int = 0) -> Any:
         """The backward walk on symbols: it appends the backward pass to the graph."""
         token = INTERPRETER.set(self.with_grad(create))
         equations, gradient_of = self.builder.equations, self.builder.gradient_of
@@ -663,7 +663,7 @@ class Trace:
             return step
 
         try:
-            steps = list(walk(root, g, lambda x: x, self._output, not keep, after=label))
+            steps = list(walk(root, g, lambda x: x, self._output, not keep, since, label))
             single = (found[0] for found in leaves.values() if len(found) == 1)
             gradient_of.update((self.var_of(x).id, self.var_of(gx).id) for x, gx in single)
             return steps

@@ -82,7 +82,7 @@ class _InputTypeError(ArgumentError, RuntimeError):
 
 def _check_rows(layer: Any, x: Any) -> None:
     name, weight = type(layer).__name__, next(layer.parameters())
-    if x.dtype is not weight.dtype:
+    if x.dtype != weight.dtype:
         raise _InputTypeError(
             f"{name}: the dtypes of input and weights differ\n  input    {x.spec}\n"
             f"  weights  {weight.dtype}\n  expected one dtype\n"

@@ -480,7 +480,7 @@ def heaviside(input: Any, values: Any) -> Any:
     >>> lab.heaviside(lab.tensor([-2.0, 0.0, 3.0]), lab.tensor(0.5))
     tensor([0.0000, 0.5000, 1.0000])
     """
-    if input.dtype is not values.dtype:
+    if input.dtype != values.dtype:
         raise ComputeError(
             "heaviside(input, values): the dtypes differ\n"
             f"  input   {input.dtype.name}\n  values  {values.dtype.name}\n  convert one with .to()"

@@ -76,7 +76,7 @@ def parse_index(x: Tensor, index: Any) -> tuple[Tensor, tuple[Any, ...], tuple[T
             template.append(int(part))
         else:
             k = _index_tensor(part, x.device)
-            if k.dtype is dtypes.bool_:
+            if k.dtype == dtypes.bool_:
                 refuse_trace("indexing with a bool tensor", "use where(mask, x, 0)")
                 _check_mask(x, k, sum(_dims(p, parts, x.ndim) for p in parts[:i]))
                 for found in namespace_of(k.array).nonzero(k.array):
@@ -191,7 +191,7 @@ def _plain_slice(part: Any) -> Any:
 
 def _index_tensor(part: Any, device: Device) -> Tensor:
     if isinstance(part, Tensor):
-        if part.dtype is dtypes.uint8:
+        if part.dtype == dtypes.uint8:
             warnings.warn(
                 "an index of uint8 is a mask, and deprecated: use .bool(), or .long() for places",
                 stacklevel=4,

@@ -56,8 +56,12 @@ def collect(
     found: list[Any],
     keep: bool,
     create: bool,
+    since: int = 0,
 ) -> None:
-    """Add the gradients of ``targets`` to ``found``: arrays, or tensors that have a graph."""
+    """Add the gradients of ``targets`` to ``found``: arrays, or tensors that have a graph.
+
+    With ``since``, what was computed before that time counts as a leaf.
+    """
     interpreter = current()
     create = create or interpreter.tracing
     total = ENGINE.get().add
@@ -65,17 +69,20 @@ def collect(
     def add(i: int, gx: Any) -> None:
         found[i] = gx if found[i] is None else total(found[i], gx)
 
-    leaves = {id(x): i for i, x in enumerate(targets) if x.node is None}
-    inner = {x.node.id: i for i, x in enumerate(targets) if x.node is not None}
-    if root.node is None:
+    def is_leaf(x: Any) -> bool:
+        return x.node is None or x.node.id < since
+
+    leaves = {id(x): i for i, x in enumerate(targets) if is_leaf(x)}
+    inner = {x.node.id: i for i, x in enumerate(targets) if not is_leaf(x)}
+    if is_leaf(root):
         if id(root) in leaves:
             add(leaves[id(root)], g if create else g.array)
         return
-    for step in interpreter.walk(root, g, keep, create):
+    for step in interpreter.walk(root, g, keep, create, since):
         if step.node.id in inner:
             add(inner[step.node.id], step.incoming)
         for _, x, gx in step.contributions:
-            if x.node is None and id(x) in leaves:
+            if id(x) in leaves and is_leaf(x):
                 add(leaves[id(x)], gx)
 
 

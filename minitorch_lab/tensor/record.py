@@ -236,13 +236,16 @@ class Record:
                         found[id(x)] = (x, gx, own)
         accumulate(list(found.values()))
 
-    def walk(self, root: Tensor, g: Tensor, keep: bool, create: bool) -> Any:
-        """The steps of the backward walk, on arrays or, to differentiate again, on tensors."""
+    def walk(self, root: Tensor, g: Tensor, keep: bool, create: bool, since: int = 0) -> Any:
+        """The steps of the backward walk, on arrays or, to differentiate again, on tensors.
+
+        With ``since`` it stops at nodes from before that time.
+        """
         if not create:
-            return walk_arrays(root, g.array, not keep)
+            return walk_arrays(root, g.array, not keep, since)
         token = INTERPRETER.set(Record(True, self.always))
         try:
-            return list(walk(root, g, lambda x: x, output_tensor, not keep))
+            return list(walk(root, g, lambda x: x, output_tensor, not keep, since))
         finally:
             INTERPRETER.reset(token)
 

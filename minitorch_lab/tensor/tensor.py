@@ -469,7 +469,7 @@ class Tensor:
         out = self
         if device is not None:
             out = current().move(out, Device(device))
-        if dtype is not None and dtypes.dtype_of(dtype) is not out.dtype:
+        if dtype is not None and dtypes.dtype_of(dtype) != out.dtype:
             out = e.to_dtype(out, dtype)
         return out.clone() if copy and out is self else out
 
@@ -679,10 +679,10 @@ def tensor(
         array = data.copy() if hasattr(data, "copy") else np.asarray(data)
         array = np.asarray(array) if isinstance(array, np.generic) else array
     else:
-        array = _from_python(data)
+        array = from_python(data)
         if dtype is not None:
             array = fit(array, dtypes.dtype_of(dtype).np, "tensor(data)")
-        if array.dtype == np.float64 and dtype is None and not _has_numpy(data):
+        if array.dtype == np.float64 and dtype is None and not has_numpy(data):
             array = array.astype(dtypes.get_default_dtype().np)
     target = dtypes.dtype_of(array.dtype if dtype is None else dtype).np
     if array.dtype != target:
@@ -697,7 +697,7 @@ def tensor(
     return out
 
 
-def _from_python(data: Any) -> np.ndarray[Any, Any]:
+def from_python(data: Any) -> np.ndarray[Any, Any]:
     if isinstance(data, range):
         data = list(data)
     elif isinstance(data, (list, tuple)) and any(isinstance(v, range) for v in data):
@@ -776,7 +776,7 @@ def _unwrap(data: Any) -> Any:
     return [_unwrap(v) for v in data] if isinstance(data, (list, tuple)) else data
 
 
-def _has_numpy(data: Any) -> bool:
+def has_numpy(data: Any) -> bool:
     while isinstance(data, (list, tuple)) and data:
         data = data[0]
     return isinstance(data, np.ndarray | np.generic)

@@ -565,9 +565,9 @@ class _Calls(Record):
             return Record(recording=False)
         return _Calls(True, self.frames, self.names, self.seen)
 
-    def walk(self, root: Tensor, g: Tensor, keep: bool, create: bool) -> Any:
+    def walk(self, root: Tensor, g: Tensor, keep: bool, create: bool, since: int = 0) -> Any:
         """The backward pass; its gradients are kept, and so are the values of the graph."""
-        found = super().walk(root, g, True, create)
+        found = super().walk(root, g, True, create, since)
         self.seen.roots.append(root)
         for step in found:
             ways = [(i, x, _array(gx)) for i, x, gx in step.contributions]

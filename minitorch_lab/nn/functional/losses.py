@@ -224,7 +224,7 @@ def _need_weight(name: str, weight: Tensor | None, input: Tensor, classes: int) 
             f"{name}: weight does not fit\n  weight  {weight.spec}\n"
             f"  expected one number for each of the {classes} classes, ({classes},)"
         )
-    if weight.dtype is not input.dtype:
+    if weight.dtype != input.dtype:
         raise DTypeError(
             f"{name}: the dtypes differ\n  input   {input.spec}\n  weight  {weight.spec}\n"
             f"  expected one dtype\n  convert with weight.to(input.dtype)"
