@@ -698,6 +698,7 @@ def tensor(
 
 
 def from_python(data: Any) -> np.ndarray[Any, Any]:
+    """Numbers and nested lists of them as an array; an error in the learner's words for others."""
     if isinstance(data, range):
         data = list(data)
     elif isinstance(data, (list, tuple)) and any(isinstance(v, range) for v in data):
@@ -777,6 +778,7 @@ def _unwrap(data: Any) -> Any:
 
 
 def has_numpy(data: Any) -> bool:
+    """Whether the first entry of nested lists is a number or an array of NumPy."""
     while isinstance(data, (list, tuple)) and data:
         data = data[0]
     return isinstance(data, np.ndarray | np.generic)
