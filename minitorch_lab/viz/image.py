@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 SMALLEST, LARGEST = 8, 512  # pixels of a side that is drawn
+TYPES = {1: 0, 3: 2, 4: 6}  # PNG's, by channels: grey, colours, colours that let the ground through
 
 
 def is_image(array: np.ndarray[Any, Any]) -> bool:
@@ -30,7 +31,7 @@ def png(array: np.ndarray[Any, Any]) -> bytes:
     pixels = np.ascontiguousarray(np.moveaxis(_bytes(first), 0, -1))
     height, width, channels = pixels.shape
     rows = b"".join(b"\0" + row.tobytes() for row in pixels)
-    head = struct.pack(">IIBBBBB", width, height, 8, 2 if channels == 3 else 0, 0, 0, 0)
+    head = struct.pack(">IIBBBBB", width, height, 8, TYPES[channels], 0, 0, 0)
     parts = ((b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(_part(kind, data) for kind, data in parts)
 

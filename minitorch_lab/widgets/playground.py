@@ -86,6 +86,7 @@ class Playground(LabWidget):
     """The panel of one ``Play``, with its controls as methods."""
 
     part = "playground"
+    uses = ("plane",)
     about = traitlets.Dict().tag(sync=True)
 
     def __init__(self, play: Play) -> None:

@@ -53,27 +53,36 @@ def picture(trial: Trial, look: Look, history: Curves, words: str) -> str:
 
 
 def plane(trial: Trial, look: Look) -> str:
-    """The plane as bands of colour, with the points that the network learns from."""
+    """The plane of a playground, with the points that the network learns from."""
+    points = (trial.points.numpy()[: trial.known] - trial.low) / (trial.high - trial.low)
+    target = trial.target.numpy()[: trial.known]
+    kinds = target if trial.classes else (target[:, 0] > 0).astype(int)
+    label = f"The plane after {look.step:,} steps"
+    return drawn_plane(look.plane, trial.classes, points, kinds, label)
+
+
+def drawn_plane(
+    plane: Bytes, classes: int, points: npt.NDArray[Any], kinds: npt.NDArray[Any], label: str
+) -> str:
+    """The plane as bands of colour, with points from 0 to 1 (left to right, bottom to top)."""
     step = SIZE * EACH / SIDE
-    bands = list(runs(look.plane[:, ::EACH, ::EACH], trial.classes))
+    bands = list(runs(plane[:, ::EACH, ::EACH], classes))
     rects = "".join(
         f'<rect class="c{hue}" x="{_num(x * step)}" y="{_num(y * step)}" '
         f'width="{_num(width * step)}" height="{_num(step)}" fill-opacity="{depth:.2f}"/>'
         for x, y, width, hue, depth in bands
     )
     marks = []
-    points = (trial.points.numpy()[: trial.known] - trial.low) / (trial.high - trial.low) * SIZE
-    target = trial.target.numpy()[: trial.known]
-    kinds = target if trial.classes else (target[:, 0] > 0).astype(int)
+    points = points * SIZE
     for kind in np.unique(kinds):
         dots = "".join(f"M{x:.0f} {SIZE - y:.0f}h0" for x, y in points[kinds == kind])
         cap = "square" if kind % 2 else "round"
         marks.append(
-            f'<path class="c{kind}" d="{dots}" stroke="currentColor" stroke-width="5" '
+            f'<path class="c{kind % len(HUES)}" d="{dots}" stroke="currentColor" stroke-width="5" '
             f'stroke-linecap="{cap}"/>'
         )
     return (
-        f'<svg class="plane" role="img" aria-label="The plane after {look.step:,} steps" '
+        f'<svg class="plane" role="img" aria-label="{escape(label)}" '
         f'width="{SIZE}" height="{SIZE}" viewBox="0 0 {SIZE} {SIZE}">'
         f'<g fill="currentColor" shape-rendering="crispEdges">{rects}</g>{"".join(marks)}</svg>'
     )
@@ -92,7 +101,7 @@ def runs(plane: Bytes, classes: int) -> Iterator[tuple[int, int, int, int, float
         cuts = np.flatnonzero((np.diff(hue[y]) != 0) | (np.diff(depth[y]) != 0)) + 1
         starts: list[int] = [0, *cuts.tolist()]
         for start, end in zip(starts, [*starts[1:], hue.shape[1]], strict=True):
-            yield start, y, end - start, int(hue[y, start]), float(depth[y, start])
+            yield start, y, end - start, int(hue[y, start]) % len(HUES), float(depth[y, start])
 
 
 def losses(history: Curves) -> str:

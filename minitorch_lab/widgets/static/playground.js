@@ -3,11 +3,9 @@
 
 const SIDE = 100; // points of the plane along a side
 const SMALL = 25; // and of a unit's picture
-const BANDS = 5; // steps of colour on each side of the middle
 const CALM = 250; // milliseconds between two changes of a number on the page
 const HOLD = 600; // how long a choice on the page waits for Python's answer
 const SEEN = 5000; // how often Python is told that somebody looks
-const HUES = ["input", "grad", "param", "output", "select", "edge"]; // of classes, told apart by shape, too
 const MARKS = {
   start: "M2 1l9 5-9 5z",
   pause: "M2 1h3v10H2zM7 1h3v10H7z",
@@ -26,72 +24,7 @@ function sign(name) {
 
 const whole = (count) => Math.floor(count).toLocaleString("en");
 const setting = (value) => String(Number(value.toPrecision(3)));
-const bytesOf = (view) => (view instanceof Uint8Array ? view : new Uint8Array(view.buffer ?? view, view.byteOffset ?? 0, view.byteLength));
-const floatsOf = (view) => new Float32Array(bytesOf(view).slice().buffer);
 const unpack = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-
-// A canvas as large as its place, in the screen's pixels; null where it has none.
-function sheet(canvas) {
-  const [width, height, scale] = [canvas.clientWidth, canvas.clientHeight, window.devicePixelRatio || 1];
-  if (!width || !height) return null;
-  if (canvas.width !== Math.round(width * scale) || canvas.height !== Math.round(height * scale)) {
-    canvas.width = Math.round(width * scale);
-    canvas.height = Math.round(height * scale);
-  }
-  const paint = canvas.getContext("2d");
-  paint.setTransform(scale, 0, 0, scale, 0, 0);
-  paint.clearRect(0, 0, width, height);
-  return { paint, width, height };
-}
-
-// The outline of a class's mark: circle, triangle, square, diamond, triangle upside down, cross.
-function outline(paint, kind, x, y, r) {
-  paint.beginPath();
-  const around = (...points) => {
-    points.forEach(([a, b], i) => (i ? paint.lineTo(x + a * r, y + b * r) : paint.moveTo(x + a * r, y + b * r)));
-    paint.closePath();
-  };
-  if (kind === 0) paint.arc(x, y, r, 0, 7);
-  else if (kind === 1) around([0, -1.25], [1.15, 0.85], [-1.15, 0.85]);
-  else if (kind === 2) around([-0.9, -0.9], [0.9, -0.9], [0.9, 0.9], [-0.9, 0.9]);
-  else if (kind === 3) around([0, -1.35], [1.1, 0], [0, 1.35], [-1.1, 0]);
-  else if (kind === 4) around([0, 1.25], [1.15, -0.85], [-1.15, -0.85]);
-  else around([-0.4, -1.2], [0.4, -1.2], [0.4, -0.4], [1.2, -0.4], [1.2, 0.4], [0.4, 0.4], [0.4, 1.2], [-0.4, 1.2], [-0.4, 0.4], [-1.2, 0.4], [-1.2, -0.4], [-0.4, -0.4]);
-}
-
-// Where the plane's bytes go through the middle: a line piece for each little square that it crosses.
-function crossings(plane, each) {
-  for (let row = 0; row < SIDE - 1; row++) {
-    for (let column = 0; column < SIDE - 1; column++) {
-      const at = row * SIDE + column;
-      const [a, b, c, d] = [plane[at] - 127.5, plane[at + 1] - 127.5, plane[at + SIDE + 1] - 127.5, plane[at + SIDE] - 127.5];
-      const ends = [];
-      if (a > 0 !== b > 0) ends.push([column + a / (a - b), row]);
-      if (b > 0 !== c > 0) ends.push([column + 1, row + b / (b - c)]);
-      if (d > 0 !== c > 0) ends.push([column + d / (d - c), row + 1]);
-      if (a > 0 !== d > 0) ends.push([column, row + a / (a - d)]);
-      for (let i = 0; i + 1 < ends.length; i += 2) each(ends[i], ends[i + 1]);
-    }
-  }
-}
-
-// How much of the places around a point belongs to a class, 0 to 255: where that goes through the middle is its border.
-function belongs(plane, kind) {
-  const part = new Float32Array(SIDE * SIDE);
-  for (let row = 0; row < SIDE; row++) {
-    for (let column = 0; column < SIDE; column++) {
-      let [found, all] = [0, 0];
-      for (let y = Math.max(row - 2, 0); y <= Math.min(row + 2, SIDE - 1); y++) {
-        for (let x = Math.max(column - 2, 0); x <= Math.min(column + 2, SIDE - 1); x++) {
-          all++;
-          if (plane[y * SIDE + x] === kind) found++;
-        }
-      }
-      part[row * SIDE + column] = (255 * found) / all;
-    }
-  }
-  return part;
-}
 
 function render({ model, el }) {
   const about = model.get("about");
@@ -415,15 +348,9 @@ function render({ model, el }) {
   // Colours ------------------------------------------------------------------------------------------------------------
 
   let colour = null;
-  const rgb = (token) => {
-    const paint = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
-    paint.fillStyle = ink(token, root);
-    paint.fillRect(0, 0, 1, 1);
-    return [...paint.getImageData(0, 0, 1, 1).data.slice(0, 3)];
-  };
   const colours = () => {
     const css = ([r, g, b]) => `rgb(${r}, ${g}, ${b})`;
-    const hues = HUES.map((hue) => rgb(`--lab-${hue}`));
+    const hues = HUES.map((hue) => rgbOf(`--lab-${hue}`, root));
     const tokens = Object.fromEntries(["fg", "muted", "line", "bg"].map((token) => [token, ink(`--lab-${token}`, root)]));
     colour = { hues, css: hues.map(css), ...tokens, font: getComputedStyle(root).fontFamily };
     const signed = (most) => table((v) => [v > 127 ? 1 : 0, most * Math.abs(v / 127.5 - 1)]);
@@ -432,20 +359,7 @@ function render({ model, el }) {
     Object.assign(colour, { small: signed(0.9), large: signed(0.45), smallShare: shares(0.9), largeShare: shares(0.45) });
     colour.plane = table((v) => [v > 127 ? 1 : 0, banded(Math.abs(v / 127.5 - 1))]);
   };
-  // What each byte is drawn as: a hue, and how much of it.
-  const table = (tone) =>
-    Uint32Array.from({ length: 256 }, (_, v) => {
-      const [hue, part] = tone(v);
-      const [red, green, blue] = colour.hues[hue];
-      return ((Math.round(255 * part) << 24) | (blue << 16) | (green << 8) | red) >>> 0;
-    });
-  const image = (side, bytes, start, inks) => {
-    const made = new ImageData(side, side);
-    const pixels = new Uint32Array(made.data.buffer);
-    for (let i = 0; i < pixels.length; i++) pixels[i] = inks[bytes[start + i]];
-    return made;
-  };
-  const banded = (part) => 0.06 + 0.34 * (Math.round(BANDS * part) / BANDS);
+  const table = (tone) => shades(colour.hues, tone);
   const stage = Object.assign(document.createElement("canvas"), { width: SIDE, height: SIDE });
   const little = Object.assign(document.createElement("canvas"), { width: SMALL, height: SMALL });
 
@@ -507,15 +421,6 @@ function render({ model, el }) {
     });
     paint.globalAlpha = 1;
   };
-  // Of more than two classes each point has the hue of the likeliest, the paler the less likely.
-  const areas = () => {
-    const part = (v) => banded(Math.max(0, (v / 255 - 1 / shape.classes) / (1 - 1 / shape.classes)));
-    const tables = Array.from({ length: shape.classes }, (_, kind) => table((v) => [kind, part(v)]));
-    const made = new ImageData(SIDE, SIDE);
-    const pixels = new Uint32Array(made.data.buffer);
-    for (let i = 0; i < pixels.length; i++) pixels[i] = tables[plane[i]][plane[pixels.length + i]];
-    return made;
-  };
   const paintHeat = () => {
     const made = sheet(heat);
     if (!made) return;
@@ -529,7 +434,7 @@ function render({ model, el }) {
       return;
     }
     const many = shape.classes > 2;
-    stage.getContext("2d").putImageData(many ? areas() : image(SIDE, plane, 0, colour.plane), 0, 0);
+    stage.getContext("2d").putImageData(many ? areas(SIDE, plane, shape.classes, colour.hues) : image(SIDE, plane, 0, colour.plane), 0, 0);
     paint.drawImage(stage, 0, 0, width, height);
     what.textContent = shape.classes ? "boundary" : "output";
     paint.strokeStyle = colour.fg;
@@ -539,8 +444,8 @@ function render({ model, el }) {
       paint.moveTo(((a + 0.5) * width) / SIDE, ((b + 0.5) * height) / SIDE);
       paint.lineTo(((c + 0.5) * width) / SIDE, ((d + 0.5) * height) / SIDE);
     };
-    if (!many) crossings(plane, put);
-    else for (let kind = 0; kind < shape.classes; kind++) crossings(belongs(plane, kind), put);
+    if (!many) crossings(plane, SIDE, 127.5, put);
+    else for (let kind = 0; kind < shape.classes; kind++) crossings(belongs(plane, SIDE, kind), SIDE, 127.5, put);
     paint.stroke();
   };
   const paintPoints = () => {
