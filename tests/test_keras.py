@@ -471,7 +471,7 @@ MISTAKES: dict[str, tuple[type[Exception], Any, str]] = {
         "apply_gradients: no variable has a gradient\n",
     ),
     "call": (NotImplementedError, lambda: keras.Layer()(X), "define `def call(self, inputs):`"),
-    "tf": (AttributeError, lambda: tf.konstant, "has no attribute 'konstant': it has tf.keras"),
+    "tf": (AttributeError, lambda: tf.konstant, "did you mean tf.constant?"),
 }  # fmt: skip
 
 
