@@ -12,6 +12,7 @@ from ...errors import ShapeError, describe
 from ...nn import Parameter
 from ...op import INTERPRETER
 from ...tensor import NO_GRAD, Tensor, make, no_grad
+from ..tensor import Styled
 
 Shape = tuple[int | None, ...]
 
@@ -60,7 +61,7 @@ def as_array(value: Any) -> np.ndarray[Any, Any]:
     )
 
 
-class Variable(Parameter):
+class Variable(Styled, Parameter):
     """A tensor that a layer keeps: weights that are learned, or not (``trainable=False``).
 
     >>> v = Variable([1.0, 2.0], name="v")
