@@ -14,6 +14,7 @@ from ...errors import ArgumentError, KindError, ShapeError, describe
 from ...nn import Module
 from ...tape import SCOPE
 from ...tensor import Tensor
+from ..tensor import styled
 from . import initializers
 from .lines import Where, called_from, here
 from .variable import Shape, Variable, as_array, convert, plainly
@@ -41,7 +42,7 @@ class Layer(Module):
     ...         return x * self.factor
     >>> scale = Scale()
     >>> scale([[1.0, 2.0]]).shape, [w.shape for w in scale.weights]
-    (Size([1, 2]), [Size([2])])
+    (TensorShape([1, 2]), [TensorShape([2])])
     """
 
     _made: Where  # the line of the learner where it was made
@@ -143,7 +144,7 @@ class Layer(Module):
             kwargs["training"] = training
         token = TRAINING.set(training)
         try:
-            return super().__call__(*args, **kwargs)
+            return styled(super().__call__(*args, **kwargs))
         finally:
             TRAINING.reset(token)
 
