@@ -26,7 +26,7 @@ class Model(Trainer):
     >>> from minitorch_lab.tf.keras.layers import Dense
     >>> net = Net()
     >>> net([[1.0, 2.0]]).shape, net.count_params()
-    (Size([1, 1]), 17)
+    (TensorShape([1, 1]), 17)
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
