@@ -50,7 +50,7 @@ class Dense(Layer):
 
     >>> layer = Dense(2, kernel_initializer="ones")
     >>> layer([[1.0, 2.0, 3.0]]).detach()
-    tensor([[6., 6.]])
+    <tf.Tensor: shape=(1, 2), dtype=float32, numpy=array([[6., 6.]], dtype=float32)>
     """
 
     def __init__(
