@@ -68,7 +68,6 @@ def show(
     )
 
     def to_python(content: dict[str, Any]) -> dict[str, Any]:
-        messages.clear()
         if "set" in content:
             for name, value in content["set"].items():
                 setattr(widget, name, value)
@@ -77,7 +76,8 @@ def show(
         now = widget.shown()
         changed = {name: value for name, value in now.items() if value != known[name]}
         known.update(now)
-        return {"traits": changed, "messages": list(messages)}
+        # also what other threads have sent since the last time
+        return {"traits": changed, "messages": [messages.pop(0) for _ in range(len(messages))]}
 
     page.expose_function("toPython", to_python)
     script = widget.module().replace("export default", "const made =")
