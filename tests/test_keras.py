@@ -437,8 +437,9 @@ MISTAKES: dict[str, tuple[type[Exception], Any, str]] = {
         "Sequential: two layers are called 'a'\n  expected a name of its own for each",
     ),
     "functional": (
-        ValueError, lambda: keras.layers.Dense(3)(keras.Input((3,))),
-        "models from Input(...) and calls of layers are not here yet",
+        ValueError, lambda: keras.Model(keras.Input((3,)), X),
+        "Model(inputs, outputs): got numpy array float64 (6, 4) among the outputs\n  expected what "
+        "keras.Input(...) and calls of layers on it give",
     ),
     "input": (TypeError, lambda: keras.Input(784), "Input(shape): got int 784\n  expected"),
     "ragged": (

@@ -15,6 +15,7 @@ from . import (
     activations,
     backend,
     callbacks,
+    constraints,
     datasets,
     initializers,
     layers,
@@ -22,10 +23,11 @@ from . import (
     metrics,
     models,
     optimizers,
+    regularizers,
     utils,
 )
 from .initializers import Initializer
-from .layer import Input, KerasTensor, Layer
+from .layer import Input, InputSpec, KerasTensor, Layer
 from .losses import Loss
 from .metrics import Metric
 from .model import Model, Sequential
@@ -35,6 +37,7 @@ from .variable import Variable
 __all__ = [
     "Initializer",
     "Input",
+    "InputSpec",
     "KerasTensor",
     "Layer",
     "Loss",
@@ -46,6 +49,7 @@ __all__ = [
     "activations",
     "backend",
     "callbacks",
+    "constraints",
     "datasets",
     "initializers",
     "layers",
@@ -53,5 +57,6 @@ __all__ = [
     "metrics",
     "models",
     "optimizers",
+    "regularizers",
     "utils",
 ]

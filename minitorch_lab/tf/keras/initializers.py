@@ -144,6 +144,42 @@ class VarianceScaling(Initializer):
         return make(self._cut(shape, 0.0, std / _CUT))
 
 
+class Orthogonal(Initializer):
+    """Rows, or columns where there are fewer of them, of length ``gain`` at right angles.
+
+    Source: Saxe et al. (2014).
+    """
+
+    def __init__(self, gain: float = 1.0, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self.gain = gain
+
+    def __call__(self, shape: Any, dtype: Any = None) -> Tensor:
+        """A tensor of this shape."""
+        if len(shape) < 2:
+            raise ArgumentError(
+                f"Orthogonal: got the shape {tuple(shape)}\n  expected 2 dimensions or more"
+            )
+        rows, columns = math.prod(shape[:-1]), shape[-1]
+        drawn = self._draw("normal", (max(rows, columns), min(rows, columns)), 0.0, 1.0)
+        q, r = np.linalg.qr(drawn)
+        q = q * np.sign(np.diag(r))
+        q = q.T if rows < columns else q
+        return make((self.gain * q.reshape(shape)).astype(np.float32))
+
+
+class Identity(Initializer):
+    """The unit matrix, times ``gain``."""
+
+    def __init__(self, gain: float = 1.0) -> None:
+        super().__init__()
+        self.gain = gain
+
+    def __call__(self, shape: Any, dtype: Any = None) -> Tensor:
+        """A tensor of this shape."""
+        return make((self.gain * np.eye(*shape)).astype(np.float32))
+
+
 def fans(shape: Any) -> tuple[float, float]:
     """How many inputs and outputs a weight joins: ``(in, out)`` or ``(kh, kw, in, out)``.
 
@@ -179,6 +215,12 @@ NAMES: dict[str, Callable[[], Initializer]] = {
     "lecun_uniform": LecunUniform, "lecun_normal": LecunNormal, "uniform": RandomUniform,
     "normal": RandomNormal, "random_uniform": RandomUniform, "random_normal": RandomNormal,
     "truncated_normal": TruncatedNormal, "variance_scaling": VarianceScaling,
+    "orthogonal": Orthogonal, "identity": Identity, "Zeros": Zeros, "Ones": Ones,
+    "GlorotUniform": GlorotUniform, "GlorotNormal": GlorotNormal, "HeUniform": HeUniform,
+    "HeNormal": HeNormal, "LecunUniform": LecunUniform, "LecunNormal": LecunNormal,
+    "RandomNormal": RandomNormal, "RandomUniform": RandomUniform, "Orthogonal": Orthogonal,
+    "TruncatedNormal": TruncatedNormal, "VarianceScaling": VarianceScaling, "Identity": Identity,
+    "Constant": Constant,
 }  # fmt: skip
 
 

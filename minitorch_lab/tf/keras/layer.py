@@ -8,20 +8,26 @@ from contextvars import ContextVar
 from functools import cache, wraps
 from typing import Any
 
-from ... import random
-from ...creation import zeros
-from ...errors import ArgumentError, KindError, ShapeError, describe
+from ...errors import ArgumentError, KindError, LabError, ShapeError, describe
 from ...nn import Module
 from ...tape import SCOPE
 from ...tensor import Tensor
 from ..tensor import styled
-from . import initializers
+from . import constraints, initializers, regularizers
 from .lines import Where, called_from, here
+from .symbolic import KINDS, OPERATIONS, KerasTensor, Node, called, is_symbolic, tried
+from .tree import is_shape, leaves, mapped, shapes_mapped
 from .variable import Shape, Variable, as_array, convert, plainly
 from .words import snake_case, unique
 
 # What ``training`` is for a layer that is called by another one.
 TRAINING: ContextVar[bool | None] = ContextVar("training", default=None)
+# The losses that layers add while a model is called.
+ADDED: ContextVar[list[Any] | None] = ContextVar("added", default=None)
+
+
+class _NoNode(LabError, AttributeError):
+    """A layer that is in no graph of layers."""
 
 
 class NotBuilt(ArgumentError):
@@ -45,12 +51,14 @@ class Layer(Module):
     (TensorShape([1, 2]), [TensorShape([2])])
     """
 
+    _arguments: tuple[Any, Any]  # with which it was made
     _made: Where  # the line of the learner where it was made
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         """A layer that knows the line where it is made."""
         layer = super().__new__(cls)
         object.__setattr__(layer, "_made", here())
+        object.__setattr__(layer, "_arguments", (args, kwargs))
         return layer
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -66,6 +74,8 @@ class Layer(Module):
         name: str | None = None,
         input_shape: Any = None,
         input_dim: int | None = None,
+        batch_input_shape: Any = None,
+        activity_regularizer: Any = None,
         **unknown: Any,
     ) -> None:
         if unknown:
@@ -87,9 +97,16 @@ class Layer(Module):
         self._own: list[Variable] = []
         self._build_shape: Shape | None = None
         self._line: Any = None
+        self._nodes: list[Node] = []
+        self._added: list[Any] = []
+        self.activity_regularizer = regularizers.get(activity_regularizer)
+        self.input_spec: Any = None
+        self.supports_masking = False
         if input_dim is not None:
             input_shape = (input_dim,)
         self._first_shape: Shape | None = None if input_shape is None else (None, *input_shape)
+        if batch_input_shape is not None:
+            self._first_shape = tuple(batch_input_shape)
 
     # What a subclass writes ----------------------------------------------------------------
 
@@ -110,53 +127,148 @@ class Layer(Module):
         initializer: Any = None,
         dtype: Any = None,
         trainable: bool = True,
+        regularizer: Any = None,
+        constraint: Any = None,
         name: str | None = None,
     ) -> Variable:
-        """A new weight of this layer, with the first values that ``initializer`` gives."""
+        """A new weight of this layer, with the first values that ``initializer`` gives.
+
+        What ``regularizer`` makes of it is added to the loss, ``constraint`` changes it after each
+        step.
+        """
+        shape = (shape,) if isinstance(shape, int) else tuple(shape or ())
+        if None in shape:
+            raise ArgumentError(
+                f"add_weight(shape): {self.name!r} needs all sizes, got {shape}\n"
+                "  expected numbers: give the size in Input(shape)"
+            )
         with plainly():
-            value = initializers.get(initializer)(tuple(shape or ()), dtype)
+            value = initializers.get(initializer)(shape, dtype)
         name = name or "variable"
         variable = Variable(value, trainable, name=name)
         variable.path = "/".join([*filter(None, SCOPE.get().split(".")), self.name, name])
+        variable.regularizer = regularizers.get(regularizer)
+        variable.constraint = constraints.get(constraint)
         self._own.append(variable)
         if not self._trainable:
             variable.trainable = False
         return variable
 
+    def rules(self, **given: Any) -> None:
+        """Keep initialisers, regularisers and constraints, given by name or as objects."""
+        kinds = {
+            "initializer": initializers.get,
+            "regularizer": regularizers.get,
+            "constraint": constraints.get,
+        }
+        for name, value in given.items():
+            setattr(self, name, kinds[name.rpartition("_")[2]](value))
+
+    def ruled(self, name: str, shape: Any, kind: str = "", trainable: bool = True) -> Variable:
+        """A weight by the rules that the layer keeps for it: ``kernel_initializer``, ..."""
+        kind = kind or name
+        return self.add_weight(
+            shape,
+            getattr(self, f"{kind}_initializer"),
+            trainable=trainable,
+            regularizer=getattr(self, f"{kind}_regularizer", None),
+            constraint=getattr(self, f"{kind}_constraint", None),
+            name=name,
+        )
+
+    def add_loss(self, loss: Any) -> None:
+        """Add a number to the loss of the model, from inside of ``call``."""
+        added = ADDED.get()
+        every = loss if isinstance(loss, list | tuple) else [loss]
+        (self._added if added is None else added).extend(every)
+
+    @property
+    def losses(self) -> list[Any]:
+        """What layers added in the last call, and what regularisers make of the weights."""
+        kept = [w for w in self.weights if w.regularizer is not None and w.trainable]
+        return [*self._added, *(w.regularizer(w) for w in kept)]
+
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The shape of what comes out: the layer is tried on zeros, for two sizes of each None."""
-        shapes = []
-        for size in (2, 3):
-            sizes = [n if n is not None else size + 30 * bool(i) for i, n in enumerate(input_shape)]
-            with plainly(), random.apart():
-                shapes.append(tuple(self(zeros(*sizes), training=False).shape))
-        return tuple(a if a == b else None for a, b in zip(*shapes, strict=True))
+        given = shapes_mapped(lambda shape: KerasTensor(shape, name="input"), input_shape)
+        out = tried(self, (given,), {"training": False})
+        return mapped(lambda t: t.shape, out)
 
     # Calls ---------------------------------------------------------------------------------
 
     def __call__(self, *args: Any, training: bool | None = None, **kwargs: Any) -> Any:
         """Build the layer if it is new, and run ``call``."""
+        if is_symbolic(args) or (kwargs and is_symbolic(kwargs)):
+            said = {} if training is None else {"training": training}
+            return called(self, args, kwargs | said)
         args = tuple(_converted(x) for x in args)
-        if not self.built and args:
-            self.build(shape_of(args[0]))
-        training = bool(TRAINING.get()) if training is None else bool(training)
+        if not self.built:
+            self.build_for(args, kwargs)
+        if self.input_spec is not None and args:
+            check_specs(self, args[0])
+        outer = TRAINING.get()
+        training = bool(outer) if training is None else bool(training)
         if _takes_training(type(self).call):
             kwargs["training"] = training
-        token = TRAINING.set(training)
+        token, collected = TRAINING.set(training), None
+        if outer is None:  # the call of a whole model: what its layers add is gathered anew
+            self._added = []
+            collected = ADDED.set(self._added)
         try:
-            return styled(super().__call__(*args, **kwargs))
+            out = styled(super().__call__(*args, **kwargs))
+            if self.activity_regularizer is not None:
+                for y in leaves(out):
+                    self.add_loss(self.activity_regularizer(y) / y.shape[0])
+            return out
         finally:
             TRAINING.reset(token)
+            if collected is not None:
+                ADDED.reset(collected)
+
+    def build_for(self, args: Any, kwargs: Any) -> None:
+        """``build`` for the shapes of these inputs, as many of them as it takes."""
+        names = _shape_names(type(self).build)
+        if len(names) < 2 or not args:
+            if args or kwargs:
+                first = args[0] if args else next(iter(kwargs.values()))
+                self.build(shape_of(first))
+            return
+        call = list(inspect.signature(type(self).call).parameters)[1:]
+        given = dict(zip(call, args, strict=False)) | kwargs
+        shapes = {f"{name}_shape": shape_of(x) for name, x in given.items()}
+        if not set(names) & set(shapes):
+            self.build(shape_of(args[0]))
+        else:
+            self.build(**{name: shapes.get(name) for name in names})
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The name that ``nn.Module`` has for ``call``."""
         return self.call(*args, **kwargs)
 
-    def at_its_line(self, *args: Any, method: str = "__call__") -> Any:
-        """Call the layer, or another method, as from the line where it was made."""
+    def at_its_line(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the layer as from the line where it was made."""
         if self._line is None:
             self._line = called_from(self._made)
-        return self._line(getattr(self, method), *args)
+        return self._line(self, *args, **kwargs)
+
+    @property
+    def output(self) -> Any:
+        """What the layer gave where it was called first on an ``Input``, for further models."""
+        return self._first_node("output").outputs
+
+    @property
+    def input(self) -> Any:
+        """What the layer was called on first."""
+        node = self._first_node("input")
+        return node.outputs if not node.args else node.args[0]
+
+    def _first_node(self, what: str) -> Node:
+        if not self._nodes:
+            raise _NoNode(
+                f"{what}: {self.name!r} was never called on an Input\n"
+                "  expected a layer of a functional model, or of a Sequential with an Input first"
+            )
+        return self._nodes[0]
 
     # Parts ---------------------------------------------------------------------------------
 
@@ -275,11 +387,12 @@ def _noted(build: Callable[..., None]) -> Callable[..., None]:
     """A ``build`` of a subclass, which leaves its mark: the layer is built, for this shape."""
 
     @wraps(build)
-    def built(self: Layer, input_shape: Any) -> None:
-        shape = tuple(input_shape) if isinstance(input_shape, tuple | list) else input_shape
+    def built(self: Layer, *shapes: Any, **named: Any) -> None:
+        shapes = tuple(tuple(s) if isinstance(s, list) and is_shape(s) else s for s in shapes)
         with plainly():
-            build(self, shape)
-        Layer.build(self, shape)
+            build(self, *shapes, **named)
+        first = [*shapes, *named.values()]
+        Layer.build(self, first[0] if first else None)
 
     return built
 
@@ -288,22 +401,32 @@ def _converted(x: Any) -> Any:
     """Arrays and lists of numbers as tensors; anything else as it is."""
     if isinstance(x, Tensor):
         return convert(x)
-    if isinstance(x, list) and x and isinstance(x[0], Tensor):
-        return [convert(entry) for entry in x]
-    if isinstance(x, KerasTensor):
-        raise ArgumentError(
-            f"a layer was called on {x!r}, which has a shape and no entries\n"
-            "  models from Input(...) and calls of layers are not here yet\n"
-            "  expected data: list the layers in Sequential, or write a subclass of Model"
-        )
+    if isinstance(x, dict):
+        return {name: _converted(entry) for name, entry in x.items()}
+    if (
+        isinstance(x, list | tuple)
+        and x
+        and (isinstance(x[0], Tensor | dict) or getattr(x[0], "ndim", 0) > 0)
+    ):
+        return type(x)(_converted(entry) for entry in x) if type(x) in (list, tuple) else x
     return convert(x) if hasattr(x, "__array__") or isinstance(x, list | int | float) else x
 
 
 def shape_of(x: Any) -> Any:
     """The shape of an input with an open batch; None for what has no shape."""
+    if isinstance(x, dict):
+        return {name: shape_of(entry) for name, entry in x.items()}
     if isinstance(x, list | tuple):
         return [shape_of(entry) for entry in x]
-    return (None, *x.shape[1:]) if isinstance(x, Tensor) else None
+    if isinstance(x, KerasTensor):
+        return x.shape
+    return (None, *x.shape[1:]) if hasattr(x, "shape") else None
+
+
+@cache
+def _shape_names(build: Callable[..., Any]) -> tuple[str, ...]:
+    """The arguments of ``build``: ``query_shape`` and ``value_shape``, or one."""
+    return tuple(inspect.signature(build).parameters)[1:]
 
 
 @cache
@@ -311,42 +434,126 @@ def _takes_training(call: Callable[..., Any]) -> bool:
     return "training" in inspect.signature(call).parameters
 
 
-class KerasTensor:
-    """What ``Input`` gives: a shape and a dtype without entries."""
+class InputSpec:
+    """What a layer expects of its inputs: ``layer.input_spec = InputSpec(ndim=4)``.
 
-    def __init__(self, shape: Shape, dtype: str = "float32", name: str | None = None) -> None:
-        self.shape, self.dtype = tuple(shape), dtype
-        self.name = unique("keras_tensor") if name is None else name
+    ``axes`` says sizes by axis: ``{-1: 3}``.
+    """
 
-    @property
-    def ndim(self) -> int:
-        """How many dimensions."""
-        return len(self.shape)
+    def __init__(
+        self,
+        dtype: Any = None,
+        shape: Any = None,
+        ndim: int | None = None,
+        max_ndim: int | None = None,
+        min_ndim: int | None = None,
+        axes: dict[int, int | None] | None = None,
+        allow_last_axis_squeeze: bool = False,
+        name: str | None = None,
+        optional: bool = False,
+    ) -> None:
+        self.dtype, self.shape = dtype, None if shape is None else tuple(shape)
+        self.ndim = len(self.shape) if self.shape is not None else ndim
+        self.max_ndim, self.min_ndim, self.axes = max_ndim, min_ndim, axes or {}
+        self.name = name
 
     def __repr__(self) -> str:
-        return (
-            f"<KerasTensor shape={self.shape}, dtype={self.dtype}, sparse=False, ragged=False, "
-            f"name={self.name}>"
+        given = {k: v for k, v in vars(self).items() if v}
+        return f"InputSpec({', '.join(f'{k}={v!r}' for k, v in given.items())})"
+
+
+class _Incompatible(ShapeError, ArgumentError):
+    """An input that a layer does not take; a ValueError in Keras."""
+
+
+def check_specs(layer: Layer, inputs: Any) -> None:
+    """An error unless the inputs are as ``layer.input_spec`` says."""
+    specs, given = [*leaves(layer.input_spec)], [*leaves(inputs)]
+    if len(specs) != len(given):
+        raise _Incompatible(
+            f"{type(layer).__name__} {layer.name!r}: got {len(given)} inputs\n"
+            f"  expected {len(specs)}"
         )
+    for i, (spec, x) in enumerate(zip(specs, given, strict=True)):
+        if spec is None or not hasattr(x, "shape"):
+            continue
+        n, shape = len(x.shape), tuple(x.shape)
+        wrong = None
+        if spec.ndim is not None and n != spec.ndim:
+            wrong = f"{spec.ndim} dimensions"
+        elif spec.max_ndim is not None and n > spec.max_ndim:
+            wrong = f"at most {spec.max_ndim} dimensions"
+        elif spec.min_ndim is not None and n < spec.min_ndim:
+            wrong = f"at least {spec.min_ndim} dimensions"
+        for axis, size in {**dict(enumerate(spec.shape or ())), **spec.axes}.items():
+            if wrong is None and size is not None and shape[int(axis)] != size:
+                wrong = f"the size {size} at axis {axis}"
+        if wrong is not None:
+            raise _Incompatible(
+                f"{type(layer).__name__} {layer.name!r}: input {i} does not fit\n"
+                f"  got       {shape}\n  expected  {wrong}"
+            )
 
 
 def Input(
     shape: Any = None,
     batch_size: int | None = None,
     dtype: Any = None,
+    batch_shape: Any = None,
     name: str | None = None,
 ) -> KerasTensor:
-    """The shape of what goes into a model, without the batch; first in ``Sequential``.
+    """The shape of what goes into a model, without the batch.
+
+    First in ``Sequential``, or what the first layers of a functional model are called on.
 
     >>> Input((28, 28)).shape
     (None, 28, 28)
     """
+    if batch_shape is not None:
+        batch_size, *shape = batch_shape
     if shape is None or isinstance(shape, int | float) or not all(_is_size(n) for n in shape):
         raise KindError(
             f"Input(shape): got {describe(shape)}\n"
             "  expected the sizes of one example, such as (784,) or (28, 28, 1)"
         )
-    return KerasTensor((batch_size, *shape), str(dtype or "float32"), name)
+    return InputLayer(tuple(shape), batch_size, dtype, name).output
+
+
+class InputLayer(Layer):
+    """Says the shape of what goes into a model."""
+
+    def __init__(
+        self,
+        shape: Any = None,
+        batch_size: int | None = None,
+        dtype: Any = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name=name)
+        self.batch_shape = (batch_size, *shape)
+        self.built = True
+        self._dtype = getattr(dtype, "name", None) or str(dtype or "float32")
+        out = KerasTensor(self.batch_shape, self._dtype, name)
+        Node(self, (), {}, out)
+
+    def call(self, inputs: Any) -> Any:
+        """The input itself."""
+        return inputs
+
+
+class Operation(Layer):
+    """A sign such as ``+`` between KerasTensors."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__()
+        self.function = function
+
+    def call(self, *given: Any) -> Any:
+        """What the operation gives."""
+        return self.function(*given)
+
+
+OPERATIONS.update({kind: type(kind, (Operation,), {"__module__": __name__}) for kind in KINDS})
 
 
 def _is_size(n: Any) -> bool:
@@ -364,4 +571,13 @@ class _KindOfNumber(KindError, ArgumentError):
     """A size that is no whole number: a ValueError in Keras."""
 
 
-__all__ = ["Input", "KerasTensor", "Layer", "NotBuilt", "need_positive"]
+__all__ = [
+    "Input",
+    "InputLayer",
+    "InputSpec",
+    "KerasTensor",
+    "Layer",
+    "NotBuilt",
+    "Operation",
+    "need_positive",
+]

@@ -7,14 +7,19 @@ from typing import Any
 from ...errors import ArgumentError, KindError, describe
 from ...tape import SCOPE
 from ...tensor import Tensor
-from .layer import KerasTensor, Layer, shape_of
-from .layers.core import InputLayer
+from .judge import Judge
+from .layer import Input, InputLayer, KerasTensor, Layer, Operation, shape_of
+from .symbolic import Network
 from .training import Trainer
+from .tree import mapped
 from .variable import plainly
 
 
 class Model(Trainer):
     """A network. A subclass makes its layers in ``__init__`` and uses them in ``call``.
+
+    ``Model(inputs, outputs)`` is the network between what ``Input`` gave and what layers made of
+    it; a subclass may be made so, too, and then needs no ``call``.
 
     >>> class Net(Model):
     ...     def __init__(self):
@@ -23,27 +28,99 @@ class Model(Trainer):
     ...         self.last = Dense(1)
     ...     def call(self, x):
     ...         return self.last(self.first(x))
-    >>> from minitorch_lab.tf.keras.layers import Dense
+    >>> from minitorch_lab.tf.keras.layers import Dense, Input
     >>> net = Net()
     >>> net([[1.0, 2.0]]).shape, net.count_params()
     (TensorShape([1, 1]), 17)
+    >>> x = Input((3,))
+    >>> Model(x, Dense(2)(x), name="net").output_shape
+    (None, 2)
     """
 
+    _network: Network | None = None
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """A model; ``Functional`` for inputs and outputs."""
+        functional = cls is Model and (len(args) > 1 or "outputs" in kwargs)
+        return super().__new__(Functional if functional else cls, *args, **kwargs)
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        if args or "inputs" in kwargs or "outputs" in kwargs:
+        parts = dict(zip(("inputs", "outputs"), args, strict=False))
+        parts |= {name: kwargs.pop(name) for name in ("inputs", "outputs") if name in kwargs}
+        if len(args) > 2:
+            kwargs["name"] = args[2]
+        if len(parts) == 1:
             raise KindError(
-                "Model(inputs, outputs): models from Input(...) and calls of layers are not here "
-                "yet\n  expected a list of layers in Sequential, or a subclass of Model"
+                f"Model(inputs, outputs): got the {next(iter(parts))} alone\n"
+                "  expected both, or a list of layers in Sequential, or a subclass of Model"
             )
         super().__init__(**kwargs)
+        self._judge = Judge(None, None, None, None)
         self._forget()
-        self._loss = None
-        self._given: list[Any] = []
+        if parts:
+            self._network = Network(**parts)
+            self._operations = self._network.layers
+            for layer in self._operations:
+                self._modules[layer.name] = layer
+            self.built = True
+            self._build_shape = mapped(lambda t: t.shape, self._network.inputs)
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """What the model gives for inputs; a subclass writes its own."""
+        if self._network is None:
+            return super().call(*args, **kwargs)
+        return self._network(args[0])
+
+    @property
+    def inputs(self) -> list[KerasTensor]:
+        """What ``Input`` gave, in a list."""
+        return [] if self._network is None else self._network.flat
+
+    @property
+    def outputs(self) -> list[KerasTensor]:
+        """What comes out, in a list."""
+        return [] if self._network is None else self._network.ends
+
+    @property
+    def input(self) -> Any:
+        """What ``Input`` gave."""
+        return super().input if self._network is None else self._network.inputs
+
+    @property
+    def output(self) -> Any:
+        """What comes out, for further models."""
+        return super().output if self._network is None else self._network.outputs
+
+    @property
+    def input_names(self) -> list[str]:
+        """The names of the layers of the inputs."""
+        return [t.node.layer.name for t in self.inputs if t.node is not None]
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names of the layers that give the outputs."""
+        return [t.node.layer.name for t in self.outputs if t.node is not None]
+
+    @property
+    def input_shape(self) -> Any:
+        """The shape of what goes in; None stands for the batch."""
+        self._need_built("input_shape")
+        return self._build_shape
+
+    @property
+    def output_shape(self) -> Any:
+        """The shape of what comes out."""
+        self._need_built("output_shape")
+        if self._network is not None:
+            return mapped(lambda t: t.shape, self._network.outputs)
+        with plainly():
+            return self.compute_output_shape(self._build_shape)
 
     @property
     def layers(self) -> list[Layer]:
         """The layers of which the model is made."""
-        return [*{id(layer): layer for layer in self._parts()}.values()]
+        every = {id(layer): layer for layer in self._parts()}.values()
+        return [layer for layer in every if not isinstance(layer, Operation)]
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """The layer with this name, or at this place."""
@@ -62,14 +139,18 @@ class Model(Trainer):
 
     def build(self, input_shape: Any) -> None:
         """Make all weights, for inputs of this shape: None stands for the batch."""
-        if type(self).call is not Layer.call:
-            self.compute_output_shape(tuple(input_shape))
+        if type(self).call is not Model.call:
+            self.compute_output_shape(input_shape)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The network on data; the layers inside are built as they are called."""
         if not self.built and args:
             Layer.build(self, shape_of(args[0]))
         return super().__call__(*args, **kwargs)
+
+
+class Functional(Model):
+    """What ``Model(inputs, outputs)`` makes."""
 
 
 class Sequential(Model):
@@ -87,6 +168,7 @@ class Sequential(Model):
     def __init__(self, layers: Any = None, trainable: bool = True, name: str | None = None) -> None:
         super().__init__(trainable=trainable, name=name)
         self._stack: list[Layer] = []
+        self._outs: list[Any] = []  # the Input, and what each layer makes of it
         if layers is not None and not isinstance(layers, list | tuple):
             raise KindError(
                 f"Sequential(layers): got {describe(layers)}\n  expected a list of layers"
@@ -101,8 +183,8 @@ class Sequential(Model):
         self._build_from_first()
 
     def _add(self, layer: Any) -> None:
-        if isinstance(layer, KerasTensor):
-            layer = InputLayer.of(layer)
+        if isinstance(layer, KerasTensor) and layer.node is not None:
+            layer = layer.node.layer
         if not isinstance(layer, Layer):
             raise KindError(
                 f"Sequential: got {describe(layer)} where a layer is expected\n"
@@ -123,6 +205,8 @@ class Sequential(Model):
             raise ArgumentError("pop(): the model has no layers")
         layer = self._stack.pop()
         self._modules.pop(layer.name, None)
+        del self._outs[len(self._stack) + 1 :]
+        self._connect()
         self._forget()
         return layer
 
@@ -132,38 +216,34 @@ class Sequential(Model):
         return [layer for layer in self._stack if not isinstance(layer, InputLayer)]
 
     def _build_from_first(self) -> None:
-        shape: Any = None
         if self._stack and isinstance(self._stack[0], InputLayer):
-            shape = self._stack[0].batch_shape
-        elif self._stack:
-            shape = self._stack[0]._first_shape
-        if shape is not None and self.layers:
-            self.build(shape)
+            self._outs = self._outs or [self._stack[0].output, self._stack[0].output]
+        elif self._stack and not self._outs:
+            first = self._stack[0]
+            if isinstance(first, Model) and first.inputs:
+                self._outs = [Input(batch_shape=first.inputs[0].shape)]
+            elif first._first_shape is not None:
+                self._outs = [Input(batch_shape=first._first_shape)]
+        self._connect()
 
     def build(self, input_shape: Any) -> None:
         """Make all weights, for inputs of this shape: None stands for the batch."""
-        shape = input_shape
+        if not self._outs:
+            self._outs = [Input(batch_shape=input_shape)]
+        self._connect()
+
+    def _connect(self) -> None:
+        """Call the layers that have no place yet on what the one before gave."""
+        if not self._outs or not self.layers:
+            return
         token = SCOPE.set(f"{SCOPE.get()}.{self.name}".lstrip("."))
         try:
-            for layer in self.layers:
-                if not layer.built:
-                    layer.at_its_line(shape, method="build")
-                shape = layer.compute_output_shape(shape)
+            for layer in self._stack[len(self._outs) - 1 :]:
+                self._outs.append(layer.at_its_line(self._outs[-1]))
         finally:
             SCOPE.reset(token)
-
-    @property
-    def input_shape(self) -> Any:
-        """The shape of what goes in; None stands for the batch."""
-        self._need_built("input_shape")
-        return self._build_shape
-
-    @property
-    def output_shape(self) -> Any:
-        """The shape of what comes out."""
-        self._need_built("output_shape")
-        with plainly():
-            return self.compute_output_shape(self._build_shape)
+        self._network = Network(self._outs[0], self._outs[-1])
+        Layer.build(self, self._outs[0].shape)
 
     def call(self, inputs: Any) -> Any:
         """The inputs through all layers, each called as from the line where it was made."""

@@ -123,6 +123,9 @@ class Optimizer(Engine):
                     v.mul_(1 - self.rate() * setting(group, "weight_decay"))
                 self.move(v, g, group, step)
             current().write(self._now, "iterations", step)
+            for _, v in pairs:
+                if getattr(v, "constraint", None) is not None:
+                    v.copy_(v.constraint(v))
 
     def rate(self) -> Any:
         """The learning rate, as a number that a compiled step reads anew."""

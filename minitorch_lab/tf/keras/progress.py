@@ -33,14 +33,16 @@ class Progress:
         now = perf_counter()
         if step == 1:
             self.first = now - self.start
-        if now >= self.next and step < self.steps:
+        if now >= self.next and (step < self.steps or not self.steps):
             self.next = now + EVERY
             per_step = self._per_step(step, now)
-            self._draw(step, _duration(per_step * (self.steps - step)), per_step, logs())
+            left = self.steps - step if self.steps else step
+            self._draw(step, _duration(per_step * left), per_step, logs())
 
     def finish(self, step: int, logs: dict[str, Any]) -> None:
         """Write the last state, and end the line."""
         now = perf_counter()
+        self.steps = self.steps or step
         seconds = f"{now - self.start:.0f}s"
         per_step = self._per_step(step, now)
         if self.verbose == 1:
@@ -60,6 +62,8 @@ class Progress:
         done = WIDTH * step // max(self.steps, 1)
         count = f"{step:{len(str(self.steps))}}/{self.steps}"
         bar = "━" * done, "━" * (WIDTH - done)
+        if not self.steps:
+            count, bar = f"{step:7}/Unknown", ("", "")
         end = f" {_speed(per_step)}{_numbers(logs)}"
         length = len(count) + WIDTH + len(seconds) + len(end)
         if _on_a_screen():

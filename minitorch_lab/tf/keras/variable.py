@@ -69,7 +69,7 @@ class Variable(Styled, Parameter):
     array([2., 3.], dtype=float32)
     """
 
-    __slots__ = ("path",)
+    __slots__ = ("constraint", "path", "regularizer")
 
     def __init__(
         self, initial_value: Any, trainable: bool = True, dtype: Any = None, name: str = "variable"
@@ -78,6 +78,8 @@ class Variable(Styled, Parameter):
             value = convert(initial_value, dtype)
             super().__init__(value.detach().clone(), trainable and value.dtype.is_floating_point)
         self.name = self.path = name
+        self.regularizer: Any = None
+        self.constraint: Any = None
 
     @property
     def trainable(self) -> bool:
@@ -123,7 +125,7 @@ class Variable(Styled, Parameter):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         made: Any = super().__deepcopy__(memo)
-        made.path = self.path
+        made.path, made.regularizer, made.constraint = self.path, self.regularizer, self.constraint
         return made
 
     def __repr__(self) -> str:

@@ -1,42 +1,128 @@
 """Layers, with Keras's names, arguments and defaults. Pictures are ``(N, H, W, C)``."""
 
-from ..layer import Input, Layer
+from ..layer import Input, InputLayer, InputSpec, Layer
+from .attention import MultiHeadAttention
 from .core import (
     Activation,
     Dense,
     Dropout,
     Embedding,
     Flatten,
-    InputLayer,
+    GaussianNoise,
+    Identity,
+    Lambda,
+    Masking,
     ReLU,
     Rescaling,
-    Reshape,
     Softmax,
 )
-from .norm import BatchNormalization
-from .places import AveragePooling2D, Conv2D, GlobalAveragePooling2D, MaxPooling2D
+from .curves import ELU, LeakyReLU, PReLU
+from .merge import (
+    Add,
+    Average,
+    Concatenate,
+    Dot,
+    Maximum,
+    Minimum,
+    Multiply,
+    Subtract,
+    add,
+    average,
+    concatenate,
+    dot,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
+)
+from .norm import BatchNormalization, LayerNormalization
+from .places import (
+    AveragePooling1D,
+    AveragePooling2D,
+    Conv1D,
+    Conv2D,
+    GlobalAveragePooling1D,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling1D,
+    GlobalMaxPooling2D,
+    MaxPooling1D,
+    MaxPooling2D,
+)
+from .recurrent import GRU, LSTM, Bidirectional, SimpleRNN, TimeDistributed
+from .shapes import Permute, RepeatVector, Reshape, UpSampling2D, ZeroPadding2D
 
-AvgPool2D, GlobalAvgPool2D, MaxPool2D = AveragePooling2D, GlobalAveragePooling2D, MaxPooling2D
+AvgPool1D, AvgPool2D, MaxPool1D = AveragePooling1D, AveragePooling2D, MaxPooling1D
+MaxPool2D, Convolution1D, Convolution2D = MaxPooling2D, Conv1D, Conv2D
+GlobalAvgPool1D, GlobalAvgPool2D = GlobalAveragePooling1D, GlobalAveragePooling2D
+GlobalMaxPool1D, GlobalMaxPool2D = GlobalMaxPooling1D, GlobalMaxPooling2D
 
 __all__ = [
+    "ELU",
+    "GRU",
+    "LSTM",
     "Activation",
+    "Add",
+    "Average",
+    "AveragePooling1D",
     "AveragePooling2D",
+    "AvgPool1D",
     "AvgPool2D",
     "BatchNormalization",
+    "Bidirectional",
+    "Concatenate",
+    "Conv1D",
     "Conv2D",
+    "Convolution1D",
+    "Convolution2D",
     "Dense",
+    "Dot",
     "Dropout",
     "Embedding",
     "Flatten",
+    "GaussianNoise",
+    "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
+    "GlobalAvgPool1D",
     "GlobalAvgPool2D",
+    "GlobalMaxPool1D",
+    "GlobalMaxPool2D",
+    "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D",
+    "Identity",
     "Input",
     "InputLayer",
+    "InputSpec",
+    "Lambda",
     "Layer",
+    "LayerNormalization",
+    "LeakyReLU",
+    "Masking",
+    "MaxPool1D",
     "MaxPool2D",
+    "MaxPooling1D",
     "MaxPooling2D",
+    "Maximum",
+    "Minimum",
+    "MultiHeadAttention",
+    "Multiply",
+    "PReLU",
+    "Permute",
     "ReLU",
+    "RepeatVector",
     "Rescaling",
     "Reshape",
+    "SimpleRNN",
     "Softmax",
+    "Subtract",
+    "TimeDistributed",
+    "UpSampling2D",
+    "ZeroPadding2D",
+    "add",
+    "average",
+    "concatenate",
+    "dot",
+    "maximum",
+    "minimum",
+    "multiply",
+    "subtract",
 ]

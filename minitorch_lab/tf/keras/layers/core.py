@@ -5,41 +5,18 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ....errors import ArgumentError, ShapeError
+from ....creation import randn_like
+from ....errors import ArgumentError, KindError, ShapeError, describe
 from ....nn import functional as F
+from ....ops import FUNCTIONS as OPS
 from ....tensor import Tensor
-from .. import activations, initializers
-from ..layer import Input as make_input
-from ..layer import KerasTensor, Layer, need_positive
+from .. import activations
+from ..layer import Layer, need_positive
 
 
 def as_float(x: Tensor) -> Tensor:
     """Whole numbers as float32."""
     return x if x.dtype.is_floating_point else x.float()
-
-
-class InputLayer(Layer):
-    """Says the shape of what goes into a model."""
-
-    def __init__(
-        self,
-        shape: Any = None,
-        batch_size: int | None = None,
-        dtype: Any = None,
-        name: str | None = None,
-    ) -> None:
-        super().__init__(name=name)
-        self.batch_shape = make_input(shape, batch_size, dtype).shape
-        self.built = True
-
-    @classmethod
-    def of(cls, x: KerasTensor) -> InputLayer:
-        """The layer of an ``Input``."""
-        return cls(x.shape[1:], x.shape[0], x.dtype)
-
-    def call(self, inputs: Any) -> Any:
-        """The input itself."""
-        return inputs
 
 
 class Dense(Layer):
@@ -60,14 +37,26 @@ class Dense(Layer):
         use_bias: bool = True,
         kernel_initializer: Any = "glorot_uniform",
         bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         need_positive("Dense(units)", units)
         self.units, self.use_bias = units, use_bias
         self.activation = activations.get(activation)
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
+        self.supports_masking = True
+        self.rules(
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+        )
 
     def build(self, input_shape: Any) -> None:
         """Make kernel and bias."""
@@ -78,12 +67,8 @@ class Dense(Layer):
                 f"  input     {tuple(input_shape)}\n  expected a number there: it is that of the "
                 "weights; give the size in Input(shape)"
             )
-        self.kernel = self.add_weight((size, self.units), self.kernel_initializer, name="kernel")
-        self.bias = (
-            self.add_weight((self.units,), self.bias_initializer, name="bias")
-            if self.use_bias
-            else None
-        )
+        self.kernel = self.ruled("kernel", (size, self.units))
+        self.bias = self.ruled("bias", (self.units,)) if self.use_bias else None
 
     def call(self, inputs: Tensor) -> Tensor:
         """The product with the kernel, the bias, the activation."""
@@ -109,6 +94,7 @@ class Activation(Layer):
     def __init__(self, activation: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.activation = activations.get(activation)
+        self.supports_masking = True
 
     def call(self, inputs: Tensor) -> Tensor:
         """The activation of the inputs."""
@@ -160,30 +146,20 @@ class Flatten(Layer):
         return inputs.reshape(inputs.shape[0], math.prod(inputs.shape[1:]))
 
 
-class Reshape(Layer):
-    """Each example in another shape; one size may be -1.
-
-    >>> Reshape((7, -1)).compute_output_shape((None, 28))
-    (None, 7, 4)
-    """
-
-    def __init__(self, target_shape: Any, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.target_shape = tuple(target_shape)
-
-    def call(self, inputs: Tensor) -> Tensor:
-        """The inputs in their new shape."""
-        return inputs.reshape(inputs.shape[0], *self.target_shape)
-
-
 class Dropout(Layer):
     """In training, zeros in place of a share ``rate`` of the entries; the rest is scaled up."""
 
-    def __init__(self, rate: float, **kwargs: Any) -> None:
+    def __init__(
+        self, rate: float, noise_shape: Any = None, seed: int | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate <= 1:
             raise ArgumentError(f"Dropout(rate): expected a number from 0 to 1, got {rate!r}")
-        self.rate = rate
+        if noise_shape is not None:
+            raise ArgumentError(
+                f"Dropout(noise_shape): got {noise_shape!r}\n  expected None: each entry for itself"
+            )
+        self.rate, self.seed, self.supports_masking = rate, seed, True
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         """The inputs, or in training some of them."""
@@ -205,7 +181,8 @@ class Rescaling(Layer):
 class Embedding(Layer):
     """A row of numbers for each whole number below ``input_dim``.
 
-    Shapes: ``(N, ...)`` to ``(N, ..., output_dim)``.
+    Shapes: ``(N, ...)`` to ``(N, ..., output_dim)``. With ``mask_zero`` the layers behind it that
+    go step by step pass over the places that hold 0.
     """
 
     def __init__(
@@ -213,19 +190,94 @@ class Embedding(Layer):
         input_dim: int,
         output_dim: int,
         embeddings_initializer: Any = "uniform",
+        embeddings_regularizer: Any = None,
+        embeddings_constraint: Any = None,
+        mask_zero: bool = False,
         **kwargs: Any,
     ) -> None:
+        kwargs.pop("input_length", None)  # older programs give it; it says nothing
         super().__init__(**kwargs)
         need_positive("Embedding(input_dim)", input_dim)
         need_positive("Embedding(output_dim)", output_dim)
-        self.input_dim, self.output_dim = input_dim, output_dim
-        self.embeddings_initializer = initializers.get(embeddings_initializer)
+        self.input_dim, self.output_dim, self.mask_zero = input_dim, output_dim, mask_zero
+        self.supports_masking = mask_zero
+        self.rules(
+            embeddings_initializer=embeddings_initializer,
+            embeddings_regularizer=embeddings_regularizer,
+            embeddings_constraint=embeddings_constraint,
+        )
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: Any = None) -> None:
         """Make the table of rows."""
-        shape = self.input_dim, self.output_dim
-        self.embeddings = self.add_weight(shape, self.embeddings_initializer, name="embeddings")
+        self.embeddings = self.ruled("embeddings", (self.input_dim, self.output_dim))
+
+    def compute_mask(self, inputs: Tensor, mask: Any = None) -> Any:
+        """True where the number is not 0; None without ``mask_zero``."""
+        return OPS["ne"](inputs, 0) if self.mask_zero else None
 
     def call(self, inputs: Tensor) -> Tensor:
         """The rows."""
         return F.embedding(inputs.long(), self.embeddings)
+
+
+class Masking(Layer):
+    """Hides the steps in which all features are ``mask_value``; they become 0."""
+
+    def __init__(self, mask_value: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.mask_value, self.supports_masking = mask_value, True
+
+    def compute_mask(self, inputs: Tensor, mask: Any = None) -> Any:
+        """True where any feature differs."""
+        return OPS["ne"](inputs, self.mask_value).float().sum(-1) > 0
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """The inputs, zeros where they are hidden."""
+        seen = OPS["ne"](inputs, self.mask_value).float().sum(-1, keepdim=True) > 0
+        return as_float(inputs) * seen.float()
+
+
+class Lambda(Layer):
+    """A function as a layer."""
+
+    def __init__(
+        self,
+        function: Any,
+        output_shape: Any = None,
+        mask: Any = None,
+        arguments: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if not callable(function):
+            raise KindError(f"Lambda(function): expected a function, got {describe(function)}")
+        self.function, self.arguments = function, dict(arguments or {})
+
+    def call(self, inputs: Any) -> Any:
+        """What the function gives."""
+        return self.function(inputs, **self.arguments)
+
+
+class Identity(Layer):
+    """The input itself."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def call(self, inputs: Any) -> Any:
+        """The input itself."""
+        return inputs
+
+
+class GaussianNoise(Layer):
+    """In training, normal numbers are added."""
+
+    def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.stddev, self.seed, self.supports_masking = stddev, seed, True
+
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+        """The inputs, or in training something close to them."""
+        x = as_float(inputs)
+        return x + randn_like(x) * self.stddev if training else x

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ....errors import ArgumentError
+from ....nn import functional as F
 from ....tensor import Tensor, no_grad
-from .. import initializers
 from ..layer import Layer
 from ..variable import Variable
 from .core import as_float
@@ -31,17 +31,25 @@ class BatchNormalization(Layer):
         gamma_initializer: Any = "ones",
         moving_mean_initializer: Any = "zeros",
         moving_variance_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.axis, self.momentum, self.epsilon = axis, momentum, epsilon
-        self.center, self.scale = center, scale
-        self._first = {
-            "gamma": initializers.get(gamma_initializer),
-            "beta": initializers.get(beta_initializer),
-            "moving_mean": initializers.get(moving_mean_initializer),
-            "moving_variance": initializers.get(moving_variance_initializer),
-        }
+        self.center, self.scale, self.supports_masking = center, scale, True
+        self.rules(
+            gamma_initializer=gamma_initializer,
+            beta_initializer=beta_initializer,
+            moving_mean_initializer=moving_mean_initializer,
+            moving_variance_initializer=moving_variance_initializer,
+            gamma_regularizer=gamma_regularizer,
+            beta_regularizer=beta_regularizer,
+            gamma_constraint=gamma_constraint,
+            beta_constraint=beta_constraint,
+        )
 
     def build(self, input_shape: Any) -> None:
         """Make gamma, beta and the moving averages."""
@@ -52,13 +60,10 @@ class BatchNormalization(Layer):
                 f"  input     {tuple(input_shape)}\n  expected a number of channels there"
             )
 
-        def weight(name: str, learned: bool) -> Variable:
-            return self.add_weight((size,), self._first[name], trainable=learned, name=name)
-
-        self.gamma = weight("gamma", True) if self.scale else None
-        self.beta = weight("beta", True) if self.center else None
-        self.moving_mean = weight("moving_mean", False)
-        self.moving_variance = weight("moving_variance", False)
+        self.gamma = self.ruled("gamma", (size,)) if self.scale else None
+        self.beta = self.ruled("beta", (size,)) if self.center else None
+        self.moving_mean = self.ruled("moving_mean", (size,), trainable=False)
+        self.moving_variance = self.ruled("moving_variance", (size,), trainable=False)
 
     def _kept(self) -> list[Variable]:
         return [self.moving_mean, self.moving_variance] if self.built else []
@@ -85,3 +90,62 @@ class BatchNormalization(Layer):
         with no_grad():
             for kept, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 kept.mul_(self.momentum).add_(new.detach().reshape(-1) * (1 - self.momentum))
+
+
+class LayerNormalization(Layer):
+    r"""Each example with mean 0 and variance 1 along ``axis``: :math:`\gamma \hat x + \beta`.
+
+    Source: Ba, Kiros and Hinton (2016).
+
+    >>> LayerNormalization(epsilon=0.0)([[1.0, 3.0]]).detach()
+    tensor([[-1.,  1.]])
+    """
+
+    def __init__(
+        self,
+        axis: Any = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.axis, self.epsilon, self.center, self.scale = axis, epsilon, center, scale
+        self.supports_masking = True
+        self.rules(
+            gamma_initializer=gamma_initializer,
+            beta_initializer=beta_initializer,
+            gamma_regularizer=gamma_regularizer,
+            beta_regularizer=beta_regularizer,
+            gamma_constraint=gamma_constraint,
+            beta_constraint=beta_constraint,
+        )
+
+    def _axes(self, ndim: int) -> list[int]:
+        given = [self.axis] if isinstance(self.axis, int) else self.axis
+        return sorted(axis % ndim for axis in given)
+
+    def build(self, input_shape: Any) -> None:
+        """Make gamma and beta."""
+        sizes = tuple(input_shape[axis] for axis in self._axes(len(input_shape)))
+        self.gamma = self.ruled("gamma", sizes) if self.scale else None
+        self.beta = self.ruled("beta", sizes) if self.center else None
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """The inputs, normalised."""
+        x = as_float(inputs)
+        axes = self._axes(x.ndim)
+        if axes == [*range(axes[0], x.ndim)]:  # the last ones: one op does it
+            sizes = tuple(x.shape[axes[0] :])
+            return F.layer_norm(x, sizes, self.gamma, self.beta, self.epsilon)
+        wide = [n if i in axes else 1 for i, n in enumerate(x.shape)]
+        mean = x.mean(axes, keepdim=True)
+        y = (x - mean) * (((x - mean) ** 2).mean(axes, keepdim=True) + self.epsilon).rsqrt()
+        y = y if self.gamma is None else y * self.gamma.reshape(wide)
+        return y if self.beta is None else y + self.beta.reshape(wide)
