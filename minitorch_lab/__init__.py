@@ -338,6 +338,7 @@ _LATER = {
     "step_through": "widgets.stepper:step_through",
     "link": "widgets.linker:link",
     "train": "widgets.live:train",
+    "live": "widgets.loop:live",
     "playground": "widgets.playground:playground",
     "start": "lessons:start",
     "check": "lessons:check",

@@ -15,12 +15,12 @@ from ..tensor import Tensor
 from ..utils.data import DataLoader, IterableDataset, TensorDataset
 
 
-def at_least_one(name: str, value: Any) -> int:
+def at_least_one(name: str, value: Any, call: str = "train") -> int:
     """A count from the user; ArgumentError below 1, KindError for what is no whole number."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise KindError(f"train: {name} is {describe_value(value)}\n  expected a whole number")
+        raise KindError(f"{call}: {name} is {describe_value(value)}\n  expected a whole number")
     if value < 1:
-        raise ArgumentError(f"train: {name} is {value}\n  expected 1 or more")
+        raise ArgumentError(f"{call}: {name} is {value}\n  expected 1 or more")
     return int(value)
 
 

@@ -77,6 +77,11 @@ class Stream:
         self.last = value
         self.total += 1
 
+    def amend(self, value: float) -> None:
+        """Give the newest value, which is still alone, another one."""
+        waiting, flushed = self._parts[3:]
+        waiting[1, self.total - flushed - 1] = self.last = value
+
     def _flush(self) -> tuple[Floats, int]:
         """The older half of what waits goes into buckets."""
         buckets, count, width, waiting, flushed = self._parts
@@ -206,6 +211,17 @@ class History:
         self._loss.add(count, loss)
         self._count = count
 
+    def skip(self, accuracy: float = math.nan) -> None:
+        """Append a step whose loss is not known; the last one that was stays the last."""
+        before = self._loss.last
+        self.add(math.nan, accuracy)
+        self._loss.last = before
+
+    def amend(self, accuracy: float) -> None:
+        """The accuracy of the newest step."""
+        if self._count:
+            self._accuracy.amend(accuracy)
+
     def log(self, **values: float) -> None:
         """Write values of streams at the step of now. A value that has not changed is left out.
 
@@ -255,8 +271,10 @@ class History:
 
 
 def average(rows: Floats) -> float:
-    """The mean of all values in some buckets."""
-    if rows.shape[1] and rows[1].max() == 1:
+    """The mean of all finite values in some buckets."""
+    if rows.shape[1] and rows[1].max() == 1 and not rows[5].any():
         return float(rows[2].mean())
-    weight = rows[1].sum()
-    return float((rows[2] * rows[1]).sum() / weight) if weight else math.nan
+    weight = rows[1] - rows[5]
+    known = weight > 0
+    total = weight.sum()
+    return float((rows[2, known] * weight[known]).sum() / total) if total else math.nan

@@ -125,6 +125,43 @@ def describe(
     return "\n".join(lines)
 
 
+def of_logged(value: float, step: int, logged: Any, kept: str, lr: float | None) -> str:
+    """The message where a loop of the learner's own logs a loss that is not finite."""
+    lines = [f"log: the loss is {_word(value)} at step {step:,}"]
+    nodes = _values(logged) if isinstance(logged, Tensor) else []
+    remedy = None
+    if not nodes or any(node.freed for node, _ in nodes):
+        lines.append("  first     not known: the loss came without its graph")
+        lines.append("  log the loss as a tensor, before backward(): run.log(loss=loss)")
+    else:
+        leaf = next((x for x in _leaves(nodes) if not _finite(x.array)), None)
+        bad = [(node, array) for node, array in nodes if not _finite(array)]
+        if leaf is not None:
+            name = f"{leaf.name!r}" if leaf.name else f"a {leaf.array.dtype} of shape {tuple(leaf.shape)}"
+            kind = "parameter" if leaf.requires_grad else "input"
+            lines.append(f"  first     the {kind} {name} is {_extent(leaf.array)}")
+            remedy = None if leaf.requires_grad else DATA
+        elif bad:
+            found = _of_value(*bad[0], step)
+            lines.append(f"  first     {found.what} is {found.extent}")
+            if found.origin:
+                lines.append(f"  from      {found.origin}")
+            lines += [f"  {name:<9} {stats}" for name, stats in found.inputs]
+            remedy = found.remedy
+    if kept:
+        lines.append(f"  kept      {kept}")
+    rate = "lower the learning rate" + ("" if lr is None else f" ({lr:.3g} now, try {lr / 10:.3g})")
+    lines.append(f"  {remedy or rate}; then run the loop again")
+    lines.append("  lab.live(..., finite=False) lets such a loss pass")
+    return "\n".join(lines)
+
+
+def _leaves(nodes: Sequence[tuple[Node, Any]]) -> list[Tensor]:
+    """What went into a graph from outside, each once."""
+    every = (x for node, _ in nodes for x in node.inputs if isinstance(x, Tensor))
+    return list({id(x): x for x in every if x.node is None}.values())
+
+
 def _in_leaves(model: Module, entry: Entry, step: int) -> Finding | None:
     for what, tensor in (("input", entry.x), ("target", entry.y)):
         if not _finite(tensor.array):

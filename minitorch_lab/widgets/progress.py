@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 from .words import figures
 
 if TYPE_CHECKING:
+    from .loop import Loop
     from .training import Training
 
 WIDTH = 20
@@ -16,14 +17,20 @@ WIDTH = 20
 class Progress:
     """Prints how a run goes on."""
 
-    def __init__(self, run: Training, out: TextIO | None = None) -> None:
+    def __init__(self, run: Training | Loop, out: TextIO | None = None) -> None:
         self._run = run
         self._out = out or sys.stdout
         self.terminal = self._out.isatty()
         self._shown = run.epoch
+        self._said: set[str] = set()
 
     def show(self) -> None:
         """Print what is new."""
+        for note in self._run.notes:
+            if note.id not in self._said:
+                self._said.add(note.id)
+                clear = "\r\x1b[K" if self.terminal else ""
+                print(f"{clear}step {note.step:,}: {note.text} {note.todo}", file=self._out)
         if self.terminal:
             if self._run.step_count:
                 print(f"\r{self.line()}\x1b[K", end="", flush=True, file=self._out)
@@ -31,7 +38,7 @@ class Progress:
         history = self._run.history
         done = len(history.validation if self._run.valid else history.epochs)
         for epoch in range(self._shown + 1, done + 1):
-            print(f"epoch {epoch} of {self._run.goal}: {self._epoch(epoch)}", file=self._out)
+            print(f"{self._count(epoch)}: {self._epoch(epoch)}", file=self._out)
         self._shown = done
 
     def end(self) -> None:
@@ -44,9 +51,10 @@ class Progress:
         """``epoch 2 of 9 [####......] step 40 of 90, loss 0.31, 1,240 steps/s, 0:04 left``."""
         run = self._run
         now, total, rate = run.summary(), run.total, run.speed[run.mode]
-        words = f"epoch {min(run.epoch + 1, run.goal)} of {run.goal} "
-        if total:
-            filled = WIDTH * min(now.step, total) // total
+        words = f"{self._count(run.epoch + run.alive)} "
+        part = run.part
+        if part is not None:
+            filled = int(WIDTH * part)
             words += f"[{'#' * filled}{'.' * (WIDTH - filled)}] "
         words += f"step {now.step:,}" + (f" of {total:,}" if total else "")
         words += f", {figures('', now.loss, now.accuracy)}"
@@ -55,6 +63,12 @@ class Progress:
             if total and run.alive:
                 words += f", {clock((total - now.step) / rate)} left"
         return words
+
+    def _count(self, epoch: int) -> str:
+        goal = self._run.goal
+        if goal is None:  # a loop of the learner's own
+            return f"epoch {epoch}" if self._run.epoch else self._run.name
+        return f"epoch {max(min(epoch, goal), 1)} of {goal}"
 
     def _epoch(self, epoch: int) -> str:
         history = self._run.history

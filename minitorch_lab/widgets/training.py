@@ -32,6 +32,7 @@ from .branches import Branch, Branching
 from .checkpoint import Recorder
 from .controls import Controls
 from .gauges import Gauges, Meter, Metric
+from .guards import Guards
 from .history import Epoch, History, Mark
 from .nonfinite import Finding, describe, find_first
 from .progress import Progress
@@ -137,6 +138,7 @@ class Training(Controls, Branching, Watched):
         self._meters = {name: Meter() for name in MODES}
         self._recorder = Recorder(model, self.optimizer)
         self._gauges = Gauges(self, metrics)
+        self._guards = Guards(self)
         self._keeper = Keeper(self)
         self._branch = Branch(self, self.name)
         # The controls. `_attention` is what the loop reads each step; the rest is under the lock.
@@ -258,6 +260,7 @@ class Training(Controls, Branching, Watched):
                 self._keeper.hold()
             for meter in self._meters.values():
                 meter.settle()
+            self._guards.look(at_once=True)
             with self._lock:
                 if state == "stopped":
                     reason = self._stop or "Stopped"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .gauges import Meter
+from .guards import Guards, Note
 from .history import Epoch, History
 from .words import figures, plural
 
@@ -29,6 +30,7 @@ class Summary:
     validation: Epoch | None
     message: str
     error: BaseException | None
+    notes: tuple[Note, ...] = ()
 
     def __repr__(self) -> str:
         parts = [f"{self.state}: {plural(self.epoch, 'epoch')}, {plural(self.step, 'step')}"]
@@ -36,8 +38,11 @@ class Summary:
             parts.append(figures("", self.loss, self.accuracy))
         if self.validation is not None:
             parts.append(figures("validation ", self.validation.loss, self.validation.accuracy))
-        text = "; ".join(parts)
-        return f"{text}\n{self.message}" if self.message else text
+        lines = ["; ".join(parts)]
+        if self.message:
+            lines.append(self.message)
+        lines += [f"{note.text} {note.todo}" for note in self.notes]
+        return "\n".join(lines)
 
 
 class Watched:
@@ -52,6 +57,7 @@ class Watched:
     _alive: bool
     _meters: dict[str, Meter]
     _next_tick: float
+    _guards: Guards
 
     @property
     def state(self) -> State:
@@ -64,6 +70,17 @@ class Watched:
         return len(self.history)
 
     @property
+    def notes(self) -> tuple[Note, ...]:
+        """What the run wants to be known at present: see ``guards``."""
+        return self._guards.notes
+
+    @property
+    def part(self) -> float | None:
+        """The share of the steps that is done; None where their number is not known."""
+        total = self.total
+        return min(self.step_count / total, 1.0) if total else None
+
+    @property
     def alive(self) -> bool:
         """Whether the thread is at work or paused."""
         return self._alive
@@ -72,6 +89,11 @@ class Watched:
     def speed(self) -> dict[str, float | None]:
         """Steps per second in each mode, None where it was not tried yet."""
         return {name: meter.rate for name, meter in self._meters.items()}
+
+    @property
+    def total(self) -> int | None:
+        """Steps there will be; None where that is not known."""
+        raise NotImplementedError
 
     def summary(self) -> Summary:
         """How the run stands now."""
@@ -87,11 +109,13 @@ class Watched:
             validation[-1] if validation else None,
             self.message,
             self.error,
+            self.notes,
         )
 
     def _tick(self) -> None:
         """Tell the listeners how it goes, less often where that would take too much of the time."""
         began = time.perf_counter()
+        self._guards.look()
         self._tell("tick")
         now = time.perf_counter()
         self._next_tick = now + max(TICK, (now - began) / SHARE)
