@@ -69,6 +69,16 @@ class LabWidget(anywidget.AnyWidget):
         if self.comm is not None:
             self.comm._reply_subshell_for = None
 
+    def _handle_custom_msg(self, content: Any, buffers: Any) -> None:
+        # A page (kernel.js) says in words when its message is not heard at once.
+        if isinstance(content, dict) and "ask" in content:
+            content = dict(content)
+            self.send({"heard": content.pop("ask")})
+        if content == {"type": "keep"} and self.has_trait("still"):
+            self.still = self.static_html()
+            return
+        super()._handle_custom_msg(content, buffers)
+
     def shown(self) -> dict[str, Any]:
         """The traits that the page has, by name."""
         common = set(anywidget.AnyWidget.class_trait_names())

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 import threading
+import time
+from collections import deque
 from collections.abc import Iterable
 from html import escape
 from typing import Any, Literal
@@ -22,12 +24,14 @@ from ..errors import LabError, NonFiniteError
 from .base import LabWidget
 from .gauges import STREAMS
 from .history import Epoch, History, merge
-from .threads import stop_all
+from .threads import end_with_cell, stop_all
+from .threads import notebook_shell as _shell
 from .training import Training
 from .words import figures, plural, short
 
 SETTINGS = ("lr", "momentum", "weight_decay", "dropout", "batch_size")
 WITHOUT = ("loss", "accuracy")  # streams that have pictures of their own
+MESSAGES = 26  # a second at most; with answers to what the page asks they are 30
 ROWS_A_MESSAGE = 250  # rows in one message while training
 ROWS_IN_ALL = 8000  # and when a view asks for everything
 POINTS = 500  # of each other stream, then
@@ -71,6 +75,7 @@ def train(
             schedule=schedule,
         )
     )
+    end_with_cell(panel._replaced)
     if show:
         panel.show()
     return panel
@@ -80,14 +85,17 @@ class Live(LabWidget):
     """The panel of one ``training``. It has the run's controls as methods, too."""
 
     part = "live"
-    uses = ("curves", "timeline", "views")
+    uses = ("kernel", "curves", "timeline", "views")
     about = traitlets.Dict().tag(sync=True)
+    still = traitlets.Unicode().tag(sync=True)  # for a notebook that is opened without its kernel
 
     def __init__(self, training: Training) -> None:
         self.training = training
         self._sent = [0, 0, 0, 0]  # steps, validations, epochs, marks
         self._ends: dict[str, int] = {}  # the last step sent of each other stream
         self._lock = threading.Lock()
+        self._times: deque[float] = deque(maxlen=MESSAGES)  # of the last messages
+        self._told = ""  # the state in the last one
         self._shown_in: int | None = None
         super().__init__(about=facts(training))
         # This panel sends from its training thread and waits for no reply.
@@ -161,6 +169,11 @@ class Live(LabWidget):
         """Block until the run ends and return its summary."""
         return self.training.wait(timeout)
 
+    def _replaced(self) -> None:
+        """Its cell has been run again: this run ends before another begins on the same model."""
+        self.training.stop("Its cell was run again")
+        self.training.wait(5)
+
     # Messages.
 
     def _receive(self, _: Any, content: dict[str, Any], buffers: Any) -> None:
@@ -192,6 +205,8 @@ class Live(LabWidget):
     def _push(self, reset: bool = False) -> None:
         """Send what is new since the last message, or everything."""
         with self._lock:
+            if not reset and self._crowded():
+                return
             history = self.training.history
             sent = [0, 0, 0, 0] if reset else self._sent
             first, seen = sent[0], sent[1:]
@@ -217,6 +232,15 @@ class Live(LabWidget):
             }
             most = ROWS_IN_ALL if reset else ROWS_A_MESSAGE
             self.send(message, [table(history, first, count, most).tobytes()])
+
+    def _crowded(self) -> bool:
+        """Whether to leave it to the next message, as there were so many in the last second; a new
+        state is told always."""
+        now, before, self._told = time.monotonic(), self._told, self.training.state
+        if self._told == before and len(self._times) == MESSAGES and now - self._times[0] < 1:
+            return True
+        self._times.append(now)
+        return False
 
     def _points(self, reset: bool) -> dict[str, list[list[float | None]]]:
         """What is new of the streams that have no entry each step: step, mean, least, greatest."""
@@ -422,14 +446,6 @@ def _in_short(reason: str) -> str:
     if "no NVIDIA GPU" in head:
         return "no GPU found"
     return head if len(head) <= 24 else "not available"
-
-
-def _shell() -> Any:
-    try:
-        from IPython.core.getipython import get_ipython
-    except ImportError:
-        return None
-    return get_ipython()
 
 
 _watched: Any = None

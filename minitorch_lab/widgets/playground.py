@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import threading
 import time
-import weakref
 from base64 import b64encode
 from dataclasses import asdict
 from typing import Any
@@ -20,7 +19,7 @@ import traitlets
 from ..errors import ArgumentError, KindError, LabError
 from ..nn import Sequential
 from .base import LabWidget
-from .live import _end_with_cells, _shell
+from .live import _end_with_cells
 from .playground_code import code
 from .playground_data import FEATURES, TITLES
 from .playground_presets import PRESETS
@@ -37,11 +36,11 @@ from .playground_settings import (
 )
 from .playground_still import picture
 from .playground_trial import Curves, Trial
+from .threads import end_with_cell
 from .words import figures, plural, short
 
 PACES = (0, 200, 20, 2)  # steps per second at most; 0: no limit
 UNITS_SHOWN = 8  # that the page's buttons go up to
-_of_cells: weakref.WeakValueDictionary[str, Playground] = weakref.WeakValueDictionary()
 
 
 def playground(
@@ -78,7 +77,7 @@ def playground(
     panel.preset = preset or ""
     if mode is not None:
         panel.play.set_mode(mode)
-    _replace_in_cell(panel)
+    end_with_cell(panel._replaced)
     return panel
 
 
@@ -86,8 +85,9 @@ class Playground(LabWidget):
     """The panel of one ``Play``, with its controls as methods."""
 
     part = "playground"
-    uses = ("plane",)
+    uses = ("kernel", "plane")
     about = traitlets.Dict().tag(sync=True)
+    still = traitlets.Unicode().tag(sync=True)  # for a notebook that is opened without its kernel
 
     def __init__(self, play: Play) -> None:
         self.play = play
@@ -192,6 +192,9 @@ class Playground(LabWidget):
         """Take the panel off its pages, and hold."""
         self.play.hold()
         super().close()
+
+    def _replaced(self) -> None:
+        self.play.hold("Held: its cell has been run again.")
 
     # Messages.
 
@@ -335,16 +338,3 @@ def _preset(name: Any) -> dict[str, Any]:
 
 def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None  # JSON has neither nan nor infinity
-
-
-def _replace_in_cell(panel: Playground) -> None:
-    """A cell that is run again makes a new panel: the old one, which nobody sees, holds."""
-    shell = _shell()
-    parent = shell.get_parent() if hasattr(shell, "get_parent") else {}
-    cell = parent.get("metadata", {}).get("cellId")
-    if cell is None:
-        return
-    old = _of_cells.get(cell)
-    if old is not None:
-        old.play.hold("Held: its cell has been run again.")
-    _of_cells[cell] = panel

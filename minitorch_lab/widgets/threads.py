@@ -7,9 +7,10 @@ import atexit
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .training import Training
@@ -40,6 +41,38 @@ def quick_switches() -> Iterator[None]:
             _switchers -= 1
             if _switchers == 0:
                 sys.setswitchinterval(_usual_interval)
+
+
+_in_cells: dict[str, tuple[str, list[weakref.WeakMethod[Callable[[], object]]]]] = {}
+
+
+def end_with_cell(end: Callable[[], object]) -> None:
+    """See that ``end()``, a method, is called when this notebook's cell is run again.
+
+    The panel that the cell had shown is gone from the page then, and its run would go on unseen.
+    """
+    shell = notebook_shell()
+    parent = shell.get_parent() if hasattr(shell, "get_parent") else {}
+    cell = parent.get("metadata", {}).get("cellId")
+    if cell is None:
+        return
+    run = parent["header"]["msg_id"]  # a cell may show several panels
+    before, ends = _in_cells.get(cell, ("", []))
+    if run != before:
+        for method in ends:
+            if (old := method()) is not None:
+                old()
+        ends = []
+    _in_cells[cell] = run, [*ends, weakref.WeakMethod(end)]
+
+
+def notebook_shell() -> Any:
+    """IPython's shell, where this is one."""
+    try:
+        from IPython.core.getipython import get_ipython
+    except ImportError:
+        return None
+    return get_ipython()
 
 
 _alive: set[Training] = set()

@@ -72,7 +72,7 @@ def show(
             for name, value in content["set"].items():
                 setattr(widget, name, value)
         else:
-            widget._on_message(widget, content, [])  # type: ignore[attr-defined]
+            widget._handle_custom_msg(content, [])
         now = widget.shown()
         changed = {name: value for name, value in now.items() if value != known[name]}
         known.update(now)

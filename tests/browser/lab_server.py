@@ -26,7 +26,32 @@ SETTINGS = {
     "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},
     "@jupyterlab/apputils-extension/notification": {"checkForUpdates": False, "fetchNews": "false"},
     "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
+    "@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True},  # as minitorch-lab has it
 }
+
+
+# The tests' own kernel without subshells, where cells and pages wait for each other: what ipykernel
+# 6 is, and what other hosts make of ipykernel 7.
+PLAIN = """
+from ipykernel.kernelapp import IPKernelApp
+
+class Plain(IPKernelApp):
+    def init_kernel(self):
+        self.shell_channel_thread = None
+        super().init_kernel()
+
+Plain.launch_instance()
+"""
+
+
+def _write_kernel(folder: Path, program: str) -> None:
+    folder.mkdir(parents=True)
+    spec = {
+        "argv": [sys.executable, "-c", program, "-f", "{connection_file}"],
+        "display_name": "Python 3, without subshells",
+        "language": "python",
+    }
+    (folder / "kernel.json").write_text(json.dumps(spec))
 
 
 @dataclass(frozen=True)
@@ -69,6 +94,7 @@ def serve(
         "JUPYTER_PREFER_ENV_PATH": "1",
         "MINITORCH_LAB_PROGRESS": "off",
     }
+    _write_kernel(home / "data" / "kernels" / "plain", PLAIN)
     token, port = secrets.token_hex(16), _free_port()
     command = [
         *(sys.executable, "-m", app, "--no-browser", "--allow-root", "--ip=127.0.0.1"),
@@ -177,16 +203,37 @@ class Notebook:
         new = re.sub(pattern, replacement, old)
         if new == old:
             raise AssertionError(f"nothing like {pattern} in the cell\n{old}")
+        self.run_cell(index, new)
+
+    def run_cell(self, index: int, source: str | None = None, wait: bool = True) -> None:
+        """Run one cell, with ``source`` as its new text; ``wait=False``: while it runs, go on."""
         self.page.evaluate(
-            """async ([index, source]) => {
+            """async ([index, source, wait]) => {
                 const {content} = window.jupyterapp.shell.currentWidget;
                 content.deselectAll();
                 content.activeCellIndex = index;
-                content.activeCell.model.sharedModel.setSource(source);
-                await window.jupyterapp.commands.execute("notebook:run-cell");
+                if (source !== null) content.activeCell.model.sharedModel.setSource(source);
+                window.cellRan = false;
+                const run = window.jupyterapp.commands.execute("notebook:run-cell")
+                  .finally(() => { window.cellRan = true; });
+                if (wait) await run;
             }""",
-            [index, new],
+            [index, source, wait],
         )
+
+    def interrupt(self) -> None:
+        """Press the button that interrupts the kernel, and wait until no cell runs."""
+        self.page.evaluate("jupyterapp.commands.execute('notebook:interrupt-kernel')")
+        self.page.wait_for_function("() => window.cellRan ?? true")
+
+    def restart(self) -> None:
+        """Restart the kernel; the cells are as they were."""
+        self.page.evaluate("jupyterapp.shell.currentWidget.sessionContext.restartKernel()")
+
+    def save(self) -> None:
+        """Write the file."""
+        self.page.evaluate("jupyterapp.commands.execute('docmanager:save')")
+        self.page.wait_for_function("() => !jupyterapp.shell.currentWidget.context.model.dirty")
 
     def cells(self) -> list[dict[str, Any]]:
         """The cells as they would be saved."""

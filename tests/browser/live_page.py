@@ -89,7 +89,11 @@ window.model = {
   get: (name) => (name === "about" ? about : undefined),
   on: (name, f) => kernel.handlers.push(f),
   off: (name, f) => { kernel.handlers = kernel.handlers.filter((other) => other !== f); },
-  send: (content) => kernel.sent.push(content),
+  send: ({ask, ...content}) => {
+    if (kernel.deaf) throw new Error("Cannot send");
+    if (content.type !== "keep") kernel.sent.push(content);
+    if (ask && !kernel.busy) for (const f of kernel.handlers) f({heard: ask});
+  },
 };
 """
 

@@ -68,7 +68,8 @@ function render({ model, el }) {
   const data = series(about.span);
   let state = { state: "ready", step: 0, total: about.total, epoch: 0, epochs: about.epochs, lr: about.lr, mode: about.mode, device: about.device, speed: {}, message: "", advice: "" };
   let [valid, epochs, marks] = [[], [], []];
-  const send = (content) => model.send(content);
+  const kernel = kernelOf(model, { tell: () => words(), again: () => send({ type: "hello" }) });
+  const { send } = kernel;
 
   // The frame.
   const field = (name, tag = "output", attributes = {}) => h(tag, { "data-field": name, ...attributes });
@@ -207,7 +208,7 @@ function render({ model, el }) {
         h("label", { class: "field", hidden: about.own }, "learning rate ", rate, rateText),
         h("span", { class: "field", hidden: about.own }, "batch ", batch),
         h("span", { class: "group device", hidden: about.own }, devices, ...(about.no_cuda ? [h("span", { class: "muted small" }, about.no_cuda_short), h("span", { class: "hidden", id: reason }, about.no_cuda)] : [])))),
-    more,
+    kernel.note, more,
     h("div", { class: "body" }, h("div", { class: "pictures" }, ready, curves, timelineAt), viewsAt),
     failed, table, notes.root,
     h("footer", { class: "status" }, spoken, h("span", {}, "step ", steps, total, about.seed === null ? "" : `, seed ${about.seed}`)));
@@ -272,7 +273,7 @@ function render({ model, el }) {
     shown.at = now();
     const alive = ["running", "paused", "stopping"].includes(state.state);
     const part = state.total ? state.step / state.total : 0;
-    badge.textContent = state.state;
+    badge.textContent = kernel.how === "gone" ? "no kernel" : state.state;
     badge.className = `badge ${state.state === "done" ? "good" : state.state === "failed" ? "bad" : ""}`;
     epoch.textContent = about.own ? "" : `epoch ${whole(Math.min(state.epoch + (alive ? 1 : 0), state.epochs))} of ${whole(state.epochs)}`;
     progress.value = Math.min(part, 1);
@@ -434,6 +435,7 @@ function render({ model, el }) {
     const changed = content.now.state !== state.state;
     state = content.now;
     if (state.loss === null) state.loss = NaN;
+    kernel.run(state.state === "running");
     notes.update(state.notes ?? []);
     for (const part of parts) part.update(state, content, buffers);
     refresh(changed || content.reset || state.state !== "running");
@@ -456,6 +458,7 @@ function render({ model, el }) {
     for (const part of parts) part.remove?.();
     sized.disconnect();
     unthemed();
+    kernel.end();
     clearTimeout(shown.timer);
     clearTimeout(waiting);
     cancelAnimationFrame(frame);

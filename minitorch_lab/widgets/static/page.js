@@ -18,7 +18,8 @@ function still({ traits, answers, scenes = {} }) {
     save_changes: () => {},
     on: (event, listener) => listeners.set(event, [...(listeners.get(event) || []), listener]),
     off: (event, listener) => listeners.set(event, (listeners.get(event) || []).filter((other) => other !== listener)),
-    send(content) {
+    send({ ask, ...content }) {
+      if (ask) tell("msg:custom", { heard: ask });
       const message = JSON.stringify(content);
       const answer = answers[`${traits.page ?? ""} ${message}`] ?? answers[` ${message}`];
       if (!answer) return tell("msg:custom", { unknown: content });

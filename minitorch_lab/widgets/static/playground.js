@@ -29,7 +29,8 @@ const unpack = (text) => Uint8Array.from(atob(text), (letter) => letter.charCode
 function render({ model, el }) {
   const about = model.get("about");
   const name = `lab-playground-${(playgrounds += 1)}`;
-  const send = (content) => model.send(content);
+  const kernel = kernelOf(model, { tell: () => now && refresh(true), again: () => send({ type: "hello" }) });
+  const { send } = kernel;
   let now = null; // the last message's state
   let shape = null; // of the trial that is shown
   let [plane, units, weights, features] = [null, null, null, null];
@@ -331,6 +332,7 @@ function render({ model, el }) {
       h("span", { class: "group" }, h("span", { class: "muted" }, "epoch"), epoch), h("span", { class: "group" }, h("span", { class: "muted" }, "step"), steps),
       h("fieldset", { class: "segment", "aria-label": "mode, with its steps per second" }, ...modes), h("span", { class: "muted small" }, "steps/s"), field("pace", pace)),
     h("div", { class: "controls" }, h("div", { class: "join" }, main, step, reset), field("learning rate", rate.input, rate.output), field("optimiser", optimizer), field("activation", activation), h("span", { class: "group" }, field("regulariser", regulariser), strength)),
+    kernel.note,
     h("div", { class: "lesson" }, field("begin with", preset), reason),
     h("div", { class: "body" },
       h("div", { class: "data" }, h("label", { class: "field whole" }, h("span", {}, "data set"), data), field("noise", noise.input, noise.output), field("to learn from", share.input, share.output), field("batch", batch), field("seed", seed)),
@@ -558,7 +560,7 @@ function render({ model, el }) {
     shown.timer = 0;
     const s = now.settings;
     title.textContent = about.data[s.data] ?? s.data;
-    badge.textContent = now.state;
+    badge.textContent = kernel.how === "gone" ? "no kernel" : now.state;
     epoch.textContent = now.epoch < 10 ? now.epoch.toFixed(1) : whole(now.epoch);
     steps.textContent = whole(now.step);
     for (const [mode, node] of Object.entries(rates)) node.textContent = now.speed[mode] ? whole(Number(now.speed[mode].toPrecision(2))) : "–";
@@ -640,6 +642,7 @@ function render({ model, el }) {
       }
     }
     if (before !== now.state && now.state !== "running") askCode();
+    kernel.run(now.state === "running");
     refresh(before !== now.state || content.type === "state" || now.state !== "running");
   };
   model.on("msg:custom", receive);
@@ -667,6 +670,7 @@ function render({ model, el }) {
     model.off("msg:custom", receive);
     sized.disconnect();
     unthemed();
+    kernel.end();
     clearTimeout(shown.timer);
     cancelAnimationFrame(frame);
     cancelAnimationFrame(begun);
