@@ -11,6 +11,7 @@ from .codegen import numpy as straight
 from .codegen.numpy import Plan
 from .ir import Graph
 from .parts import ready
+from .passes.flat import free_number, gathered
 from .passes.transposes import copied
 from .trace import Traced
 
@@ -57,6 +58,7 @@ def build(
     name = _Wanted.name if wanted is None else wanted
     check_executor(name)
     graph = ready(graph, without)
+    free = free_number(graph)
     if "transposes" in without:
         graph = copied(graph)
     for kind, made, instead in (("c", c, "NumPy"), ("cuda", cuda, "CuPy op by op")):
@@ -68,4 +70,5 @@ def build(
             if _Wanted.told != str(why):
                 _Wanted.told = str(why)
                 warn(f"graph mode runs on {instead}: {why}")
-    return straight.build(traced, graph, without)
+    flat = None if "flat" in without else gathered(traced, graph, free)
+    return straight.build(traced, graph, without, flat)

@@ -17,6 +17,7 @@ from .codegen import cuda
 from .codegen.numpy import Plan
 from .fuse import Loop, Step, Tile, equations, first, schedule
 from .ir import Equation, Graph, Var
+from .passes.flat import JOIN
 from .provenance import Origin, Provenance
 
 MOST = 6  # names in the name of a kernel
@@ -214,7 +215,7 @@ def steps_of(
                 tuple(reads.values()),
                 tuple(writes),
                 sum(e.cost().flops for e in inside),
-                _bytes(reads.values(), root) + sum(v.spec.nbytes for v in writes),
+                _moved(inside, reads.values(), writes, root),
                 step.count if isinstance(step, Tile) else 1,
                 patterns,
                 "" if plan is None else "\n".join(plan.pieces.get(first(step), ())),
@@ -231,6 +232,15 @@ def _inputs(step: Step) -> list[Var]:
     """What the equations of a step read, but numbers."""
     read = (x for e in equations(step) for x in e.inputs)
     return [x for x in read if isinstance(x, Var) and not x.spec.number]
+
+
+def _moved(
+    inside: list[Equation], reads: Collection[Var], writes: list[Var], root: dict[int, Var]
+) -> int:
+    """Bytes that cross the border of a kernel; what is joined was written at its place at once."""
+    if inside[0].op is JOIN:
+        return 0
+    return _bytes(reads, root) + sum(v.spec.nbytes for v in writes)
 
 
 def _bytes(reads: Collection[Var], root: dict[int, Var]) -> int:

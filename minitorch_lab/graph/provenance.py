@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..tape import Location, location
 from .ir import Equation, Graph, Var
 from .passes import Record
+from .passes.flat import Flat
 from .passes.record import lines_of
 from .passes.transposes import copied
 
@@ -39,19 +40,25 @@ class Origin:
 class Provenance:
     """Follows values back through the changes of the passes, to the graph that was traced."""
 
-    def __init__(self, traced: Graph, records: Iterable[Record], graph: Graph) -> None:
+    def __init__(
+        self, traced: Graph, records: Iterable[Record], graph: Graph, flat: Flat | None = None
+    ) -> None:
         self.traced = {e.out.id: e for e in traced.equations}
         self._order = {e.out.id: i for i, e in enumerate(traced.equations)}
         made = {e.out.id for e in graph.equations}
         extra = [e for e in copied(graph).equations if e.out.id not in made]
-        self.copies = {e.out.id: e.inputs[0].id for e in extra}  # made where "transposes" is off
+        # what stages make stands for values of the graph: copies, where "transposes" is off
+        self.copies: dict[int, tuple[int, ...]] = {e.out.id: (e.inputs[0].id,) for e in extra}
+        self.copies |= {} if flat is None else flat.members
         records = list(records)
         self._back = [_back(record) for record in records][::-1]
         self._forth = [_forth(record) for record in records]
 
     def ids(self, equations: Iterable[Equation | Var]) -> list[int]:
         """The numbers of the traced values that these came from, in order."""
-        now = {self.copies.get(v.id, v.id) for v in map(_value, equations)}
+        now = {v.id for v in map(_value, equations)}
+        while not now.isdisjoint(self.copies):
+            now = {of for i in now for of in self.copies.get(i, (i,))}
         for back in self._back:
             now = {before for i in now for before in back.get(i, ())}
         return sorted(now & self.traced.keys(), key=self._order.__getitem__)

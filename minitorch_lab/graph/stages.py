@@ -85,7 +85,7 @@ class StageRecord:
     def _written(self) -> list[Var]:
         """New state that is written over the old at once, without a copy at the end."""
         direct = self._workings.plan.direct
-        return [e.out for e in self._workings.graph.equations if e.out.id in direct]
+        return [e.out for e in self._workings.planned.equations if e.out.id in direct]
 
     @cached_property
     def changes(self) -> tuple[Change, ...]:
@@ -129,6 +129,16 @@ def _joined(record: StageRecord, verb: str) -> Iterator[Change]:
             yield Change(verb, kernel.equations, (kernel,), ", ".join(kernel.patterns))
 
 
+def _gathered(record: StageRecord, verb: str) -> Iterator[Change]:
+    """What goes over a flat buffer, or is put side by side in one, for several of before."""
+    flat = record._workings.flat
+    before = {e.out.id: e for e in record.before.equations}
+    for kernel in record.after:
+        of = () if flat is None else flat.members.get(kernel.equations[0].out.id, ())
+        if of:
+            yield Change(verb, tuple(before[i] for i in of if i in before), (kernel,), "")
+
+
 def _looked_at(record: StageRecord, verb: str) -> Iterator[Change]:
     """The copies that are no longer made, and the products that look at the matrices themselves."""
     kept = {e.out.id for e in record.after.equations}
@@ -144,7 +154,7 @@ def _shared(record: StageRecord, verb: str) -> Iterator[Change]:
     """Values that use one buffer after the other, and new state that is written over the old."""
     w = record._workings
     kernels = {v.id: k for k in record.after for v in k.writes}
-    made = {e.out.id: e for e in w.graph.equations}
+    made = {e.out.id: e for e in w.planned.equations}
     users: dict[int, list[Equation]] = {}  # of each buffer
     for i, number in w.plan.memory.items():
         if i in made:
@@ -154,13 +164,14 @@ def _shared(record: StageRecord, verb: str) -> Iterator[Change]:
             after = dict.fromkeys(kernels[e.out.id] for e in each if e.out.id in kernels)
             size = w.plan.sizes[number]
             yield Change(verb, tuple(each), tuple(after), f"one buffer of {size} bytes")
-    for target, v in w.graph.updates:
+    for target, v in w.planned.updates:
         if v.id in w.plan.direct and v.id in made:
             yield Change("in place", (made[v.id],), (target,), "")
 
 
 # How the changes of a stage are found; of others, by the kernels that were not there before.
 CHANGES: dict[str, Callable[[StageRecord, str], Iterator[Change]]] = {
+    "flat": _gathered,
     "transposes": _looked_at,
     "buffers": _shared,
 }

@@ -20,6 +20,7 @@ from .executors import build
 from .ir import Equation, Graph, Var
 from .kernels import Kernel, Namer, Steps, steps_of
 from .passes import PASSES, STAGES, Certificate, Record
+from .passes.flat import Flat, address, free_number, gathered, side_by_side
 from .passes.reasons import reason
 from .passes.record import compare, sample
 from .passes.transposes import copied
@@ -57,7 +58,22 @@ class Workings:
     @cached_property
     def provenance(self) -> Provenance:
         """The way back from a value of the graph to what was traced."""
-        return Provenance(self.traced.graph, self.records, self.graph)
+        return Provenance(self.traced.graph, self.records, self.graph, self.flat)
+
+    @cached_property
+    def flat(self) -> Flat | None:
+        """The graph with updates over flat buffers, where the executor has them."""
+        here = self.executor in STAGES["flat"].executors and "flat" not in self.without
+        return self.gathered(self.graph) if here else None
+
+    @property
+    def planned(self) -> Graph:
+        """The graph that the plan is of."""
+        return self.graph if self.flat is None else self.flat.graph
+
+    def gathered(self, graph: Graph) -> Flat | None:
+        """The graph, or the one with copies of its turned matrices, with flat buffers."""
+        return gathered(self.traced, graph, free_number(self.graph))
 
     @cached_property
     def namer(self) -> Namer:
@@ -72,6 +88,8 @@ class Workings:
     def steps_without(self, without: tuple[str, ...], plan: Plan | None = None) -> Steps:
         """The steps where some stages are left out."""
         graph = copied(self.graph) if "transposes" in without else self.graph
+        flat = None if self.flat is None or "flat" in without else self.gathered(graph)
+        graph = graph if flat is None else flat.graph
         return steps_of(graph, self.namer, self.executor, without, plan)
 
     def origin(self, what: Kernel | Equation | Var) -> Origin:
@@ -207,13 +225,14 @@ class Workings:
 def _apart(traced: Traced) -> Traced:
     """The same graph bound to copies, so that a run changes nothing of the learner's."""
     tensors: dict[int, Tensor] = {}
+    bases: dict[int, Any] = {}
     owners: dict[int, dict[str, Any]] = {}
 
     def other(binding: Any) -> Any:
         if isinstance(binding, Captured):
             tensor = binding.tensor
             if id(tensor) not in tensors:
-                tensors[id(tensor)] = make(tensor.array.copy(order="K"))
+                tensors[id(tensor)] = make(_copy(tensor.array, bases))
             return Captured(tensors[id(tensor)])
         if isinstance(binding, Number):
             owner = owners.setdefault(id(binding.owner), {})
@@ -227,6 +246,16 @@ def _apart(traced: Traced) -> Traced:
         bindings=tuple(map(other, traced.bindings)),
         targets=tuple(map(other, traced.targets)),
     )
+
+
+def _copy(array: Any, bases: dict[int, Any]) -> Any:
+    """A copy of an array; arrays side by side in a flat buffer have copies side by side."""
+    flat = side_by_side([array])
+    if flat is None:
+        return array.copy(order="K")
+    base = bases.setdefault(id(array.base), array.base.copy())
+    start = (address(array) - address(array.base)) // array.itemsize
+    return base[start : start + array.size].reshape(array.shape)
 
 
 @dataclass(frozen=True, slots=True)

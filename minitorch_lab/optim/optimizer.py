@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from copy import deepcopy
+from itertools import accumulate
 from typing import Any
 
+from ..device import namespace_of
 from ..errors import ArgumentError, GradError, KindError, describe
 from ..op import INTERPRETER, current
 from ..tape import engine
@@ -169,10 +171,30 @@ class Optimizer:
             try:
                 for name, value in first.items():
                     if name not in state:
-                        state[name] = value()
+                        state[name] = self._side_by_side(name, p, value())
             finally:
                 INTERPRETER.reset(token)
         return state
+
+    def _side_by_side(self, name: str, p: Tensor, value: Any) -> Any:
+        """A first value of the state, beside those of the other parameters.
+
+        So graph mode can go over the state of all parameters at once (graph/passes/flat.py).
+        """
+        if not isinstance(value, Tensor) or value.array.shape != p.array.shape:
+            return value
+        kind = (value.array.dtype, value.device, p.array.dtype)
+        flat: dict[Any, Places] = self.__dict__.setdefault("_flat", {})  # since the first step
+        places = flat.get((name, *kind))
+        if places is None:
+            params = [q for group in self.param_groups for q in group["params"]]
+            alike = [q for q in params if (q.array.dtype, q.device) == (p.array.dtype, p.device)]
+            places = flat[(name, *kind)] = Places(alike, value)
+        place = places.take(p)
+        if place is not None:
+            place[...] = value.array
+            value.array = place
+        return value
 
     def state_dict(self) -> Group:
         """Settings and state with parameters by number, as PyTorch saves them."""
@@ -215,10 +237,11 @@ class Optimizer:
             group.update({k: deepcopy(v) for k, v in saved.items() if k != "params"})
         for p in flat:
             self.state.pop(p, None)
+        self.__dict__.pop("_flat", None)
         for number, values in state_dict["state"].items():
             p = owners[int(number)]
             found = {k: self._kept(k, v, p) for k, v in values.items() if v is not None}
-            self.state[p] = found
+            self.state[p] = {k: self._side_by_side(k, p, v) for k, v in found.items()}
 
     def _kept(self, key: str, value: Any, p: Tensor) -> Any:
         """A copy of an entry of a state; PyTorch keeps numbers as tensors."""
@@ -237,6 +260,23 @@ class Optimizer:
             lines.append(f"Parameter Group {i}")
             lines += [f"    {k}: {v}" for k, v in sorted(group.items()) if k != "params"]
         return "\n".join([*lines, ")"])
+
+
+class Places:
+    """Memory for one entry of the state of several parameters, one after another."""
+
+    def __init__(self, params: list[Tensor], like: Tensor) -> None:
+        self.ends = list(accumulate(p.array.size for p in params))
+        self.flat = namespace_of(like.array).zeros(self.ends[-1], like.array.dtype)
+        self.free = {id(p): i for i, p in enumerate(params)}
+
+    def take(self, p: Tensor) -> Any:
+        """The place of a parameter; None where it has been taken, or never was one for it."""
+        i = self.free.pop(id(p), None)
+        if i is None:
+            return None
+        end = self.ends[i]
+        return self.flat[end - p.array.size : end].reshape(p.array.shape)
 
 
 def number(owner: Group, key: str) -> Any:

@@ -11,12 +11,14 @@ import math
 import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from ...device import Device, namespace_for
 from ..ir import Equation, Graph, Var
+from ..passes.flat import JOIN, Flat, Row
 from ..plan import Lifetimes, Pool, elementwise, lifetimes, same_layout
 from ..trace import Argument, ArgumentGrad, Captured, Grad, Number, Traced
 
@@ -63,9 +65,22 @@ class Plan:
         return all(tensor.array is array for tensor, array in self.captured)
 
 
-def build(traced: Traced, graph: Graph, without: Collection[str] = ()) -> Plan:
-    """The plan of a graph; ``traced`` says what its inputs and targets are."""
-    return _Writer(traced, graph, without).plan()
+def build(
+    traced: Traced, graph: Graph, without: Collection[str] = (), flat: Flat | None = None
+) -> Plan:
+    """The plan of a graph; ``traced`` says what its inputs and targets are.
+
+    ``flat`` is the same with updates over flat buffers. Where what the updates share is not the
+    same in a run, the graph itself runs.
+    """
+    if flat is None:
+        return _Writer(traced, graph, without).plan()
+    writer = _Writer(flat.traced, flat.graph, without)
+    one_by_one = cache(lambda: _Writer(traced, graph, without).plan())
+    writer.shared, writer.otherwise = flat.same, lambda *arrays: one_by_one().run(*arrays)
+    plan = writer.plan()
+    plan.captured += flat.kept
+    return plan
 
 
 class _Writer:
@@ -88,6 +103,10 @@ class _Writer:
         self.memory: dict[int, int] = {}  # variable -> its buffer
         self.pieces: dict[int, list[str]] = {}  # variable -> the lines that make it
         self.written: dict[int, Any] = {}  # variable -> array that it is written into at once
+        self.slots: dict[int, tuple[Equation, int]] = {}  # variable -> the join it is a part of
+        self.placed: set[int] = set()  # variables that are made where the join wants them
+        self.shared: tuple[Row, ...] = ()  # numbers that have to be equal, or else
+        self.otherwise: Callable[..., Any] | None = None  # this runs
 
     # Names and arrays
 
@@ -163,9 +182,16 @@ class _Writer:
             elif isinstance(binding, Number):
                 owner = self.helper("owner", binding.owner)
                 self.lines.append(f"{self.dynamic(v)} = {owner}[{binding.key!r}]")
+        params = ", ".join(arguments[i] for i in sorted(arguments))
+        for row in self.shared:
+            equal = " == ".join(self.name[v.id] for v in row)
+            self.lines.append(
+                f"if not ({equal}): return {self.helper('op', self.otherwise)}({params})"
+            )
         for v, array in graph.constants:
             self.bind(v, array)
         self.direct_targets()
+        self.find_slots()
         fresh = {v.id for v in graph.outputs}
         fresh |= {
             value.id
@@ -179,7 +205,6 @@ class _Writer:
             self.release(i)
         self.finish_updates()
         outputs = ", ".join(self.output(v) for v in (*graph.outputs, *self.grads()))
-        params = ", ".join(arguments[i] for i in sorted(arguments))
         source = f"def run({params}):\n" + "".join(f"    {line}\n" for line in self.lines)
         source += f"    return ({outputs}{',' if outputs else ''})\n"
         exec(compile(source, f"<graph {graph.name}>", "exec"), self.scope)  # noqa: S102  our own text
@@ -266,20 +291,26 @@ class _Writer:
         if e.op.view:
             self.view(e)
             return
+        if e.op is JOIN:
+            self.join(index, e, fresh)
+            return
         lines = self.with_out(e)
         if lines is None:
             self.fallback(e)
             return
-        if e.out.id in fresh and e.out.id not in self.written:
-            # the learner keeps this one: it gets memory of its own in each run
-            spec = e.out.spec
-            out = self.dynamic(e.out)
-            empty = self.helper("empty", self.xp.empty)
-            shape, dtype = self.helper("shape", spec.shape), self.helper("dtype", spec.dtype)
-            self.lines.append(f"{out} = {empty}({shape}, {dtype})")
+        if e.out.id in self.slots and e.out.id not in self.written:
+            self.at_its_place(index, e.out, fresh)
+        elif e.out.id in fresh and e.out.id not in self.written:
+            self.make(e.out)
         else:
             self.bind(e.out, self.allocate(e, index))
         self.lines += [line.format(out=self.name[e.out.id]) for line in lines]
+
+    def make(self, v: Var) -> None:
+        """Memory of its own in each run, for what the learner keeps."""
+        empty = self.helper("empty", self.xp.empty)
+        shape, dtype = self.helper("shape", v.spec.shape), self.helper("dtype", v.spec.dtype)
+        self.lines.append(f"{self.dynamic(v)} = {empty}({shape}, {dtype})")
 
     def with_out(self, e: Equation) -> list[str] | None:
         """The lines for an op that can write into an array, with a place for its name."""
@@ -314,6 +345,51 @@ class _Writer:
             call = self.helper("copyto", self.xp.copyto)
             return [f"{call}({{out}}, {self.use(e.inputs[0])}, 'unsafe')"]
         return None
+
+    # Values side by side
+
+    def find_slots(self) -> None:
+        """The places of values that are joined: they are written there at once."""
+        for e in self.graph.equations:
+            if e.op is JOIN:
+                last, start = self.life.last_use, 0
+                for x in e.inputs:
+                    if self.life.root.get(x.id, x.id) == x.id:
+                        self.slots.setdefault(x.id, (e, start))
+                        last[e.out.id] = max(last[e.out.id], last[x.id])
+                    start += x.spec.size
+
+    def memory_of(self, index: int, e: Equation, fresh: set[int]) -> None:
+        """Memory for a join: of its own in each run where the learner keeps a part of it."""
+        if e.out.id in self.name:
+            return
+        if fresh.isdisjoint(x.id for x in e.inputs):
+            self.bind(e.out, self.allocate(e, index))
+        else:
+            self.make(e.out)
+
+    def at_its_place(self, index: int, v: Var, fresh: set[int]) -> None:
+        """Memory for a value in the join that it is a part of."""
+        e, start = self.slots[v.id]
+        self.placed.add(v.id)
+        self.memory_of(index, e, fresh)
+        whole = self.static.get(e.out.id)
+        if whole is not None:
+            self.bind(v, whole[start : start + v.spec.size].reshape(v.spec.shape))
+            return
+        part = f"{self.name[e.out.id]}[{start}:{start + v.spec.size}]"
+        shape = "" if len(v.spec.shape) == 1 else f".reshape({v.spec.shape})"
+        self.lines.append(f"{self.dynamic(v)} = {part}{shape}")
+
+    def join(self, index: int, e: Equation, fresh: set[int]) -> None:
+        """Copy what is not at its place yet."""
+        self.memory_of(index, e, fresh)
+        copyto, start = self.helper("copyto", self.xp.copyto), 0
+        for x in e.inputs:
+            if self.slots.get(x.id) != (e, start) or x.id not in self.placed:
+                part = f"{self.name[e.out.id]}[{start}:{start + x.spec.size}]"
+                self.lines.append(f"{copyto}({part}.reshape({x.spec.shape}), {self.use(x)})")
+            start += x.spec.size
 
     def view(self, e: Equation) -> None:
         """A view of a known array is made now; of an array of a run, in the run."""

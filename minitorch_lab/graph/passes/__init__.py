@@ -75,6 +75,13 @@ STAGES: dict[str, Stage] = {
     s.name: s
     for s in (
         Stage(
+            "flat",
+            "Updates all parameters at once, their state and gradients in flat buffers.",
+            "gathered",
+            bitwise=True,
+            executors=("numpy",),
+        ),
+        Stage(
             "transposes",
             "Lets matrix products read turned matrices as they lie.",
             "looked at",
