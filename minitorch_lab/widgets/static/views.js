@@ -309,8 +309,7 @@ function makeViews({ root, send, about, spoken }) {
       const table = facts.kind === "table";
       const columns = table ? 1 : Math.min(8, Math.max(Math.ceil(Math.sqrt(count)), 1));
       layout = [columns, Math.ceil(count / columns)];
-      const gap = table ? 0 : 1;
-      [stage.width, stage.height] = [columns * (width + gap) - gap, layout[1] * (height + gap) - gap];
+      [stage.width, stage.height] = [columns * width, layout[1] * height];
       const paper = stage.getContext("2d");
       for (let i = 0; i < count; i++) {
         const made = new ImageData(width, height);
@@ -320,7 +319,7 @@ function makeViews({ root, send, about, spoken }) {
           if (channels === 1) pixels[p] = colour.signed[tiles[at]];
           else made.data.set([tiles[at], tiles[at + 1], tiles[at + 2], 255], 4 * p);
         }
-        paper.putImageData(made, (i % columns) * (width + gap), Math.floor(i / columns) * (height + gap));
+        paper.putImageData(made, (i % columns) * width, Math.floor(i / columns) * height);
       }
       // A table fills its place; pictures keep their form.
       map.canvas.style.aspectRatio = table ? `4 / ${Math.min(5, Math.max(2, height / 8))}` : `${stage.width} / ${stage.height}`;
@@ -328,7 +327,15 @@ function makeViews({ root, send, about, spoken }) {
       if (!place_) return;
       const { paint, width: w, height: t } = place_;
       paint.imageSmoothingEnabled = false;
-      paint.drawImage(stage, 0, 0, w, t);
+      if (table) paint.drawImage(stage, 0, 0, w, t);
+      else for (let i = 0; i < count; i++) {
+        const [x, y] = [i % columns, Math.floor(i / columns)];
+        const spot = [(w * x) / columns + 2, (t * y) / layout[1] + 2, w / columns - 4, t / layout[1] - 4];
+        paint.drawImage(stage, x * width, y * height, width, height, ...spot);
+        paint.strokeStyle = colour.line;
+        paint.lineWidth = 1;
+        paint.strokeRect(...spot);
+      }
       if (map.at) {
         const [a, b] = grid();
         paint.strokeStyle = colour.select;
@@ -385,7 +392,7 @@ function makeViews({ root, send, about, spoken }) {
     const bar = h("progress", { max: 1, value: 0, "aria-label": "Loss surface" });
     const going = h("span", { class: "group", hidden: true }, bar, stop);
     const hint = h("p", { class: "small muted" });
-    const figure = h("div", {}, h("div", { class: "square" }, map.canvas), map.output, legend);
+    const figure = h("div", { class: "stack" }, h("div", { class: "square" }, map.canvas), map.output, legend);
     // Losses as shares from the least to the greatest; by their logarithms where they lie far apart.
     const shares = (values) => {
       const fine = [...values].filter(Number.isFinite);
@@ -404,7 +411,7 @@ function makeViews({ root, send, about, spoken }) {
       const { low, high, far, all } = shares(values);
       const stage = Object.assign(document.createElement("canvas"), { width: n, height: n });
       const inks = shades(colour.hues, (v) => [0, 0.05 + 0.6 * (1 - Math.round((10 * v) / 255) / 10)]);
-      stage.getContext("2d").putImageData(image(n, all.map((v) => 255 * v), 0, inks), 0, 0);
+      stage.getContext("2d").putImageData(image(n, Uint8Array.from(all, (v) => 255 * v), 0, inks), 0, 0);
       // The middle of the first pixel is the first place.
       const [cell, rise] = [width / (n - 1), height / (n - 1)];
       paint.imageSmoothingQuality = "high";
@@ -424,6 +431,12 @@ function makeViews({ root, send, about, spoken }) {
         paint.beginPath();
         spots.forEach((spot, i) => (i ? paint.lineTo(...at(spot)) : paint.moveTo(...at(spot))));
         paint.stroke();
+        paint.fillStyle = colour.fg;
+        for (const spot of spots) {
+          paint.beginPath();
+          paint.arc(...at(spot), 2.25, 0, 7);
+          paint.fill();
+        }
         const [x, y] = at(spots[0]);
         paint.fillStyle = colour.bg;
         paint.beginPath();
@@ -481,7 +494,7 @@ function makeViews({ root, send, about, spoken }) {
     empty.hidden = !item.empty;
     empty.textContent = item.empty;
     place.hidden = Boolean(item.empty) && item.name !== "surface";
-    words.textContent = nothing || item.empty ? "" : `After step ${whole(item.step)}: ${item.words}. From ${item.facts.samples ?? "the model"}.`;
+    words.textContent = nothing || item.empty ? "" : `After step ${whole(item.step)}: ${item.words}.${item.facts.samples ? ` From ${item.facts.samples}.` : ""}`;
     text.hidden = Boolean(item.empty) || nothing;
     if (item.text) written.textContent = item.text;
     if (!nothing) redraw();

@@ -75,9 +75,11 @@ def of_classes(shares: Array, samples: Samples) -> tuple[Array, str]:
 
 
 def of_numbers(values: Array, y: Array) -> tuple[Array, str, list[float]]:
-    """The output from the least to the greatest that it or a target has."""
+    """The output between the least and the greatest that it or a target has."""
     known = np.concatenate([values[np.isfinite(values)], y.reshape(-1)]).astype(np.float64)
     low, high = float(known.min()), float(known.max())
+    if low < 0 < high:  # 0 in the middle
+        low, high = -max(-low, high), max(-low, high)
     plane = to_bytes((values.astype(np.float64) - low) / ((high - low) or 1.0))
     words = f"the output goes from {number(float(values.min()))} to {number(float(values.max()))}"
     return plane.reshape(1, SIDE, SIDE), words, [low, high]

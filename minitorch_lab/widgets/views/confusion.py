@@ -12,7 +12,7 @@ from .scene import NotHere, Picture, Scene, answers, class_name
 
 SECONDS = 0.02  # of one look while the run goes on
 LARGEST = 30  # classes that are shown
-IN_CELL = 12  # samples of a cell
+IN_CELL = 6  # samples of a cell
 
 
 def compute(scene: Scene, options: dict[str, Any]) -> Picture:

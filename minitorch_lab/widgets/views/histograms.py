@@ -65,26 +65,23 @@ def host(value: Any) -> Array:
 def layers(scene: Scene, nodes: list[Node], last: int) -> list[tuple[str, Node]]:
     """The last op of each innermost module, and activations wherever they are; in their order."""
     assert scene.model is not None
+    root = type(scene.model).__name__
     inner = {
-        f"{type(scene.model).__name__}.{path}" if path else type(scene.model).__name__
+        f"{root}.{path}" if path else root: f"{path} {type(module).__name__}".strip()
         for path, module in scene.model.named_modules()
         if not list(module.children())
     }
-    found: dict[Any, Node] = {}
+    found: dict[Any, tuple[str, Node]] = {}
     for node in sorted(nodes, key=lambda node: node.id):
         if node.id > last:
             break
-        if node.op.name in (*ZERO, *FLAT, *BENT):
-            found[node.id if node.scope not in inner else node.scope] = node
-        elif node.scope in inner:
-            found[node.scope] = node
-    return [(title(node), node) for node in sorted(found.values(), key=lambda n: n.id)]
-
-
-def title(node: Node) -> str:
-    """``fc1 linear``: where an op is, without the model's own name."""
-    place = node.scope.partition(".")[2]
-    return f"{place} {node.op.name}".strip()
+        if node.scope in inner:
+            found[node.scope] = (inner[node.scope], node)
+        elif node.op.name in (*ZERO, *FLAT, *BENT):
+            place = node.scope.partition(".")[2]
+            found[node.id] = (f"{place} {node.op.name}".strip(), node)
+    rows = [row for row in found.values() if row[1].op.name != "reshape"]
+    return sorted(rows, key=lambda row: row[1].id)
 
 
 def histogram(array: Array) -> tuple[Array, float]:
