@@ -11,7 +11,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from html import escape
 from typing import Any, Literal
 
@@ -20,13 +20,17 @@ import numpy.typing as npt
 import traitlets
 
 from ..device import why_no_cuda
-from ..errors import LabError, NonFiniteError
+from ..errors import ArgumentError, LabError, NonFiniteError
 from .base import LabWidget
 from .gauges import STREAMS
 from .history import Epoch, History, merge
 from .threads import end_with_cell, stop_all
 from .threads import notebook_shell as _shell
+from .timeline import STEERS, Timeline, marks_of, not_finite, thin_curve
+from .timeline import number_or_none as _number
 from .training import Training
+from .views import VIEWS, Picture, still
+from .views.viewer import Viewer, first_view
 from .words import figures, plural, short
 
 SETTINGS = ("lr", "momentum", "weight_decay", "dropout", "batch_size")
@@ -35,6 +39,7 @@ MESSAGES = 26  # a second at most; with answers to what the page asks they are 3
 ROWS_A_MESSAGE = 250  # rows in one message while training
 ROWS_IN_ALL = 8000  # and when a view asks for everything
 POINTS = 500  # of each other stream, then
+OTHERS = 0.5  # seconds between two messages about a run that goes on and is not shown
 MOST_SPAN = 500  # steps over which the bold line is smoothed, at most
 
 
@@ -81,28 +86,40 @@ def train(
     return panel
 
 
-class Live(LabWidget):
-    """The panel of one ``training``. It has the run's controls as methods, too."""
+class Live(Timeline, LabWidget):
+    """The panel of one run and its forks; ``training`` is the one that is shown. It has the run's
+    controls as methods, too."""
 
     part = "live"
-    uses = ("kernel", "curves", "timeline", "views")
+    uses = ("kernel", "curves", "timeline", "plane", "views")
     about = traitlets.Dict().tag(sync=True)
     still = traitlets.Unicode().tag(sync=True)  # for a notebook that is opened without its kernel
 
-    def __init__(self, training: Training) -> None:
+    def __init__(self, training: Any) -> None:
         self.training = training
         self._sent = [0, 0, 0, 0]  # steps, validations, epochs, marks
         self._ends: dict[str, int] = {}  # the last step sent of each other stream
+        self._history: History | None = None  # whose steps those are
+        self._sent_timeline: Any = None
+        self._sent_curves: dict[str, Any] = {}
+        self._at = 0.0  # when the last message went
+        self._streams: list[str] = []
+        self._begin_timeline()
+        self._viewer = Viewer(self._push)
         self._lock = threading.Lock()
         self._times: deque[float] = deque(maxlen=MESSAGES)  # of the last messages
         self._told = ""  # the state in the last one
         self._shown_in: int | None = None
-        super().__init__(about=facts(training))
+        super().__init__(about=self.facts())
         # This panel sends from its training thread and waits for no reply.
         self.answer_while_cells_run()
-        self.on_msg(self._receive)
-        training.listeners.append(lambda what: self._push())
+        self.on_msg(self._on_message)
+        self._follow()
         _end_with_cells()
+
+    def facts(self) -> dict[str, Any]:
+        """What the page has to know that does not change."""
+        return facts(self.training)
 
     # The run, for cells.
 
@@ -165,9 +182,34 @@ class Live(LabWidget):
         """Move model, optimiser state and data to a device before the next step."""
         self.training.set_device(device)
 
+    def show_streams(self, *names: str) -> None:
+        """Show these streams beside loss and accuracy, and no others.
+
+        Raises:
+            ArgumentError: there is no such stream; the message lists them.
+        """
+        known = [name for name, _ in self.about["streams"]]
+        for name in names:
+            if name not in known:
+                words = ", ".join(known)
+                raise ArgumentError(
+                    f"show_streams({name!r}): there is no such stream\n  streams  {words}"
+                )
+        self._streams = [name for name in known if name in names]
+        self._push()
+
     def wait(self, timeout: float | None = None) -> Any:
         """Block until the run ends and return its summary."""
         return self.training.wait(timeout)
+
+    def view(self, name: str, **options: Any) -> Picture:
+        """A view of the model as it is now: "boundary", "confusion", "samples", "weights",
+        "gradients" or "surface". Printed it is a table; in a notebook a drawing.
+
+        Raises:
+            ArgumentError: there is no such view or option; the message lists them.
+        """
+        return self._viewer.view(self.training, name, **options)
 
     def _replaced(self) -> None:
         """Its cell has been run again: this run ends before another begins on the same model."""
@@ -176,7 +218,7 @@ class Live(LabWidget):
 
     # Messages.
 
-    def _receive(self, _: Any, content: dict[str, Any], buffers: Any) -> None:
+    def _on_message(self, _: Any, content: dict[str, Any], buffers: Any) -> None:
         training = self.training
         match content:
             case {"type": "hello"}:
@@ -192,26 +234,48 @@ class Live(LabWidget):
             case {"type": "stop"}:
                 training.stop()
             case {"type": str() as name, "value": float() | int() as value} if name in SETTINGS:
-                try:
-                    getattr(training, f"set_{name}")(value)
-                except LabError as error:
-                    self.send({"type": "refused", "setting": name, "message": str(error)})
+                self._try(name, lambda: getattr(training, f"set_{name}")(value))
+            case {"type": "streams", "value": list() as names}:
+                self._try("streams", lambda: self.show_streams(*map(str, names)))
+            case {"type": str() as name} if name in STEERS:
+                self._try("timeline", lambda: self._steer(content))
+            case {"type": "view"}:
+                self._viewer.ask(training, content)
             case {"type": "mode", "value": "eager" | "graph" as value}:
                 training.set_mode(value)
             case {"type": "device", "value": "cpu" | "cuda" as value}:
                 if value == "cpu" or why_no_cuda() is None:
                     training.set_device(value)
 
+    def _try(self, setting: str, work: Callable[[], Any]) -> None:
+        """Do what the page asked for; a refusal is said there."""
+        try:
+            work()
+        except LabError as error:
+            self.send({"type": "refused", "setting": setting, "message": str(error)})
+
+    def _heard(self, run: Any, what: str) -> None:
+        """One of the runs has done something; of those that are not shown, seldom."""
+        if run is self.training or what == "state" or time.monotonic() - self._at > OTHERS:
+            self._push()
+        if run is self.training and what == "tick":
+            self._viewer.heard(run)
+
     def _push(self, reset: bool = False) -> None:
         """Send what is new since the last message, or everything."""
+        self._follow()
         with self._lock:
             if not reset and self._crowded():
                 return
             history = self.training.history
+            reset = reset or history is not self._history  # another run, or rewound
+            self._history = history
+            self._at = time.monotonic()
             sent = [0, 0, 0, 0] if reset else self._sent
             first, seen = sent[0], sent[1:]
             count = len(history)
-            lists: list[list[Any]] = [history.validation, history.epochs, history.marks]
+            marks = marks_of(self.training)
+            lists: list[list[Any]] = [history.validation, history.epochs, marks]
             new: list[list[Any]] = [
                 list(rows[start:]) for rows, start in zip(lists, seen, strict=True)
             ]
@@ -229,9 +293,33 @@ class Live(LabWidget):
                     {"step": mark.step, "kind": mark.kind, "from": mark.old, "to": mark.new}
                     for mark in new[2]
                 ],
+                "bad": not_finite(history, first),
+                **self._around(reset),
             }
             most = ROWS_IN_ALL if reset else ROWS_A_MESSAGE
-            self.send(message, [table(history, first, count, most).tobytes()])
+            views, arrays = self._viewer.news()
+            if views:
+                message["views"] = views
+            self.send(message, [table(history, first, count, most).tobytes(), *arrays])
+        self._viewer.shows(self.training)
+
+    def _around(self, reset: bool) -> dict[str, Any]:
+        """What is new around the run: kept steps and branches, and the curves of other runs."""
+        if reset:
+            self._sent_timeline, self._sent_curves = None, {}
+        found: dict[str, Any] = {}
+        timeline = self._timeline()
+        if timeline != self._sent_timeline:
+            found["timeline"] = self._sent_timeline = timeline
+        names = ["loss", "accuracy", *(name for name, _ in self.about["streams"])]
+        for name, (first, history) in self._curves().items():
+            version = (first, id(history), len(history))
+            if self._sent_curves.get(name) != version:
+                self._sent_curves[name] = version
+                begin = max(0, first - 2 * self.about["span"])  # to smooth from there
+                curves = {stream: thin_curve(history, stream, begin) for stream in names}
+                found.setdefault("curves", {})[name] = {"from": first, **curves}
+        return found
 
     def _crowded(self) -> bool:
         """Whether to leave it to the next message, as there were so many in the last second; a new
@@ -278,6 +366,7 @@ class Live(LabWidget):
             "accuracy": _number(history.streams["accuracy"].last) if count else None,
             "message": training.message,
             "advice": advice(training),
+            "streams": self._streams,
             "notes": [noted(note) for note in getattr(training, "notes", [])],
         }
 
@@ -331,6 +420,8 @@ class Live(LabWidget):
             parts.append(f"<dl>{rows}</dl>")
         if training.error is not None:
             parts.append(f"<pre>{escape(training.message)}</pre>")
+        if self._viewer.last is not None:
+            parts.append(still.html(self._viewer.last))
         return f'<div class="lab-still lab-run"><style>{STYLE}</style>{"".join(parts)}</div>'
 
 
@@ -372,6 +463,8 @@ def facts(training: Training) -> dict[str, Any]:
         "classifies": training.classifies,
         "validates": training.valid is not None,
         "span": max(5, min(MOST_SPAN, (total or 1000) // 60)),
+        "views": [[view.name, view.title, view.about] for view in VIEWS.values()],
+        "view": first_view(training),
         "no_cuda": reason or "",
         "no_cuda_short": "" if reason is None else _in_short(reason),
     }
@@ -423,10 +516,6 @@ def _row(row: Epoch) -> dict[str, Any]:
         "accuracy": _number(row.accuracy),
         "metrics": {name: _number(value) for name, value in row.metrics.items()},
     }
-
-
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None  # JSON has neither nan nor infinity
 
 
 def noted(note: Any) -> dict[str, Any]:

@@ -87,7 +87,7 @@ window.kernel = {
 };
 window.model = {
   get: (name) => (name === "about" ? about : undefined),
-  on: (name, f) => kernel.handlers.push(f),
+  on: (name, f) => { if (name === "msg:custom") kernel.handlers.push(f); },
   off: (name, f) => { kernel.handlers = kernel.handlers.filter((other) => other !== f); },
   send: ({ask, ...content}) => {
     if (kernel.deaf) throw new Error("Cannot send");

@@ -281,10 +281,10 @@ def test_removing_the_view_ends_it(panel: Open, page: Page) -> None:
 def test_settings_are_sent_and_a_refused_one_is_said_and_put_back(panel: Open, page: Page) -> None:
     root = panel()
     root.locator(".more summary").click()
-    dropout = root.get_by_label("dropout")
+    dropout = field(root, "dropout")
     dropout.fill("2")
     dropout.press("Tab")
-    root.get_by_label("batch size").fill("64")
+    root.locator("[data-field=batch_size]").fill("64")
     page.keyboard.press("Enter")
     root.locator("[data-act=epoch]").click()
     assert sent(page) == [
@@ -296,7 +296,7 @@ def test_settings_are_sent_and_a_refused_one_is_said_and_put_back(panel: Open, p
         "for (const f of kernel.handlers)"
         " f({type: 'refused', setting: 'dropout', message: 'p is 2: expected 0 to 1'})"
     )
-    expect(root.locator(".refused")).to_have_text("p is 2: expected 0 to 1")
+    expect(root.locator(".more .refused")).to_have_text("p is 2: expected 0 to 1")
     expect(dropout).to_have_value("0.2")
 
 

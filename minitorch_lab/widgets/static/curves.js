@@ -162,14 +162,45 @@ function ticks(low, high, most) {
 
 const decade = (power) => (Math.abs(power) <= 4 ? String(Number(`1e${power}`)) : `1e${power}`.replace("-", "−"));
 
-// One chart. `names`: its columns, as they came, least, greatest, smoothed; `range(data, valid)` gives the vertical axis.
-function chart(canvas, root, names, range) {
+// The axis of steps ends at the whole run, or at a half, a quarter, ... of it: few jumps, no lost corner.
+function reach(total, last) {
+  let end = total ?? above(Math.max(last, 20));
+  if (total) while (end / 2 >= Math.max(last * 1.02, total / 20, 10)) end = Math.ceil(end / 2);
+  return Math.max(end, last, 1);
+}
+
+// Runs that are drawn together: a colour and a pattern of dashes for each, by its place in the list.
+const PALETTE = ["input", "output", "param", "grad", "select"];
+const DASHES = [[6, 3], [2, 3], [9, 3, 2, 3], [11, 4], [4, 2, 1, 2]];
+const paletteOf = (place) => PALETTE[place % PALETTE.length];
+const dashOf = (place) => DASHES[(place + Math.floor(place / PALETTE.length)) % DASHES.length];
+
+// The curve in columns of pixels, `scale` of them a step: of each the least, the greatest, and the smoothed value at its end.
+function columns(data, [value, low, high, mild], scale) {
+  const [values, lows, highs, milds, steps] = [data[value], data[low], data[high], data[mild], data.step];
+  const found = [];
+  let now = null;
+  for (let i = 0; i < data.rows; i++) {
+    const x = Math.floor(steps[i] * scale);
+    const finite = Number.isFinite(values[i]);
+    if (!now || now.x !== x || now.finite !== finite) found.push((now = { x, finite, step: 0, low: Infinity, high: -Infinity, mild: NaN }));
+    now.step = steps[i];
+    if (lows[i] < now.low) now.low = lows[i];
+    if (highs[i] > now.high) now.high = highs[i];
+    if (Number.isFinite(milds[i])) now.mild = milds[i];
+  }
+  return found;
+}
+
+// One chart. `names`: its columns, as they came, least, greatest, smoothed; `range` gives the vertical axis.
+function chart(canvas, names, range) {
   const paint = canvas.getContext("2d");
   const self = { log: false, at: null };
   let geometry = null;
 
-  self.stepAt = (x) => geometry && Math.round(((x - geometry.left) / (geometry.right - geometry.left)) * geometry.end);
-  self.draw = (data, valid, marks, end, colour) => {
+  // All of it; `view` has data, valid, marks, ticks, bad, others, end and colour.
+  self.draw = (view) => {
+    const { data, end, colour } = view;
     const [width, height] = [canvas.clientWidth, canvas.clientHeight];
     if (!width || !height) return;
     const scale = window.devicePixelRatio || 1;
@@ -181,7 +212,7 @@ function chart(canvas, root, names, range) {
     paint.clearRect(0, 0, width, height);
     paint.font = `11px ${colour.font}`;
 
-    const axis = range(data, valid, self.log);
+    const axis = range(data, view.valid, self.log, view.others);
     const map = self.log ? Math.log10 : (v) => v;
     const labels = self.log
       ? Array.from({ length: axis.high - axis.low + 1 }, (_, i) => [axis.low + i, decade(axis.low + i)])
@@ -189,35 +220,69 @@ function chart(canvas, root, names, range) {
       : ticks(axis.low, axis.high, 5);
     const left = Math.ceil(Math.max(24, ...labels.map(([, text]) => paint.measureText(text).width)) + 8);
     const [right, top, bottom] = [width - 6, 32, height - 20];
-    geometry = { left, right, end };
-    const px = (step) => left + ((right - left) * step) / end;
-    const py = (v) => bottom - ((bottom - top) * (map(v) - axis.low)) / (axis.high - axis.low);
     const raw = (v) => bottom - ((bottom - top) * (v - axis.low)) / (axis.high - axis.low);
+    geometry = { left, right, top, bottom, end, scale, px: (step) => left + ((right - left) * step) / end, raw, py: (v) => raw(map(v)) };
 
-    // Axes: hairlines and numbers.
+    axes(labels, colour);
+    changes(view);
+    paint.save();
+    paint.beginPath();
+    paint.rect(left, top - 2, right - left + 6, bottom - top + 4);
+    paint.clip();
+    curve(data, colour);
+    checks(view.valid, colour);
+    others(view.others);
+    if (self.at !== null && data.rows) readout(view);
+    paint.restore();
+    crosses(view.bad, colour);
+  };
+  self.stepAt = (x) => geometry && Math.round(((x - geometry.left) / (geometry.right - geometry.left)) * geometry.end);
+
+  const line = (x0, y0, x1, y1) => {
+    paint.beginPath();
+    paint.moveTo(x0, y0);
+    paint.lineTo(x1, y1);
+    paint.stroke();
+  };
+  const dot = (x, y, size) => {
+    paint.beginPath();
+    paint.arc(x, y, size, 0, 7);
+    paint.fill();
+  };
+  const inked = (text, x, y, fill, ground) => {
+    paint.strokeStyle = ground;
+    paint.lineWidth = 4;
+    paint.strokeText(text, x, y);
+    paint.fillStyle = fill;
+    paint.fillText(text, x, y);
+  };
+
+  // Hairlines and numbers.
+  const axes = (labels, colour) => {
+    const { left, right, bottom, end, px, raw } = geometry;
     paint.lineWidth = 1;
     paint.textBaseline = "middle";
+    paint.textAlign = "right";
+    paint.strokeStyle = colour.line;
+    paint.fillStyle = colour.muted;
     for (const [value, text] of labels) {
       const y = Math.round(raw(value)) + 0.5;
-      paint.strokeStyle = colour.line;
-      paint.beginPath();
-      paint.moveTo(left, y);
-      paint.lineTo(right, y);
-      paint.stroke();
-      paint.fillStyle = colour.muted;
-      paint.textAlign = "right";
+      line(left, y, right, y);
       paint.fillText(text, left - 8, y);
     }
     paint.textBaseline = "alphabetic";
-    const across = ticks(0, end, Math.max(2, Math.floor((right - left) / 90))).filter(([v]) => Number.isInteger(v));
-    for (const [value] of across) {
+    paint.textAlign = "left";
+    for (const [value] of ticks(0, end, Math.max(2, Math.floor((right - left) / 90)))) {
+      if (!Number.isInteger(value)) continue;
       const text = value ? whole(value) : "step 0";
       const half = paint.measureText(text).width / 2;
-      paint.textAlign = "left";
-      paint.fillText(text, Math.min(Math.max(px(value) - half, left - 4), right - 2 * half), height - 5);
+      paint.fillText(text, Math.min(Math.max(px(value) - half, left - 4), right - 2 * half), bottom + 15);
     }
+  };
 
-    // Changes: a dashed line each, words where they fit. Changes of one drag are one change.
+  // Changes: a dashed line each, words where they fit. Changes of one drag are one change.
+  const changes = ({ marks, ticks: notes, colour }) => {
+    const { left, right, bottom, px } = geometry;
     const together = [];
     for (const mark of marks) {
       const last = together[together.length - 1];
@@ -228,131 +293,165 @@ function chart(canvas, root, names, range) {
     paint.strokeStyle = colour.edge;
     for (const mark of together) {
       const x = Math.round(px(mark.step)) + 0.5;
-      paint.beginPath();
-      paint.moveTo(x, 4);
-      paint.lineTo(x, bottom);
-      paint.stroke();
+      line(x, 4, x, bottom);
     }
     paint.setLineDash([]);
     const free = [left, left]; // two lines for the words; what fits in neither is in the history
-    paint.strokeStyle = colour.ground;
-    paint.lineWidth = 4;
     for (const mark of together) {
-      const text = mark.kind in MARKED ? `${MARKED[mark.kind]} ${setting(mark.from)} → ${setting(mark.to)}` : mark.to;
+      const value = (v) => (typeof v === "number" ? setting(v) : v);
+      const text = typeof mark.from === "number" ? `${MARKED[mark.kind] ?? mark.kind} ${value(mark.from)} → ${value(mark.to)}` : String(mark.to);
       const size = paint.measureText(text).width;
       const place = Math.min(px(mark.step) + 4, right - size);
-      const line = free.findIndex((from) => place >= from);
-      if (line < 0) continue;
-      paint.strokeText(text, place, 12 + 13 * line);
-      paint.fillText(text, place, 12 + 13 * line);
-      free[line] = place + size + 8;
+      const row = free.findIndex((from) => place >= from);
+      if (row < 0) continue;
+      inked(text, place, 12 + 13 * row, colour.muted, colour.ground);
+      free[row] = place + size + 8;
     }
-
-    // The steps as they came, thin; where several fall on one pixel, from the least to the greatest.
-    const [value, low, high, mild] = names.map((name) => data[name]);
-    paint.save();
-    paint.beginPath();
-    paint.rect(left, top - 2, right - left + 6, bottom - top + 4);
-    paint.clip();
-    paint.lineJoin = "round";
-    paint.strokeStyle = colour.train;
-    paint.globalAlpha = 0.32;
-    paint.lineWidth = 1;
-    paint.beginPath();
-    let [column, least, greatest, pen] = [-1, 0, 0, false];
-    const flush = () => {
-      if (column < 0) return;
-      if (pen) paint.lineTo(column, py(greatest));
-      else paint.moveTo(column, py(greatest));
-      if (greatest > least) paint.lineTo(column, py(least));
-      pen = true;
-    };
-    for (let i = 0; i < data.rows && !data.steady; i++) {
-      if (!Number.isFinite(value[i])) {
-        flush();
-        column = -1;
-        pen = false;
-        continue;
-      }
-      const x = Math.round(2 * px(data.step[i])) / 2;
-      if (x !== column) {
-        flush();
-        [column, least, greatest] = [x, low[i], high[i]];
-      } else {
-        least = Math.min(least, low[i]);
-        greatest = Math.max(greatest, high[i]);
-      }
-    }
-    flush();
-    paint.stroke();
-    paint.globalAlpha = 1;
-
-    // Smoothed, bold, with a dot where the run is.
-    paint.lineWidth = 2;
-    paint.beginPath();
-    let [lastX, lastY] = [-9, 0];
-    for (let i = 0; i < data.rows; i++) {
-      if (!Number.isFinite(mild[i])) continue;
-      const x = px(data.step[i]);
-      if (x - lastX < 0.5 && i < data.rows - 1) continue;
-      if (data.steady && lastX >= 0) paint.lineTo(x, lastY); // it holds until it changes
-      lastY = py(mild[i]);
-      if (lastX < 0) paint.moveTo(x, lastY);
-      else paint.lineTo(x, lastY);
-      lastX = x;
-    }
-    if (data.steady && lastX >= 0) paint.lineTo((lastX = px(data.now)), lastY);
-    paint.stroke();
-    if (lastX >= 0) {
-      paint.fillStyle = colour.train;
+    paint.fillStyle = colour.note;
+    for (const note of notes ?? []) {
+      const x = px(note.step);
       paint.beginPath();
-      paint.arc(lastX, lastY, 3, 0, 7);
+      for (const [dx, dy] of [[0, -1], [4.5, 7], [-4.5, 7]]) paint.lineTo(x + dx, bottom - 8 + dy);
       paint.fill();
     }
+  };
 
-    // Validation: a point an epoch, joined.
+  // The steps as they came, thin, from the least to the greatest of a column; smoothed, bold, with a dot where the run is.
+  const curve = (data, colour) => {
+    const { left, right, bottom, top, end, scale, px, py } = geometry;
+    const cols = columns(data, names, ((right - left) * scale) / end);
+    const y = (v) => Math.min(Math.max(py(v), top - 2), bottom + 2); // what lies outside is not worth a long line
+    paint.lineJoin = "round";
+    paint.strokeStyle = paint.fillStyle = colour.thin;
+    paint.lineWidth = 1;
+    paint.beginPath();
+    let last = null;
+    for (const col of data.steady ? [] : cols) {
+      if (!col.finite) { last = null; continue; }
+      const [x, high, low] = [left + col.x / scale, y(col.high), y(col.low)];
+      if (last && x - last.x <= 1.01) { // side by side: upright bars, which meet
+        const [from, to] = [Math.min(high, last.low), Math.max(low, last.high)];
+        paint.fillRect(x, from, 1 / scale, Math.max(to - from, 1));
+      } else {
+        if (last) paint.lineTo(x, high);
+        else paint.moveTo(x, high);
+        if (low > high) paint.lineTo(x, low);
+      }
+      if (last && x - last.x <= 1.01) paint.moveTo(x, low);
+      last = { x, high, low };
+    }
+    paint.stroke();
+
+    paint.strokeStyle = paint.fillStyle = colour.train;
+    paint.lineWidth = 2;
+    paint.beginPath();
+    let [lastX, lastY, begun] = [0, 0, false];
+    for (const col of cols) {
+      if (!Number.isFinite(col.mild)) continue;
+      const x = px(col.step);
+      if (data.steady && begun) paint.lineTo(x, lastY); // it holds until it changes
+      lastY = py(col.mild);
+      if (begun) paint.lineTo(x, lastY);
+      else paint.moveTo(x, lastY);
+      [lastX, begun] = [x, true];
+    }
+    if (data.steady && begun) paint.lineTo((lastX = px(data.now)), lastY);
+    paint.stroke();
+    if (begun) dot(lastX, lastY, 3);
+  };
+
+  // Validation: a point an epoch, joined.
+  const checks = (valid, colour) => {
+    const { left, right, px, py } = geometry;
+    const points = valid.filter((row) => Number.isFinite(row[names[0]])).map((row) => [px(row.step), py(row[names[0]])]);
     paint.strokeStyle = paint.fillStyle = colour.text;
     paint.lineWidth = 1.25;
-    const points = valid.filter((row) => Number.isFinite(row[names[0]])).map((row) => [px(row.step), py(row[names[0]])]);
     paint.beginPath();
-    points.forEach(([x, y], i) => (i ? paint.lineTo(x, y) : paint.moveTo(x, y)));
+    let before = -1;
+    for (const [x, y] of points) {
+      if (x - before >= 0.5) paint.lineTo((before = x), y);
+    }
     paint.stroke();
-    if (points.length < (right - left) / 8) {
-      for (const [x, y] of points) {
-        paint.beginPath();
-        paint.arc(x, y, 2.5, 0, 7);
-        paint.fill();
-      }
-    }
+    if (points.length < (right - left) / 8) for (const [x, y] of points) dot(x, y, 2.5);
+  };
 
-    // The read-out: a hairline and dots at the step under the pointer.
-    if (self.at !== null && data.rows) {
-      const row = data.find(self.at);
-      const x = px(data.step[row]);
-      paint.strokeStyle = colour.edge;
-      paint.lineWidth = 1;
+  // Other runs: dashed, each with its name at its end.
+  const others = (runs) => {
+    const { right, top, bottom, px, py } = geometry;
+    const names = [];
+    for (const run of runs) {
+      paint.strokeStyle = paint.fillStyle = run.colour;
+      paint.lineWidth = 1.75;
+      paint.setLineDash(run.dash);
       paint.beginPath();
-      paint.moveTo(Math.round(x) + 0.5, top);
-      paint.lineTo(Math.round(x) + 0.5, bottom);
-      paint.stroke();
-      for (const [v, fill] of [[value[row], colour.ground], [mild[row], colour.train]]) {
-        if (!Number.isFinite(v)) continue;
-        paint.beginPath();
-        paint.arc(x, py(v), 3.5, 0, 7);
-        paint.fillStyle = fill;
-        paint.strokeStyle = colour.train;
-        paint.lineWidth = 1.5;
-        paint.fill();
-        paint.stroke();
+      let [x, y] = [NaN, NaN];
+      for (let i = 0; i < run.rows; i++) {
+        if (!Number.isFinite(run.value[i]) || run.step[i] <= run.from) continue;
+        [x, y] = [px(run.step[i]), Math.max(py(run.value[i]), top - 4)];
+        paint.lineTo(x, y);
       }
+      paint.stroke();
+      paint.setLineDash([]);
+      if (x === x) names.push({ run, x, y });
     }
-    paint.restore();
+    names.sort((a, b) => a.y - b.y);
+    let free = top + 8;
+    for (const one of names) one.y = free = Math.max(one.y, free + 13);
+    for (const { run, x, y } of names) {
+      const size = paint.measureText(run.name).width;
+      inked(run.name, Math.min(x + 6, right - size), Math.min(y + 4, bottom - 2), run.ink, run.ground);
+    }
+  };
+
+  // Where the loss was no number: a cross at the top, with words.
+  const crosses = (bad, colour) => {
+    const { left, right, top, px } = geometry;
+    let free = left;
+    paint.lineWidth = 1.75;
+    for (const [step, word] of bad ?? []) {
+      const [x, y] = [px(step), top + 6];
+      paint.strokeStyle = colour.bad;
+      paint.lineWidth = 1.75;
+      line(x - 4, y - 4, x + 4, y + 4);
+      line(x - 4, y + 4, x + 4, y - 4);
+      const text = `${word} at step ${whole(step)}`;
+      const size = paint.measureText(text).width;
+      const place = x + 8 + size <= right ? x + 8 : x - 8 - size;
+      if (place < free) continue;
+      inked(text, place, y + 4, colour.badInk, colour.ground);
+      free = place + size + 24;
+    }
+  };
+
+  // The read-out: a hairline, and dots at the step under the pointer.
+  const readout = ({ data, others: runs, colour }) => {
+    const { top, bottom, px, py } = geometry;
+    const row = data.find(self.at);
+    const [x, line0] = [px(data.step[row]), Math.round(px(data.step[row])) + 0.5];
+    paint.strokeStyle = colour.edge;
+    paint.lineWidth = 1;
+    line(line0, top, line0, bottom);
+    const ring = (v, stroke, fill) => {
+      if (!Number.isFinite(v)) return;
+      [paint.strokeStyle, paint.fillStyle, paint.lineWidth] = [stroke, fill, 1.5];
+      dot(x, py(v), 3.5);
+      paint.stroke();
+    };
+    ring(data[names[0]][row], colour.train, colour.ground);
+    ring(data[names[3]][row], colour.train, colour.train);
+    for (const run of runs) ring(valueAt(run, self.at), run.colour, run.ground);
   };
   return self;
 }
 
+// The value of another run at a step; NaN where it has none.
+function valueAt(run, step) {
+  if (!run.rows || step > run.step[run.rows - 1] || step <= run.from) return NaN;
+  return run.value[find(run, step)];
+}
+
 // The vertical axis of a value of any size. `names`: its columns.
-const rangeOf = ([value, least, greatest, mild]) => (data, valid, log) => {
+const rangeOf = ([value, least, greatest, mild]) => (data, valid, log, others) => {
   let [low, high, top] = [Infinity, -Infinity, -Infinity];
   for (let i = 0; i < data.rows; i++) {
     if (Number.isFinite(data[mild][i])) top = Math.max(top, data[mild][i]);
@@ -366,6 +465,10 @@ const rangeOf = ([value, least, greatest, mild]) => (data, valid, log) => {
   }
   if (!(high > -Infinity)) return log ? { low: -2, high: 0 } : { low: 0, high: 1 };
   high = Math.max(top, Math.min(high, 1.5 * top)); // a single spike may leave the picture
+  for (const run of others) { // another run may leave the picture, too
+    if (run.low < low && (!log || run.low > 0)) low = run.low;
+    if (run.high > high) high = Math.min(run.high, 2 * high);
+  }
   if (log) {
     if (!(low > 0 && high > 0)) return { low: -2, high: 0 };
     const from = Math.floor(Math.log10(low));
@@ -376,9 +479,10 @@ const rangeOf = ([value, least, greatest, mild]) => (data, valid, log) => {
 const LOSS = ["loss", "low", "high", "smoothLoss"];
 const POINT = ["value", "low", "high", "mild"];
 
-function accuracyRange(data, valid) {
+function accuracyRange(data, valid, log, others) {
   let low = 1;
   for (let i = 0; i < data.rows; i++) if (Number.isFinite(data.smoothAccuracy[i])) low = Math.min(low, data.smoothAccuracy[i]);
   for (const row of valid) if (Number.isFinite(row.accuracy)) low = Math.min(low, row.accuracy);
+  for (const run of others) if (run.low < low) low = run.low;
   return { low: low >= 0.9 ? 0.9 : low >= 0.5 ? 0.5 : 0, high: 1 };
 }

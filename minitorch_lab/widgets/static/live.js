@@ -2,6 +2,7 @@
 
 const CALM = 250; // milliseconds between two changes of a number on the page
 const SPOKEN = 4000; // and of the line that is read aloud
+const NEWEST = 500; // epochs in the table
 const HOLD = 600; // how long a choice on the page waits for the kernel's answer
 
 const ICONS = {
@@ -50,7 +51,9 @@ function makeNotes() {
       h("button", { type: "button", class: "quiet", "aria-label": `Dismiss: ${text}`, onclick: dismiss }, "dismiss"));
     return item;
   };
-  const update = (notes) => {
+  let notes = [];
+  const update = (found) => {
+    notes = found;
     const now = new Set(notes.map((note) => note.id));
     for (const [id, item] of shown) if (!now.has(id)) { item.remove(); shown.delete(id); }
     for (const note of notes) {
@@ -60,14 +63,14 @@ function makeNotes() {
     }
     root.hidden = !shown.size;
   };
-  return { root, update };
+  return { root, update, shown: () => notes };
 }
 
 function render({ model, el }) {
   const about = model.get("about");
   const data = series(about.span);
   let state = { state: "ready", step: 0, total: about.total, epoch: 0, epochs: about.epochs, lr: about.lr, mode: about.mode, device: about.device, speed: {}, message: "", advice: "" };
-  let [valid, epochs, marks] = [[], [], []];
+  let [valid, epochs, marks, bad] = [[], [], [], []];
   const kernel = kernelOf(model, { tell: () => words(), again: () => send({ type: "hello" }) });
   const { send } = kernel;
 
@@ -79,7 +82,7 @@ function render({ model, el }) {
   const progress = h("progress", { max: 1, value: 0, "aria-label": "Training" });
   const percent = h("span", { class: "muted percent" });
   // What was chosen on the page stands until the kernel has answered, or for HOLD at the most.
-  const held = { lr: 0, mode: 0, device: 0 };
+  const held = { lr: 0, mode: 0, device: 0, streams: 0 };
   const hold = (name) => { held[name] = now() + HOLD; };
   const group = Math.random().toString(36).slice(2); // radio buttons of two panels are two groups
   const choose = (name, value) => { hold(name); send({ type: name, value }); };
@@ -100,7 +103,7 @@ function render({ model, el }) {
     cuda.addEventListener("click", (event) => event.preventDefault()); // it can be focused and read, not taken
     cuda.closest("label").dataset.tip = about.no_cuda;
   }
-  const main = act("start", "start", () => (main.dataset.act === "pause" ? send({ type: "pause" }) : send({ type: "start" })));
+  const main = act("start", "start", () => off(main) || send({ type: main.dataset.act }));
   const step = act("step", "step", () => off(step) || send({ type: "step" }));
   const epochOn = act("epoch", "epoch", () => off(epochOn) || send({ type: "epoch" }));
   const stop = act("stop", "stop", () => off(stop) || send({ type: "stop" }));
@@ -108,12 +111,13 @@ function render({ model, el }) {
   const rate = h("input", { type: "range", min: -5, max: 1, step: 0.1, "data-field": "lr", "aria-label": "Learning rate" });
   const rateText = h("output", {});
 
+  const branch = h("span", { class: "muted" });
   const title = `lab-title-${reason.slice(9)}`;
   const figure = (name, extra, ...keys) => {
     const output = field(name);
     const canvas = h("canvas", { tabindex: 0, role: "img" });
     const node = h("figure", {}, h("header", {}, h("h3", {}, name), ...keys, extra, output), canvas);
-    return { node, output, canvas };
+    return { node, output, canvas, stream: name };
   };
   const logButton = () => h("button", { type: "button", class: "quiet", "data-act": "log", "aria-pressed": "false", title: "Logarithmic axis: equal distances are equal ratios" }, "log scale");
   const log = logButton();
@@ -124,7 +128,7 @@ function render({ model, el }) {
   for (const one of [loss, accuracy]) one.node.querySelector(".key.valid").hidden = !about.validates;
 
   const facts = h("dl", { class: "facts" }, ...about.facts.flatMap(([name, text]) => [h("dt", {}, name), h("dd", {}, text)]));
-  const ready = h("div", { class: "ready" }, h("p", {}, about.classifies ? "Loss and accuracy will be drawn here, step by step." : "The loss will be drawn here, step by step."), facts);
+  const ready = h("div", { class: "ready" }, h("p", {}, about.own ? "What the loop logs will be drawn here, step by step." : about.classifies ? "Loss and accuracy will be drawn here, step by step." : "The loss will be drawn here, step by step."), facts);
   const curves = h("div", { class: "curves", hidden: true }, loss.node, accuracy.node);
   const batch = h("span", { class: "num" }, whole(about.batch));
 
@@ -154,7 +158,7 @@ function render({ model, el }) {
   const streams = new Map((about.streams ?? []).map(([name, words]) => {
     const button = logButton();
     const one = figure(words, button);
-    const self = { words, ...one, data: points(name === "lr"), picture: chart(one.canvas, null, POINT, rangeOf(POINT)) };
+    const self = { words, ...one, stream: name, data: points(name === "lr"), picture: chart(one.canvas, POINT, rangeOf(POINT)) };
     one.node.hidden = true;
     one.output.dataset.field = name === "lr" ? "stream-lr" : name;
     button.addEventListener("click", () => {
@@ -162,7 +166,17 @@ function render({ model, el }) {
       button.setAttribute("aria-pressed", String(self.picture.log));
       redraw();
     });
-    self.box = h("input", { type: "checkbox", "data-stream": name, onchange: () => { one.node.hidden = !self.box.checked; readout(null); } });
+    const chosen = () => {
+      self.show(self.box.checked);
+      hold("streams");
+      send({ type: "streams", value: [...streams].filter(([, other]) => other.box.checked).map(([other]) => other) });
+    };
+    self.box = h("input", { type: "checkbox", "data-stream": name, onchange: chosen });
+    self.show = (shown) => {
+      if (one.node.hidden !== shown) return;
+      [one.node.hidden, self.box.checked] = [!shown, shown];
+      readout(null);
+    };
     curves.append(one.node);
     return [name, self];
   }));
@@ -173,6 +187,7 @@ function render({ model, el }) {
     smoothing.setAttribute("aria-valuetext", factor ? `${factor} times the usual` : "none");
     data.smoother(factor);
     for (const { data } of streams.values()) data.smoother(factor);
+    timeline.smoother(factor);
     redraw();
   };
   smoothing.addEventListener("input", smoothed);
@@ -184,8 +199,9 @@ function render({ model, el }) {
   const advice = h("p", { class: "small" });
   const failed = h("div", { class: "failed", hidden: true }, errorText, advice);
   const body = h("tbody", {});
-  const columns = ["epoch", "step", "loss", ...(about.classifies ? ["accuracy"] : []), ...(about.validates ? ["validation loss", ...(about.classifies ? ["validation accuracy"] : [])] : [])];
-  const table = h("details", { class: "epochs", hidden: true }, h("summary", {}, "Numbers of each epoch"), h("div", { tabindex: 0, role: "region", "aria-label": "Numbers of each epoch" }, h("table", {}, h("thead", {}, h("tr", {}, ...columns.map((name) => h("th", { class: "n", scope: "col" }, name)))), body)));
+  const heads = ["epoch", "step", "loss", ...(about.classifies ? ["accuracy"] : []), ...(about.validates ? ["validation loss", ...(about.classifies ? ["validation accuracy"] : [])] : [])];
+  const table = h("details", { class: "epochs", hidden: true, ontoggle: () => fillTable() }, h("summary", {}, "Numbers of each epoch"), h("div", { tabindex: 0, role: "region", "aria-label": "Numbers of each epoch" }, h("table", {}, h("thead", {}, h("tr", {}, ...heads.map((name) => h("th", { class: "n", scope: "col" }, name)))), body)));
+  table.filled = 0;
   const spoken = h("span", { "aria-live": "polite" });
   const steps = field("step", "span");
   const total = h("span", {});
@@ -194,21 +210,24 @@ function render({ model, el }) {
   const timelineAt = h("section", { class: "timeline", "aria-label": "Timeline", hidden: true });
   const viewsAt = h("section", { class: "views", "aria-label": "Views", hidden: true });
   const shared = { send, about, spoken };
-  const parts = [makeTimeline({ root: timelineAt, ...shared }), ...(typeof makeViews === "function" ? [makeViews({ root: viewsAt, ...shared })] : [])];
+  const timeline = makeTimeline({ root: timelineAt, ...shared });
+  const parts = [timeline, ...(typeof makeViews === "function" ? [makeViews({ root: viewsAt, ...shared })] : [])];
   const notes = makeNotes();
+  failed.append(h("p", {}, timeline.offer));
 
   const root = h("section", { class: "lab live", "aria-labelledby": title },
     h("form", { onsubmit: (event) => event.preventDefault() }, // radio groups are apart for each form
       h("header", { class: "bar" },
-        h("h2", { id: title }, h("span", { class: "muted" }, "train: "), about.title), badge,
-        h("span", { class: "group run", hidden: about.own && !about.total }, epoch, progress, percent),
+        h("h2", { id: title }, h("span", { class: "muted" }, "train: "), about.title, branch), badge,
+        h("span", { class: "group run", hidden: about.own && !about.counts }, epoch, progress, percent),
         h("span", { class: "group" }, about.own ? rates.eager : modes, h("span", { class: "muted small" }, "steps/s"))),
       h("div", { class: "controls" },
         h("span", { class: "join", role: "group", "aria-label": "Run" }, main, step, about.own ? null : epochOn, stop),
-        h("label", { class: "field", hidden: about.own }, "learning rate ", rate, rateText),
+        h("label", { class: "field", hidden: about.lr == null }, "learning rate ", rate, rateText),
         h("span", { class: "field", hidden: about.own }, "batch ", batch),
-        h("span", { class: "group device", hidden: about.own }, devices, ...(about.no_cuda ? [h("span", { class: "muted small" }, about.no_cuda_short), h("span", { class: "hidden", id: reason }, about.no_cuda)] : [])))),
-    kernel.note, more,
+        h("span", { class: "group device", hidden: about.own }, devices, ...(about.no_cuda ? [h("span", { class: "muted small" }, about.no_cuda_short), h("span", { class: "hidden", id: reason }, about.no_cuda)] : [])),
+        timeline.button)),
+    kernel.note, timeline.form, more,
     h("div", { class: "body" }, h("div", { class: "pictures" }, ready, curves, timelineAt), viewsAt),
     failed, table, notes.root,
     h("footer", { class: "status" }, spoken, h("span", {}, "step ", steps, total, about.seed === null ? "" : `, seed ${about.seed}`)));
@@ -216,16 +235,28 @@ function render({ model, el }) {
   el.append(root);
 
   const charts = [
-    [loss, chart(loss.canvas, root, LOSS, rangeOf(LOSS))],
-    [accuracy, chart(accuracy.canvas, root, ["accuracy", "accuracy", "accuracy", "smoothAccuracy"], accuracyRange)],
+    [loss, chart(loss.canvas, LOSS, rangeOf(LOSS))],
+    [accuracy, chart(accuracy.canvas, ["accuracy", "accuracy", "accuracy", "smoothAccuracy"], accuracyRange)],
   ];
 
   // Colours: a canvas cannot take a token, and the theme may change.
   let colour = null;
   const colours = () => {
-    const [train, text, muted, line, edge, ground] = ["input", "fg", "muted", "line", "edge", "bg"].map((name) => ink(`--lab-${name}`, root));
-    colour = { train, text, muted, line, edge, ground, font: getComputedStyle(root).fontFamily };
+    const [text, muted, line, edge, ground, bad, badInk, note] = ["fg", "muted", "line", "edge", "bg", "grad", "grad-ink", "select-ink"].map((name) => ink(`--lab-${name}`, root));
+    const palette = PALETTE.map((name) => [ink(`--lab-${name}`, root), ink(`--lab-${name}-ink`, root)]);
+    const [train, thin] = ["--branch", "--branch-thin"].map((name) => ink(name, root));
+    colour = { train, thin, text, muted, line, edge, ground, bad, badInk, note, palette, font: getComputedStyle(root).fontFamily };
   };
+  // The run that is shown has its own colour; the others are drawn over it.
+  const branched = () => {
+    root.style.setProperty("--branch", `var(--lab-${paletteOf(timeline.place())})`);
+    branch.textContent = timeline.name() ? ` · ${timeline.name()}` : "";
+    colour = null;
+  };
+  const othersOf = (stream) => timeline.drawn().map(({ name, place }) => {
+    const [line, inked] = colour.palette[place % PALETTE.length];
+    return { ...(timeline.curve(name, stream) ?? { rows: 0 }), name, colour: line, ink: inked, dash: dashOf(place), ground: colour.ground };
+  }).filter((run) => run.rows);
 
   // Drawing: at most once a frame, and only when something is new.
   let frame = 0;
@@ -233,14 +264,15 @@ function render({ model, el }) {
     frame = 0;
     if (!root.isConnected || curves.hidden) return;
     if (!colour) colours();
-    // The axis of steps ends at the whole run, or at a half, a quarter, ... of it: few jumps, no lost corner.
-    let end = state.total ?? above(Math.max(state.step, 20));
-    if (state.total) while (end / 2 >= Math.max(state.step * 1.02, state.total / 20, 10)) end = Math.ceil(end / 2);
-    end = Math.max(end, state.step, 1);
-    for (const [one, picture] of charts) if (!one.node.hidden) picture.draw(data, valid, marks, end, colour);
+    const end = reach(state.total, timeline.last());
+    const show = (one, picture, data, valid, more) => {
+      if (!one.node.hidden) picture.draw({ data, valid, marks, end, colour, others: othersOf(one.stream), ...more });
+    };
+    show(loss, charts[0][1], data, valid, { bad, ticks: notes.shown() });
+    show(accuracy, charts[1][1], data, valid);
     for (const [name, one] of streams) {
       one.data.now = state.step;
-      if (!one.node.hidden) one.picture.draw(one.data, checksOf(name), marks, end, colour);
+      show(one, one.picture, one.data, checksOf(name));
     }
   };
   const redraw = () => (frame ||= requestAnimationFrame(paint));
@@ -258,12 +290,12 @@ function render({ model, el }) {
     const [row, check] = [epochs[epochs.length - 1], valid[valid.length - 1]];
     const checked = check ? `; validation ${checks(check)}` : "";
     switch (state.state) {
-      case "ready": return `Ready. Start trains ${whole(about.epochs)} ${about.epochs === 1 ? "epoch" : "epochs"}; step does one step and waits.`;
-      case "running": return `Training in ${state.mode} mode.` + (row ? ` Epoch ${whole(row.epoch)}: ${results(row)}${checked}.` : "");
+      case "ready": return about.own ? "The loop has not begun." : `Ready. Start trains ${whole(about.epochs)} ${about.epochs === 1 ? "epoch" : "epochs"}; step does one step and waits.`;
+      case "running": return (about.own ? "The loop is running." : `Training in ${state.mode} mode.`) + (row ? ` Epoch ${whole(row.epoch)}: ${results(row)}${checked}.` : "");
       case "paused": return state.step ? `Paused after step ${whole(state.step)}: ${results(state)}.` : "Paused before the first step.";
       case "stopping": return "Stopping when this step is done.";
-      case "stopped": return state.message;
-      case "done": return `Done after ${whole(state.epoch)} ${state.epoch === 1 ? "epoch" : "epochs"}: ${results(row ?? state)}${checked}.`;
+      case "stopped": return state.message || `Holds at step ${whole(state.step)}` + (state.step ? `: ${results(state)}.` : ".");
+      case "done": return `Done after ${state.epoch ? `${whole(state.epoch)} ${state.epoch === 1 ? "epoch" : "epochs"}` : `${whole(state.step)} ${state.step === 1 ? "step" : "steps"}`}: ${results(row ?? state)}${checked}.`;
       default: return state.step ? `Failed after step ${whole(state.step)}. The message says where and what to do.` : "Failed. The message says where and what to do.";
     }
   };
@@ -272,10 +304,11 @@ function render({ model, el }) {
     shown.timer = 0;
     shown.at = now();
     const alive = ["running", "paused", "stopping"].includes(state.state);
-    const part = state.total ? state.step / state.total : 0;
+    const part = state.part ?? (state.total ? state.step / state.total : 0);
     badge.textContent = kernel.how === "gone" ? "no kernel" : state.state;
     badge.className = `badge ${state.state === "done" ? "good" : state.state === "failed" ? "bad" : ""}`;
-    epoch.textContent = about.own ? "" : `epoch ${whole(Math.min(state.epoch + (alive ? 1 : 0), state.epochs))} of ${whole(state.epochs)}`;
+    const nth = state.epoch + (alive ? 1 : 0);
+    epoch.textContent = state.epochs ? `epoch ${whole(Math.min(nth, state.epochs))} of ${whole(state.epochs)}` : `epoch ${whole(nth)}`;
     progress.value = Math.min(part, 1);
     percent.textContent = `${Math.floor(100 * Math.min(part, 1))} %`;
     steps.textContent = whole(state.step);
@@ -287,7 +320,7 @@ function render({ model, el }) {
     }
 
     const does = state.state === "running" || state.state === "stopping" ? "pause" : "start";
-    const word = { ready: "start", paused: "resume", stopped: "go on", failed: "go on", done: `${about.epochs} more ${about.epochs === 1 ? "epoch" : "epochs"}` }[state.state] ?? "pause";
+    const word = about.own && !alive ? "start" : { ready: "start", paused: "resume", stopped: "go on", failed: "go on", done: `${about.epochs} more ${about.epochs === 1 ? "epoch" : "epochs"}` }[state.state] ?? "pause";
     if (main.dataset.word !== word) {
       main.dataset.act = does;
       main.dataset.word = word;
@@ -295,11 +328,13 @@ function render({ model, el }) {
     }
     main.classList.add("primary");
     stop.setAttribute("aria-disabled", String(!alive || state.state === "stopping"));
-    step.setAttribute("aria-disabled", String(state.state === "stopping"));
+    // The loop of a cell is begun by the cell.
+    main.setAttribute("aria-disabled", String(!!about.own && !alive));
+    step.setAttribute("aria-disabled", String(state.state === "stopping" || !!(about.own && !alive)));
     showChoice("mode", modes, state.mode);
     showChoice("device", devices, state.device);
     epochOn.setAttribute("aria-disabled", String(state.state === "stopping"));
-    if (now() > held.lr) showRate(state.lr);
+    if (state.lr != null && now() > held.lr) showRate(state.lr);
     showSettings();
     for (const one of streams.values()) {
       if (one.picture.at === null) one.output.textContent = one.data.rows ? number(one.data.value[one.data.rows - 1]) : "";
@@ -328,15 +363,20 @@ function render({ model, el }) {
     else shown.timer ||= setTimeout(words, CALM - (now() - shown.at));
     redraw();
   };
+  // The newest epochs, and only while somebody looks.
   const fillTable = () => {
     table.hidden = epochs.length === 0;
-    for (const row of epochs.slice(body.children.length)) {
-      const check = valid.find((other) => other.epoch === row.epoch);
+    const begin = Math.max(epochs.length - NEWEST, table.filled);
+    if (!table.open || begin === epochs.length) return;
+    for (const row of epochs.slice(begin)) {
+      const check = valid[valid.length - 1]?.epoch === row.epoch ? valid[valid.length - 1] : valid.find((other) => other.epoch === row.epoch);
       const cells = [whole(row.epoch), whole(row.step), number(row.loss)];
       if (about.classifies) cells.push(number(row.accuracy));
       if (about.validates) cells.push(check ? number(check.loss) : "", ...(about.classifies ? [check ? number(check.accuracy) : ""] : []));
       body.append(h("tr", {}, ...cells.map((text) => h("td", { class: "n" }, text))));
     }
+    table.filled = epochs.length;
+    while (body.children.length > NEWEST) body.firstChild.remove();
   };
 
   // The learning rate: sent while the thumb moves, but not more than 8 times a second.
@@ -382,6 +422,8 @@ function render({ model, el }) {
       const text = (value, mild) => `${name}  ○ ${number(value)}  ● ${number(mild)}`; // the dots that are drawn
       loss.output.textContent = text(data.loss[row], data.smoothLoss[row]);
       accuracy.output.textContent = text(data.accuracy[row], data.smoothAccuracy[row]);
+      const beside = timeline.drawn().map(({ name }) => [name, valueAt(timeline.curve(name, "loss") ?? { rows: 0 }, at)]).filter(([, value]) => Number.isFinite(value));
+      if (beside.length) loss.output.textContent += beside.map(([name, value]) => `  ${name} ${number(value)}`).join("");
       if (say) spoken.textContent = `${name}: loss ${number(data.loss[row])}, smoothed ${number(data.smoothLoss[row])}` + (about.classifies ? `; accuracy ${number(data.accuracy[row])}.` : ".");
     }
     redraw();
@@ -414,7 +456,7 @@ function render({ model, el }) {
   };
   const receive = (content, buffers) => {
     if (content.type === "refused") {
-      refused.textContent = content.message;
+      if (content.setting !== "timeline") refused.textContent = content.message;
       showSettings(true);
     }
     for (const part of parts) part.messages?.[content.type]?.(content, buffers);
@@ -422,8 +464,9 @@ function render({ model, el }) {
     if (content.reset) {
       data.clear();
       for (const one of streams.values()) one.data.clear();
-      [valid, epochs, marks] = [[], [], []];
+      [valid, epochs, marks, bad] = [[], [], [], []];
       body.replaceChildren();
+      table.filled = 0;
       asked = false;
     } else if (content.first !== data.steps) return ask(); // something was missed: all of it again
     const view = buffers?.[0];
@@ -432,12 +475,15 @@ function render({ model, el }) {
     valid.push(...content.validation);
     epochs.push(...content.epoch_rows);
     marks.push(...content.marks);
+    bad.push(...(content.bad ?? []));
     const changed = content.now.state !== state.state;
+    if (now() > held.streams) for (const [name, one] of streams) one.show((content.now.streams ?? []).includes(name));
     state = content.now;
     if (state.loss === null) state.loss = NaN;
     kernel.run(state.state === "running");
     notes.update(state.notes ?? []);
     for (const part of parts) part.update(state, content, buffers);
+    if ("timeline" in content) branched();
     refresh(changed || content.reset || state.state !== "running");
   };
   model.on("msg:custom", receive);
@@ -465,4 +511,19 @@ function render({ model, el }) {
   };
 }
 
-export default { render };
+// A loop of one's own may log something new: the panel is made anew with a picture for it.
+function renew({ model, el }) {
+  let remove = render({ model, el });
+  const again = () => {
+    remove();
+    el.replaceChildren();
+    remove = render({ model, el });
+  };
+  model.on("change:about", again);
+  return () => {
+    model.off("change:about", again);
+    remove();
+  };
+}
+
+export default { render: renew };
