@@ -21,7 +21,7 @@ from ..tensor.tensor import origin
 from . import dtypes
 from .dtypes import as_dtype
 from .errors import retells
-from .tensor import Styled, as_tensor, from_learner, is_number, styled
+from .tensor import Sizes, Styled, as_tensor, from_learner, is_number, styled
 
 Function = Callable[..., Any]
 
@@ -95,7 +95,8 @@ def _binary(name: str, doc: str, op: Any) -> Any:
     return _named(name, doc, call)
 
 
-def _unary(name: str, doc: str, op: Any = None, takes_ints: bool = False) -> Any:
+def unary(name: str, doc: str, op: Any = None, takes_ints: bool = False) -> Any:
+    """A function of one tensor, of floats unless ``takes_ints``."""
     run = FUNCTIONS[name] if op is None else op
 
     def call(x: Any, name: str | None = None) -> Any:
@@ -174,47 +175,47 @@ multiply_no_nan = _binary(
 
 # One input ---------------------------------------------------------------------------------
 
-exp = _unary("exp", "Exponential of each entry.")
-expm1 = _unary("expm1", "exp(x) - 1 of each entry, exact near 0.")
-log = _unary("log", "Natural logarithm of each entry.")
-log1p = _unary("log1p", "log(1 + x) of each entry, exact near 0.")
-sqrt = _unary("sqrt", "Square root of each entry.")
-rsqrt = _unary("rsqrt", "1 over the square root of each entry.")
-reciprocal = _unary("reciprocal", "1 over each entry.")
-sin = _unary("sin", "Sine of each entry.")
-cos = _unary("cos", "Cosine of each entry.")
-tan = _unary("tan", "Tangent of each entry.")
-asin = _unary("asin", "Inverse sine of each entry.")
-acos = _unary("acos", "Inverse cosine of each entry.")
-atan = _unary("atan", "Inverse tangent of each entry.")
-sinh = _unary("sinh", "Hyperbolic sine of each entry.")
-cosh = _unary("cosh", "Hyperbolic cosine of each entry.")
-tanh = _unary("tanh", "Hyperbolic tangent of each entry.")
-asinh = _unary("asinh", "Inverse hyperbolic sine of each entry.")
-acosh = _unary("acosh", "Inverse hyperbolic cosine of each entry.")
-atanh = _unary("atanh", "Inverse hyperbolic tangent of each entry.")
-sigmoid = _unary("sigmoid", "1 / (1 + exp(-x)) of each entry.")
-erf = _unary("erf", "Error function of each entry.")
-erfinv = _unary("erfinv", "Inverse of the error function of each entry.")
-floor = _unary("floor", "Each entry rounded down.")
-ceil = _unary("ceil", "Each entry rounded up.")
-is_nan = _unary("is_nan", "Whether each entry is not a number.", FUNCTIONS["isnan"])
-is_inf = _unary("is_inf", "Whether each entry is infinite.", FUNCTIONS["isinf"])
-is_finite = _unary("is_finite", "Whether each entry is a finite number.", FUNCTIONS["isfinite"])
-softplus = _unary(
+exp = unary("exp", "Exponential of each entry.")
+expm1 = unary("expm1", "exp(x) - 1 of each entry, exact near 0.")
+log = unary("log", "Natural logarithm of each entry.")
+log1p = unary("log1p", "log(1 + x) of each entry, exact near 0.")
+sqrt = unary("sqrt", "Square root of each entry.")
+rsqrt = unary("rsqrt", "1 over the square root of each entry.")
+reciprocal = unary("reciprocal", "1 over each entry.")
+sin = unary("sin", "Sine of each entry.")
+cos = unary("cos", "Cosine of each entry.")
+tan = unary("tan", "Tangent of each entry.")
+asin = unary("asin", "Inverse sine of each entry.")
+acos = unary("acos", "Inverse cosine of each entry.")
+atan = unary("atan", "Inverse tangent of each entry.")
+sinh = unary("sinh", "Hyperbolic sine of each entry.")
+cosh = unary("cosh", "Hyperbolic cosine of each entry.")
+tanh = unary("tanh", "Hyperbolic tangent of each entry.")
+asinh = unary("asinh", "Inverse hyperbolic sine of each entry.")
+acosh = unary("acosh", "Inverse hyperbolic cosine of each entry.")
+atanh = unary("atanh", "Inverse hyperbolic tangent of each entry.")
+sigmoid = unary("sigmoid", "1 / (1 + exp(-x)) of each entry.")
+erf = unary("erf", "Error function of each entry.")
+erfinv = unary("erfinv", "Inverse of the error function of each entry.")
+floor = unary("floor", "Each entry rounded down.")
+ceil = unary("ceil", "Each entry rounded up.")
+is_nan = unary("is_nan", "Whether each entry is not a number.", FUNCTIONS["isnan"])
+is_inf = unary("is_inf", "Whether each entry is infinite.", FUNCTIONS["isinf"])
+is_finite = unary("is_finite", "Whether each entry is a finite number.", FUNCTIONS["isfinite"])
+softplus = unary(
     "softplus", "log(1 + exp(x)) of each entry.",
     lambda x: FUNCTIONS["logaddexp"](x, FUNCTIONS["mul"](x, 0.0)),
 )  # fmt: skip
-log_sigmoid = _unary(
+log_sigmoid = unary(
     "log_sigmoid", "Logarithm of the sigmoid of each entry.",
     lambda x: -FUNCTIONS["logaddexp"](-x, FUNCTIONS["mul"](x, 0.0)),
 )  # fmt: skip
-abs = _unary("abs", "Each entry without its sign.", takes_ints=True)
-negative = _unary("negative", "Each entry with the other sign.", OPS["neg"], takes_ints=True)
-sign = _unary("sign", "-1, 0 or 1: the sign of each entry.", takes_ints=True)
-square = _unary("square", "Square of each entry.", takes_ints=True)
-round = _unary("round", "Each entry rounded; halves go to the even number.", takes_ints=True)
-logical_not = _unary("logical_not", "Whether each entry is False.", takes_ints=True)
+abs = unary("abs", "Each entry without its sign.", takes_ints=True)
+negative = unary("negative", "Each entry with the other sign.", OPS["neg"], takes_ints=True)
+sign = unary("sign", "-1, 0 or 1: the sign of each entry.", takes_ints=True)
+square = unary("square", "Square of each entry.", takes_ints=True)
+round = unary("round", "Each entry rounded; halves go to the even number.", takes_ints=True)
+logical_not = unary("logical_not", "Whether each entry is False.", takes_ints=True)
 
 
 @retells
@@ -471,6 +472,10 @@ def _not_equal(x: Any, y: Any) -> Any:
     return not found if found.__class__ is bool else logical_not(found)
 
 
+# What gives numbers that are known in a graph, too, where both are.
+_OF_SIZES = {f"{r}{name}" for name in ("add", "sub", "mul", "floordiv", "mod") for r in ("", "r")}
+
+
 def _operator(name: str, function: Function, swapped: bool = False) -> None:
     """The operator of tensors, strict where a learner wrote it."""
     plain = getattr(Plain, f"__{name}__", None)
@@ -478,6 +483,8 @@ def _operator(name: str, function: Function, swapped: bool = False) -> None:
     def method(self: Any, other: Any) -> Any:
         if plain is not None and not from_learner():
             return plain(self, other)
+        if name in _OF_SIZES and isinstance(self, Sizes) and isinstance(other, Sizes | int):
+            return Sizes.of(getattr(self.array, f"__{name}__")(getattr(other, "array", other)))
         return function(other, self) if swapped else function(self, other)
 
     method.__name__ = f"__{name}__"

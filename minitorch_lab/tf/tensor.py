@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,10 @@ from ..device import CUDA, Device, to_host
 from ..dtypes import FLOAT
 from ..errors import ArgumentError, KindError, TraceError, describe
 from ..graph.trace import Symbol
-from ..op import current
+from ..op import INTERPRETER, current
 from ..ops import FUNCTIONS
 from ..tape import NUMBERS
-from ..tensor import Size, fit
+from ..tensor import NO_GRAD, Size, fit, make
 from ..tensor import Tensor as Plain
 from ..tensor.tensor import from_python, has_numpy, origin, refuse_trace
 from . import dtypes
@@ -257,6 +258,31 @@ class EagerTensor(Tensor):
         )
 
 
+class Sizes(EagerTensor):
+    """What ``tf.shape`` gives: numbers that are known while a graph is traced, too."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, array: Any) -> Sizes:
+        """Around an array or a number of whole numbers."""
+        made = make(np.asarray(array))
+        made.__class__ = cls
+        return made  # type: ignore[return-value]
+
+    def numpy(self, *, force: bool = False) -> Any:
+        """The numbers as an array."""
+        return self.array[()]
+
+    def __iter__(self) -> Iterator[Any]:
+        return (Sizes.of(n) for n in self.array)
+
+    def __int__(self) -> int:
+        return int(self.array)
+
+    __index__ = __int__
+
+
 class SymbolicTensor(Tensor, Symbol):
     """A tensor of a graph that is being traced: it has no entries yet."""
 
@@ -312,6 +338,16 @@ def styled(x: Any) -> Any:
     elif isinstance(x, tuple) and hasattr(x, "_fields"):
         return kind(*map(styled, x))
     return x
+
+
+@contextmanager
+def plainly() -> Iterator[None]:
+    """Compute with real values and no tape, also where a graph is being traced."""
+    token = INTERPRETER.set(NO_GRAD)
+    try:
+        yield
+    finally:
+        INTERPRETER.reset(token)
 
 
 def from_learner(depth: int = 2) -> bool:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -12,12 +11,12 @@ import numpy as np
 from ..device import to_host
 from ..errors import ArgumentError, ShapeError, TraceError
 from ..nn import Parameter
-from ..op import INTERPRETER, OPS
+from ..op import OPS
 from ..tape import caller, locate
-from ..tensor import NO_GRAD, no_grad
+from ..tensor import no_grad
 from .errors import both
 from .math import pair
-from .tensor import Styled, TensorShape, as_tensor, styled
+from .tensor import Styled, TensorShape, as_tensor, plainly, styled
 
 
 class _Nowhere(list[Any]):
@@ -46,16 +45,6 @@ def new_message(name: str | None) -> str:
         "  make it before the function, or in the first call only: "
         "if self.w is None: self.w = tf.Variable(...)"
     )
-
-
-@contextmanager
-def plainly() -> Iterator[None]:
-    """Compute with real values and no tape, also where a graph is being traced."""
-    token = INTERPRETER.set(NO_GRAD)
-    try:
-        yield
-    finally:
-        INTERPRETER.reset(token)
 
 
 class Variable(Styled, Parameter):
