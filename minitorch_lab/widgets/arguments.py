@@ -58,7 +58,7 @@ def integer_target(batches: DataLoader) -> bool:
         return tensors[1].array.dtype.kind in "iu"
     try:
         target = dataset[0][1]
-    except (TypeError, IndexError, KeyError):
+    except (TypeError, IndexError, KeyError, NotImplementedError):  # the last: a stream
         return False
     array = target.array if isinstance(target, Tensor) else np.asarray(target)
     return bool(array.dtype.kind in "iu")
