@@ -299,6 +299,10 @@ def signatures(keras: Any) -> Any:
 
 
 if __name__ == "__main__":
+    import sys
+
+    sys.modules["keras_questions"] = sys.modules["__main__"]
+    import keras_questions_more  # noqa: F401  it adds its own
     import tensorflow as tf
 
     answers = {name: plain(question(tf.keras)) for name, question in QUESTIONS.items()}

@@ -121,7 +121,7 @@ class Judge:
             value = loss(labels[i], outputs[i], weights[i])
             if note and self.trackers:
                 with no_grad():
-                    self.trackers[i].update_state(value.detach(), float(len(outputs[i])))
+                    self.trackers[i].update_state(value.detach())  # all batches count the same
             value = value if factor is None else value * factor
             total = value if total is None else total + value
         return total

@@ -202,13 +202,15 @@ class Layer(Module):
             said = {} if training is None else {"training": training}
             return called(self, args, kwargs | said)
         args = tuple(_converted(x) for x in args)
+        if kwargs:
+            kwargs = {k: _converted(x) if _is_data(x) else x for k, x in kwargs.items()}
         if not self.built:
             self.build_for(args, kwargs)
         if self.input_spec is not None and args:
             check_specs(self, args[0])
         outer = TRAINING.get()
         training = bool(outer) if training is None else bool(training)
-        if _takes_training(type(self).call):
+        if _takes(type(self).call, "training"):
             kwargs["training"] = training
         token, collected = TRAINING.set(training), None
         if outer is None:  # the call of a whole model: what its layers add is gathered anew
@@ -240,6 +242,16 @@ class Layer(Module):
             self.build(shape_of(args[0]))
         else:
             self.build(**{name: shapes.get(name) for name in names})
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """Which steps the next layer passes over: those that this one was told of, or none."""
+        return mask if self.supports_masking else None
+
+    def masked(self, inputs: Any, mask: Any) -> tuple[Any, Any]:
+        """The layer at its line on inputs of which some steps are hidden, and what it hides."""
+        hidden = mask is not None and _takes(type(self).call, "mask")
+        out = self.at_its_line(inputs, **({"mask": mask} if hidden else {}))
+        return out, self.compute_mask(inputs, mask)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The name that ``nn.Module`` has for ``call``."""
@@ -412,6 +424,10 @@ def _converted(x: Any) -> Any:
     return convert(x) if hasattr(x, "__array__") or isinstance(x, list | int | float) else x
 
 
+def _is_data(x: Any) -> bool:
+    return hasattr(x, "__array__") or isinstance(x, list | tuple | dict)
+
+
 def shape_of(x: Any) -> Any:
     """The shape of an input with an open batch; None for what has no shape."""
     if isinstance(x, dict):
@@ -430,8 +446,8 @@ def _shape_names(build: Callable[..., Any]) -> tuple[str, ...]:
 
 
 @cache
-def _takes_training(call: Callable[..., Any]) -> bool:
-    return "training" in inspect.signature(call).parameters
+def _takes(call: Callable[..., Any], name: str) -> bool:
+    return name in inspect.signature(call).parameters
 
 
 class InputSpec:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 from ...errors import ArgumentError, ShapeError
 from ...nn import functional as F
+from ...ops import FUNCTIONS as OPS
 from ...tensor import Tensor
 from .lines import here
 from .variable import convert
@@ -161,6 +163,85 @@ def binary_crossentropy(
     return -(y_true * p.log() + (1 - y_true) * (1 - p).log()).mean(axis)
 
 
+def mape(y_true: Any, y_pred: Any) -> Tensor:
+    """The mean of the absolute differences in percent of the labels, for each example."""
+    y_true, y_pred = aligned("mean_absolute_percentage_error", y_true, y_pred)
+    return 100 * ((y_true - y_pred) / y_true.abs().clamp(EPSILON)).abs().mean(-1)
+
+
+def msle(y_true: Any, y_pred: Any) -> Tensor:
+    r"""The mean of the squares of the differences of :math:`\log(1 + y)`, for each example."""
+    y_true, y_pred = aligned("mean_squared_logarithmic_error", y_true, y_pred)
+    first, second = ((y.clamp(EPSILON) + 1).log() for y in (y_true, y_pred))
+    return ((first - second) ** 2).mean(-1)
+
+
+MAPE, MSLE = mape, msle
+
+
+def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Tensor:
+    """Half the square of a difference up to ``delta``, a straight line beyond it."""
+    y_true, y_pred = aligned("huber", y_true, y_pred)
+    size = (y_pred - y_true).abs()
+    line = delta * size - 0.5 * delta**2
+    return OPS["where"](size <= delta, 0.5 * size**2, line).mean(-1)
+
+
+def log_cosh(y_true: Any, y_pred: Any) -> Tensor:
+    r"""The mean of :math:`\log \cosh` of the differences, for each example."""
+    y_true, y_pred = aligned("log_cosh", y_true, y_pred)
+    x = y_pred - y_true
+    return (x + F.softplus(-2.0 * x) - math.log(2.0)).mean(-1)
+
+
+def _signs(y_true: Tensor) -> Tensor:
+    """Labels of 0 and 1 as -1 and 1; others as they are."""
+    others = (y_true * (y_true - 1)).abs().sum()
+    return OPS["where"](OPS["eq"](others, 0.0), 2 * y_true - 1, y_true)
+
+
+def hinge(y_true: Any, y_pred: Any) -> Tensor:
+    r"""The mean of :math:`\max(0, 1 - y \hat y)` for labels of -1 and 1."""
+    y_true, y_pred = aligned("hinge", y_true, y_pred)
+    return (1 - _signs(y_true) * y_pred).clamp(0.0).mean(-1)
+
+
+def squared_hinge(y_true: Any, y_pred: Any) -> Tensor:
+    """The mean of the squares of ``hinge``."""
+    y_true, y_pred = aligned("squared_hinge", y_true, y_pred)
+    return ((1 - _signs(y_true) * y_pred).clamp(0.0) ** 2).mean(-1)
+
+
+def categorical_hinge(y_true: Any, y_pred: Any) -> Tensor:
+    """How much the right class lies less than 1 above the best of the others; one-hot rows."""
+    y_true, y_pred = aligned("categorical_hinge", y_true, y_pred)
+    right = (y_true * y_pred).sum(-1)
+    return (OPS["amax"]((1 - y_true) * y_pred, -1) - right + 1).clamp(0.0)
+
+
+def kl_divergence(y_true: Any, y_pred: Any) -> Tensor:
+    r""":math:`\sum y \log(y / \hat y)`, for each example."""
+    y_true, y_pred = aligned("kl_divergence", y_true, y_pred)
+    y_true, y_pred = y_true.clamp(EPSILON, 1), y_pred.clamp(EPSILON, 1)
+    return (y_true * (y_true / y_pred).log()).sum(-1)
+
+
+def poisson(y_true: Any, y_pred: Any) -> Tensor:
+    r"""The mean of :math:`\hat y - y \log \hat y`, for each example."""
+    y_true, y_pred = aligned("poisson", y_true, y_pred)
+    return (y_pred - y_true * (y_pred + EPSILON).log()).mean(-1)
+
+
+def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
+    """Minus the cosine of the angle between labels and predictions."""
+    y_true, y_pred = aligned("cosine_similarity", y_true, y_pred)
+    return -(_unit(y_true, axis) * _unit(y_pred, axis)).sum(axis)
+
+
+def _unit(x: Tensor, axis: int) -> Tensor:
+    return x * (x * x).sum(axis, keepdim=True).clamp(1e-12).rsqrt()
+
+
 class Loss:
     """A loss as an object. A subclass writes ``call``, which gives a number for each example.
 
@@ -299,12 +380,74 @@ class BinaryCrossentropy(_Of):
         super().__init__(binary_crossentropy, name, reduction, **given)
 
 
+class Huber(_Of):
+    """Half the square of a difference up to ``delta``, a straight line beyond it."""
+
+    def __init__(
+        self,
+        delta: float = 1.0,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "huber_loss",
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(huber, name, reduction, delta=delta)
+
+
+class CosineSimilarity(_Of):
+    """Minus the cosine of the angle between labels and predictions."""
+
+    def __init__(
+        self,
+        axis: int = -1,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "cosine_similarity",
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(cosine_similarity, name, reduction, axis=axis)
+
+
+def _class_of(kind: str, own: str, function: Callable[..., Any]) -> type[_Of]:
+    """The class of a function without settings."""
+
+    def start(
+        self: _Of,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = own,
+        dtype: Any = None,
+    ) -> None:
+        _Of.__init__(self, function, name, reduction)
+
+    return type(
+        kind, (_Of,), {"__init__": start, "__doc__": function.__doc__, "__module__": __name__}
+    )
+
+
+MeanAbsolutePercentageError = _class_of(
+    "MeanAbsolutePercentageError", "mean_absolute_percentage_error", mape
+)
+MeanSquaredLogarithmicError = _class_of(
+    "MeanSquaredLogarithmicError", "mean_squared_logarithmic_error", msle
+)
+LogCosh = _class_of("LogCosh", "log_cosh", log_cosh)
+Hinge = _class_of("Hinge", "hinge", hinge)
+SquaredHinge = _class_of("SquaredHinge", "squared_hinge", squared_hinge)
+CategoricalHinge = _class_of("CategoricalHinge", "categorical_hinge", categorical_hinge)
+KLDivergence = _class_of("KLDivergence", "kl_divergence", kl_divergence)
+Poisson = _class_of("Poisson", "poisson", poisson)
+
 NAMES: dict[str, Callable[[], Loss]] = {
     "mean_squared_error": MeanSquaredError, "mse": MeanSquaredError, "MSE": MeanSquaredError,
     "mean_absolute_error": MeanAbsoluteError, "mae": MeanAbsoluteError, "MAE": MeanAbsoluteError,
     "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
     "categorical_crossentropy": CategoricalCrossentropy,
-    "binary_crossentropy": BinaryCrossentropy,
+    "binary_crossentropy": BinaryCrossentropy, "huber": Huber, "huber_loss": Huber,
+    "log_cosh": LogCosh, "logcosh": LogCosh, "hinge": Hinge, "squared_hinge": SquaredHinge,
+    "categorical_hinge": CategoricalHinge, "kl_divergence": KLDivergence, "kld": KLDivergence,
+    "KLD": KLDivergence, "poisson": Poisson, "cosine_similarity": CosineSimilarity,
+    "mean_absolute_percentage_error": MeanAbsolutePercentageError,
+    "mape": MeanAbsolutePercentageError, "MAPE": MeanAbsolutePercentageError,
+    "mean_squared_logarithmic_error": MeanSquaredLogarithmicError,
+    "msle": MeanSquaredLogarithmicError, "MSLE": MeanSquaredLogarithmicError,
 }  # fmt: skip
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from ...errors import ArgumentError, KindError, describe
 from ...tape import SCOPE
-from ...tensor import Tensor
 from .judge import Judge
 from .layer import Input, InputLayer, KerasTensor, Layer, Operation, shape_of
 from .symbolic import Network
@@ -247,7 +246,8 @@ class Sequential(Model):
 
     def call(self, inputs: Any) -> Any:
         """The inputs through all layers, each called as from the line where it was made."""
-        x: Tensor = inputs
+        x: Any = inputs
+        mask: Any = None
         for layer in self._stack:
-            x = layer.at_its_line(x)
+            x, mask = layer.masked(x, mask)
         return x

@@ -237,10 +237,18 @@ class Network:
         def put(t: Any) -> Any:
             return values[id(t)] if isinstance(t, KerasTensor) else t
 
+        hidden: dict[int, Any] = {}  # masks, by what they belong to
         for node in self.calls:
-            out = node.layer.at_its_line(*mapped(put, node.args), **mapped(put, node.kwargs))
+            layer, args = node.layer, mapped(put, node.args)
+            masks = [hidden.get(id(t)) for t in node.parents]
+            if len(args) == 1 and not node.kwargs and len(masks) == 1:
+                out, mask = layer.masked(args[0], masks[0])
+            else:
+                out, mask = layer.at_its_line(*args, **mapped(put, node.kwargs)), None
             for t, x in zip(leaves(node.outputs), leaves(out), strict=True):
                 values[id(t)] = x
+                if mask is not None:
+                    hidden[id(t)] = mask
         return mapped(put, self.outputs)
 
     def fitted(self, data: Any) -> list[Any]:

@@ -19,7 +19,7 @@ from ...errors import ArgumentError, KindError, TraceError, describe, warn
 from ...graph import compile as compiled
 from ...tensor import Tensor, enable_grad, make, no_grad
 from .. import config
-from . import metrics, optimizers, table
+from . import files, metrics, optimizers, table
 from .callbacks import Callback, CallbackList, History, Logs, floats
 from .data import Arrays, Stream, of, pack_x_y_sample_weight, size_of, unpack_x_y_sample_weight
 from .judge import Judge, output_names
@@ -224,7 +224,7 @@ class Trainer(Layer):
         self.history = history = History()
         callbacks = [callbacks] if isinstance(callbacks, Callback) else [*(callbacks or ())]
         params = {"verbose": verbose, "epochs": epochs, "steps": len(data) or None}
-        given = CallbackList([history, *callbacks], self, **params)
+        given = CallbackList([*callbacks, history], self, **params)
         verbose = 1 if verbose == "auto" else int(verbose)
         self.stop_training = False
         given.call("on_train_begin", {})
@@ -426,6 +426,14 @@ class Trainer(Layer):
         if learning:
             self.optimizer.build(self.trainable_weights)
             self._known.add(data.form)
+
+    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
+        """Write the weights to a file (safetensors, whatever its name is)."""
+        files.save_weights(self, filepath, overwrite)
+
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False) -> None:
+        """Take weights over from a file that ``save_weights`` wrote; ValueError for others."""
+        files.load_weights(self, filepath, skip_mismatch)
 
     def summary(
         self,

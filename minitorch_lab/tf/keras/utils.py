@@ -9,7 +9,12 @@ import numpy as np
 
 from ... import random
 from ...errors import ArgumentError
+from .data import PyDataset, pack_x_y_sample_weight, unpack_x_y_sample_weight
+from .symbolic import KerasTensor
 from .variable import as_array
+from .words import clear_session
+
+Sequence = PyDataset
 
 
 def set_random_seed(seed: int) -> None:
@@ -38,3 +43,60 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
             f"{classes.max()}\n  expected 0 to {count - 1}"
         )
     return np.eye(count, dtype=np.float32)[classes]
+
+
+def is_keras_tensor(x: Any) -> bool:
+    """Whether this is what ``Input`` gives, or what a layer makes of it."""
+    return isinstance(x, KerasTensor)
+
+
+def normalize(x: Any, axis: int = -1, order: int = 2) -> Any:
+    """Rows of length 1, as a NumPy array.
+
+    >>> normalize([[3.0, 4.0]])
+    array([[0.6, 0.8]])
+    """
+    array = np.atleast_2d(np.asarray(x, float))
+    size = np.linalg.norm(array, order, axis, keepdims=True)
+    return array / np.where(size == 0, 1, size)
+
+
+def pad_sequences(
+    sequences: Any,
+    maxlen: int | None = None,
+    dtype: Any = "int32",
+    padding: str = "pre",
+    truncating: str = "pre",
+    value: float = 0.0,
+) -> Any:
+    """Lists of different lengths as the rows of one array, filled up or cut at one end.
+
+    >>> pad_sequences([[1], [2, 3, 4]], maxlen=2)
+    array([[0, 1],
+           [3, 4]], dtype=int32)
+    """
+    for name, word in (("padding", padding), ("truncating", truncating)):
+        if word not in ("pre", "post"):
+            raise ArgumentError(f"pad_sequences({name}): expected 'pre' or 'post', got {word!r}")
+    rows = [list(row) for row in sequences]
+    width = max(map(len, rows), default=0) if maxlen is None else maxlen
+    out = np.full((len(rows), width), value, dtype)
+    for i, row in enumerate(rows):
+        kept = row[-width:] if truncating == "pre" and width else row[:width]
+        if kept:
+            out[i, slice(-len(kept), None) if padding == "pre" else slice(len(kept))] = kept
+    return out
+
+
+__all__ = [
+    "PyDataset",
+    "Sequence",
+    "clear_session",
+    "is_keras_tensor",
+    "normalize",
+    "pack_x_y_sample_weight",
+    "pad_sequences",
+    "set_random_seed",
+    "to_categorical",
+    "unpack_x_y_sample_weight",
+]

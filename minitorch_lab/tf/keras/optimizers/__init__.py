@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ... import creation
-from ...errors import ArgumentError, GradError, describe
-from ...op import current
-from ...ops import FUNCTIONS as OPS
-from ...optim import Optimizer as Engine
-from ...optim.optimizer import Group, number, setting
-from ...tensor import Tensor, no_grad
-from .lines import here
-from .words import found, snake_case, unique
+import numpy as np
+
+from .... import creation
+from ....errors import ArgumentError, GradError, describe
+from ....op import current
+from ....ops import FUNCTIONS as OPS
+from ....optim import Optimizer as Engine
+from ....optim.optimizer import Group, number, setting
+from ....tensor import Tensor, no_grad
+from ..lines import here
+from ..variable import convert, plainly
+from ..words import found, snake_case, unique
+from . import schedules as schedules
+from .schedules import LearningRateSchedule
 
 
 class Optimizer(Engine):
@@ -26,7 +31,7 @@ class Optimizer(Engine):
 
     def __init__(
         self,
-        learning_rate: float,
+        learning_rate: Any,
         weight_decay: float | None = None,
         clipnorm: float | None = None,
         clipvalue: float | None = None,
@@ -45,19 +50,21 @@ class Optimizer(Engine):
         self.defaults = {"weight_decay": weight_decay or 0, **settings}
         self.check(self.defaults)
         # what all groups share: read anew at each step, also in a compiled one
-        self._now: Group = {"learning_rate": _rate(learning_rate), "iterations": 0}
+        self._now: Group = _Now(learning_rate=_rate(learning_rate), iterations=0)
         self.state: dict[Tensor, Group] = {}
         self.param_groups: list[Group] = []
         self.built = False
 
     @property
-    def learning_rate(self) -> float:
-        """The size of the steps."""
+    def learning_rate(self) -> Any:
+        """The size of the steps; of a schedule, that of the next step."""
         return float(self._now["learning_rate"])
 
     @learning_rate.setter
-    def learning_rate(self, value: float) -> None:
+    def learning_rate(self, value: Any) -> None:
         self._now["learning_rate"] = _rate(value)
+
+    lr = learning_rate
 
     @property
     def iterations(self) -> int:
@@ -161,7 +168,25 @@ def _shrink(square: Tensor, limit: float) -> Tensor:
     return limit / OPS["clamp"](norm, min=limit)
 
 
-def _rate(value: Any) -> float:
+class _Now(Group):
+    """What changes between steps; a schedule stands for the rate of the present step."""
+
+    def __getitem__(self, key: str) -> Any:
+        value = super().__getitem__(key)
+        if isinstance(value, LearningRateSchedule):
+            with plainly():
+                value = value(convert(float(self["iterations"])))
+            return float(value.item()) if isinstance(value, Tensor) else float(value)
+        return value
+
+
+def _rate(value: Any) -> Any:
+    if isinstance(value, LearningRateSchedule):
+        return value
+    if isinstance(value, Tensor) or (callable(value) and not isinstance(value, type)):
+        value = value.item() if isinstance(value, Tensor) else value()
+    if isinstance(value, np.floating | np.integer):
+        value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ArgumentError(
             f"learning_rate: expected a number such as 0.001, got {describe(value)}"
@@ -185,7 +210,7 @@ class SGD(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float = 0.01,
+        learning_rate: Any = 0.01,
         momentum: float = 0.0,
         nesterov: bool = False,
         weight_decay: float | None = None,
@@ -223,7 +248,7 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float = 0.001,
+        learning_rate: Any = 0.001,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
@@ -265,7 +290,7 @@ class RMSprop(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float = 0.001,
+        learning_rate: Any = 0.001,
         rho: float = 0.9,
         momentum: float = 0.0,
         epsilon: float = 1e-7,
@@ -301,8 +326,204 @@ class RMSprop(Optimizer):
         p.sub_(state["momentum"].mul_(momentum).add_(down) if momentum else down)
 
 
+class AdamW(Adam):
+    """Adam that takes a share of each weight off at each step. Loshchilov and Hutter (2019)."""
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        weight_decay: float = 0.004,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        amsgrad: bool = False,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        name: str | None = None,
+    ) -> None:
+        own = (learning_rate, beta_1, beta_2, epsilon, amsgrad)
+        super().__init__(*own, weight_decay, clipnorm, clipvalue, global_clipnorm, name)
+
+
+class Adagrad(Optimizer):
+    r"""Gradients divided by the root of the sum of their squares so far.
+
+    :math:`a \leftarrow a + g^2`, :math:`p \leftarrow p - \eta g / \sqrt{a + \epsilon}`. Source:
+    Duchi, Hazan and Singer (2011).
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        initial_accumulator_value: float = 0.1,
+        epsilon: float = 1e-7,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        name: str | None = None,
+    ) -> None:
+        own: Group = {"initial_accumulator_value": initial_accumulator_value, "epsilon": epsilon}
+        limits = (weight_decay, clipnorm, clipvalue, global_clipnorm, name)
+        super().__init__(learning_rate, *limits, **own)
+
+    def first(self, p: Tensor, group: Group) -> dict[str, Callable[[], Any]]:
+        """The sum of the squares."""
+        start = group["initial_accumulator_value"]
+        return {"accumulator": lambda: creation.full_like(p, start)}
+
+    def move(self, p: Tensor, grad: Tensor, group: Group, step: Any) -> None:
+        """One step for one variable."""
+        a = self.state[p]["accumulator"].add_(grad * grad)
+        p.sub_(grad * self.rate() / (a + setting(group, "epsilon")).sqrt())
+
+
+class Adadelta(Optimizer):
+    r"""Steps as large as the steps before, by their root mean square. Source: Zeiler (2012)."""
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        rho: float = 0.95,
+        epsilon: float = 1e-7,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        name: str | None = None,
+    ) -> None:
+        limits = (weight_decay, clipnorm, clipvalue, global_clipnorm, name)
+        super().__init__(learning_rate, *limits, rho=rho, epsilon=epsilon)
+
+    def first(self, p: Tensor, group: Group) -> dict[str, Callable[[], Any]]:
+        """Running means of the squares of gradients and steps."""
+        return {"accumulated_grad": _zeros(p), "accumulated_delta_var": _zeros(p)}
+
+    def move(self, p: Tensor, grad: Tensor, group: Group, step: Any) -> None:
+        """One step for one variable."""
+        rho, epsilon, state = setting(group, "rho"), setting(group, "epsilon"), self.state[p]
+        a = state["accumulated_grad"].mul_(rho).add_(grad * grad * (1 - rho))
+        d = state["accumulated_delta_var"]
+        down = (d + epsilon).sqrt() * grad / (a + epsilon).sqrt()
+        d.mul_(rho).add_(down * down * (1 - rho))
+        p.sub_(down * self.rate())
+
+
+class Adamax(Optimizer):
+    r"""Adam with the largest gradient in the place of the root mean square. Kingma and Ba (2015).
+
+    :math:`u \leftarrow \max(\beta_2 u, |g|)`.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        name: str | None = None,
+    ) -> None:
+        own: Group = {"beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon}
+        limits = (weight_decay, clipnorm, clipvalue, global_clipnorm, name)
+        super().__init__(learning_rate, *limits, **own)
+
+    def first(self, p: Tensor, group: Group) -> dict[str, Callable[[], Any]]:
+        """The running mean of the gradient, and its largest size."""
+        return {"momentum": _zeros(p), "norm": _zeros(p)}
+
+    def move(self, p: Tensor, grad: Tensor, group: Group, step: Any) -> None:
+        """One step for one variable."""
+        beta_1, beta_2 = setting(group, "beta_1"), setting(group, "beta_2")
+        m = self.state[p]["momentum"].mul_(beta_1).add_(grad * (1 - beta_1))
+        u = self.state[p]["norm"]
+        u.copy_(OPS["maximum"](u * beta_2, grad.abs()))
+        size = self.rate() / (1 - beta_1**step)
+        p.sub_((m / (u + setting(group, "epsilon"))).mul_(size))
+
+
+class Nadam(Optimizer):
+    r"""Adam with a momentum that looks one step ahead. Source: Dozat (2016)."""
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        name: str | None = None,
+    ) -> None:
+        own: Group = {"beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon}
+        limits = (weight_decay, clipnorm, clipvalue, global_clipnorm, name)
+        super().__init__(learning_rate, *limits, **own)
+        self._now["product"] = 1.0  # of the momenta so far
+
+    def first(self, p: Tensor, group: Group) -> dict[str, Callable[[], Any]]:
+        """Running means of the gradient and of its square."""
+        return {"momentum": _zeros(p), "velocity": _zeros(p)}
+
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        """One step; the product of the momenta grows once for all variables."""
+        super().apply(grads, trainable_variables)
+        step = number(self._now, "iterations")
+        now = setting(self.defaults, "beta_1") * (1 - 0.5 * 0.96**step)
+        with no_grad():
+            current().write(self._now, "product", number(self._now, "product") * now)
+
+    def move(self, p: Tensor, grad: Tensor, group: Group, step: Any) -> None:
+        """One step for one variable."""
+        beta_1, beta_2 = setting(group, "beta_1"), setting(group, "beta_2")
+        here_, ahead = beta_1 * (1 - 0.5 * 0.96**step), beta_1 * (1 - 0.5 * 0.96 ** (step + 1))
+        product = number(self._now, "product") * here_
+        m = self.state[p]["momentum"].mul_(beta_1).add_(grad * (1 - beta_1))
+        v = self.state[p]["velocity"].mul_(beta_2).add_(grad * grad * (1 - beta_2))
+        m_hat = m * (ahead / (1 - product * ahead)) + grad * ((1 - here_) / (1 - product))
+        v_hat = v / (1 - beta_2**step)
+        p.sub_((m_hat * self.rate()) / (v_hat.sqrt() + setting(group, "epsilon")))
+
+
+class Lion(Optimizer):
+    r"""Steps of one size in the direction of the sign. Source: Chen et al. (2023)."""
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.99,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        name: str | None = None,
+    ) -> None:
+        limits = (weight_decay, clipnorm, clipvalue, global_clipnorm, name)
+        super().__init__(learning_rate, *limits, beta_1=beta_1, beta_2=beta_2)
+
+    def first(self, p: Tensor, group: Group) -> dict[str, Callable[[], Any]]:
+        """The running mean of the gradient."""
+        return {"momentum": _zeros(p)}
+
+    def move(self, p: Tensor, grad: Tensor, group: Group, step: Any) -> None:
+        """One step for one variable."""
+        beta_1, beta_2 = setting(group, "beta_1"), setting(group, "beta_2")
+        m = self.state[p]["momentum"]
+        p.sub_((m * beta_1 + grad * (1 - beta_1)).sign() * self.rate())
+        m.mul_(beta_2).add_(grad * (1 - beta_2))
+
+
 NAMES: dict[str, Callable[[], Optimizer]] = {
     "adam": Adam, "sgd": SGD, "rmsprop": RMSprop, "Adam": Adam, "SGD": SGD, "RMSprop": RMSprop,
+    "adamw": AdamW, "AdamW": AdamW, "adagrad": Adagrad, "Adagrad": Adagrad, "adadelta": Adadelta,
+    "Adadelta": Adadelta, "adamax": Adamax, "Adamax": Adamax, "nadam": Nadam, "Nadam": Nadam,
+    "lion": Lion, "Lion": Lion,
 }  # fmt: skip
 
 
