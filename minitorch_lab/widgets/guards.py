@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .history import Floats, average
-from .words import number, plural
+from .words import number, plural, short
 
 if TYPE_CHECKING:
     from .watched import Watched
@@ -24,16 +24,18 @@ if TYPE_CHECKING:
 PACE = 0.25  # seconds between two looks
 
 # The loss.
-BEGINNING = 5  # steps whose greatest loss is that of the beginning
-JUMP = 2.0  # times that loss: a step above it is a jump
-JUMPS, RECENT = 3, 100  # so many jumps in so many steps are said; none in twice as many unsaid
-SHAKING = 0.03  # update ratio from which steps are too large, where it is known
+BEGINNING = 5  # steps whose greatest loss is that of the beginning, where batches are small,
+SMALL = 4  # with fewer samples than this; else it is the loss of the first step
+JUMP, LEAP = 2.0, 10.0  # times that loss is a jump, with the update ratio known and without it
+JUMPS, FEW, RECENT = 10, 3, 100  # jumps in the last steps that are said, and that are still said
+SHAKING = 0.03  # update ratio, at any time, without which steps are not too large
 LONG = 500  # steps after which no progress is said
 FALLEN, FALLEN_WELL = 0.05, 0.1  # of the loss at first: less is no progress, more takes it back
 SETTLED = 1000  # steps after which a noise floor is said
 SPREAD = 0.05  # of the loss: scatter from step to step that counts as noise
 LEARNT = 0.02  # of the loss at first: below it a loss that stands is no trouble
 RISEN, ROWS = 0.1, 3  # validation above its best by this share, for so many rows
+APART = 0.05  # and by this share of the loss at first
 
 # Gradients; a look is a step whose gradients were measured, 30 a second at most.
 LOOKS = 10  # looks in a row for what is said of layers and units
@@ -100,7 +102,7 @@ class Seen:
         self.gauges: Any = getattr(run, "_gauges", None)
         self.loss = run.history.streams["loss"].rows()
         self.count = len(run.history)
-        early = self.loss[:, :BEGINNING]
+        early = self.loss[:, : BEGINNING if run.batch_size < SMALL else 1]
         self.first = float(np.fmax.reduce(early[4])) if early.shape[1] else math.nan
         self.early = average(self.loss[:, : max(10, self.loss.shape[1] // 50)])
 
@@ -117,18 +119,18 @@ class Seen:
 
 def jumps(seen: Seen, said: set[str]) -> Found:
     """The loss leaps above where it began: the steps are too large."""
-    if not seen.first > 0 or seen.count <= BEGINNING:
+    if not seen.first > 0 or seen.count < RECENT // 5:
         return
-    steps = (2 if "jumps" in said else 1) * RECENT
-    recent = seen.between(max(seen.count - steps, BEGINNING), seen.count)
-    high = int((recent[4] > JUMP * seen.first).sum())
-    ratio = seen.recent("update_ratio", LOOKS)
-    large = not ratio.size or ratio.max() >= SHAKING
-    if high >= (1 if "jumps" in said else JUMPS) and ("jumps" in said or large):
+    recent = seen.between(max(seen.count - RECENT, 1), seen.count)
+    ratio = seen.recent("update_ratio", 0)
+    times = JUMP if ratio.size else LEAP
+    high = int((recent[4] > times * seen.first).sum())
+    large = not ratio.size or np.nanmax(ratio) > SHAKING
+    if large and high >= (FEW if "jumps" in said else JUMPS):
         yield (
             "jumps",
-            f"The loss jumps: {high} of the last {recent.shape[1]} steps are more than twice as "
-            f"high as the beginning ({number(seen.first)}).",
+            f"The loss jumps: {high} of the last {recent.shape[1]} steps are more than "
+            f"{times:.0f} times as high as the beginning ({number(seen.first)}).",
             "The steps are too large: try a tenth of the learning rate.",
         )
 
@@ -181,7 +183,8 @@ def overfit(seen: Seen, said: set[str]) -> Found:
     place = rows.index(best)
     last = rows[-1]
     risen = 0.5 * RISEN if "overfit" in said else RISEN
-    above = all(row.loss > (1 + risen) * best.loss for row in rows[-ROWS:])
+    limit = max((1 + risen) * best.loss, best.loss + APART * seen.early)
+    above = all(row.loss > limit for row in rows[-ROWS:])
     if place + ROWS >= len(rows) or not above or not best.loss > 0:
         return
     then = average(seen.between(rows[place - 1].step if place else 0, best.step))
@@ -229,7 +232,7 @@ def vanishing(seen: Seen, said: set[str]) -> Found:
     share = min(layer.gradient for layer in small) / most
     yield (
         "vanishing",
-        f"The gradients vanish on their way: in {names} they are down to {share:.0e} of the "
+        f"The gradients vanish on their way: in {names} they are down to {short(share)} of the "
         "greatest of a layer.",
         "Use ReLU instead of sigmoid or tanh, normalisation, a skip connection, or fewer layers.",
     )

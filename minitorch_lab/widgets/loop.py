@@ -8,7 +8,6 @@ where the iterator hands out the next batch. No number of the loop depends on an
 from __future__ import annotations
 
 import math
-import sys
 import threading
 import time
 import weakref
@@ -29,7 +28,7 @@ from .guards import Guards
 from .history import Epoch, History
 from .nonfinite import of_logged
 from .progress import Progress
-from .threads import end_on_interrupt, running_loop
+from .threads import end_on_interrupt, notebook_shell, running_loop
 from .watched import TICK, State, Watched
 
 VALIDATION = ("validation_loss", "validation_accuracy")
@@ -222,7 +221,7 @@ class Loop(Controls, Watched):
 
     def show(self) -> None:
         """Show the panel here, in a notebook; elsewhere a progress bar while the loop runs."""
-        if _shell() is None:
+        if notebook_shell() is None:
             self._progress = Progress(self)
             return
         from .loop_panel import LoopPanel
@@ -432,7 +431,7 @@ class Loop(Controls, Watched):
                 self._thread.start()
         if self._keep is not None:
             self._keep.begun(len(self.history))
-        if _shell() is not None:
+        if notebook_shell() is not None:
             look_after_cells(self)
 
     def _close(self, error: BaseException | None) -> None:
@@ -608,14 +607,9 @@ def size_of(data: Any) -> int | None:
 # Notebooks: what is said of a loop when its cell has ended.
 
 
-def _shell() -> Any:
-    module = sys.modules.get("IPython.core.getipython")
-    return None if module is None else module.get_ipython()
-
-
 def cell() -> int | None:
     """The number of the notebook's cell that is running."""
-    shell = _shell()
+    shell = notebook_shell()
     return None if shell is None else shell.execution_count
 
 
@@ -627,7 +621,7 @@ def look_after_cells(run: Loop) -> None:
     """See that a run learns how its cell ended."""
     global _watched
     _begun.add(run)
-    shell = _shell()
+    shell = notebook_shell()
     if shell is not _watched:
         shell.events.register("post_run_cell", _after_cell)
         _watched = shell

@@ -51,6 +51,7 @@ class Watched:
     history: History
     listeners: list[Callable[[str], None]]
     epoch: int
+    batch_size: int
     message: str
     error: BaseException | None
     _state: State
