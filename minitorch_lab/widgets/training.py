@@ -13,7 +13,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -41,6 +41,9 @@ from .schedules import checked_schedule, go_on
 from .threads import end_on_interrupt, quick_switches, running_loop, stop_all
 from .watched import State, Summary, Watched
 from .words import figures, number, plural, short
+
+if TYPE_CHECKING:
+    from .views import Picture
 
 __all__ = [
     "Epoch", "History", "Mark", "Meter", "Summary", "Training", "at_least_one", "end_on_interrupt",
@@ -191,6 +194,21 @@ class Training(Controls, Branching, Watched):
     def goal(self) -> int:
         """The epochs that this run goes to; another start after the end adds to it."""
         return self._goal
+
+    def view(self, name: str, **options: Any) -> Picture:
+        """What the model does now: "boundary", "confusion" (``cell=(true, said)``), "samples"
+        (``order="first"``, ``"worst"`` or ``"wrong"``), "weights", "gradients" or "surface".
+
+        Computed from a copy, between two steps: the run stays bitwise what it is. Printed it is a
+        table; in a notebook a drawing; ``picture["counts"]`` and so on are its arrays. Where it
+        does not apply, ``picture.empty`` says why.
+
+        Raises:
+            ArgumentError: there is no such view or option; the message lists them.
+        """
+        from .views.viewer import Viewer
+
+        return Viewer().view(self, name, **options)
 
     # To the end.
 

@@ -81,6 +81,11 @@ class Viewer:
     def view(self, run: Training, name: str, **options: Any) -> Picture:
         """A view of the run as it is now."""
         checked(name, options)
+        if not hasattr(run, "loader"):
+            raise ArgumentError(
+                f"view({name!r}): a loop of your own has no views\n"
+                "  its data and its loss are not known: lab.train(model, data) knows them"
+            )
         self._of(run)
         scene = between_steps(run, lambda: scene_of(run, self._known, name))
         self.last = draw(scene, name, options)
