@@ -7,7 +7,7 @@ from typing import Any
 
 from .gauges import STREAMS
 from .live import MOST_SPAN, SETTINGS, Live
-from .loop import Loop
+from .loop import Loop, size_of
 from .words import plural, short
 
 TAKEN = ("hello", "start", "pause", "step", "stop", "streams")
@@ -43,6 +43,9 @@ class LoopPanel(Live):
         if run.optimizer is not None:
             rate = short(run.lr or 0.0)
             given.append(["optimizer", f"{type(run.optimizer).__name__}, learning rate {rate}"])
+        length = size_of(run.data)
+        if length is not None:
+            given.append(["data", f"{type(run.data).__name__}, {plural(length, 'step')} an epoch"])
         if run.total is not None:
             given.append(["steps", plural(run.total, "step")])
         measured = ["steps_per_second", "memory"]
