@@ -348,3 +348,32 @@ def test_looking_is_cheap():
 def test_names_are_listed_in_a_sentence():
     assert listed(["'0'", "'2'"]) == "'0' and '2'"
     assert Note("a", "b", 1, "c", "d").todo == "d"
+
+
+# nan: the last rail --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["eager", "graph"])
+def test_a_nan_stops_names_the_op_keeps_what_was_good_and_offers_a_fork(mode):
+    x = lab.tensor(np.linspace(-1, 1, 64, dtype=np.float32)[:, None])
+    lab.manual_seed(1)
+    model = nn.Linear(1, 1)
+    training = Training(model, (x, 2 * x), optimizer="sgd", lr=30.0, epochs=300, seed=0)
+    training.set_mode(mode)
+    summary = training.start().wait(WAIT)
+    assert summary.state == "failed"
+    losses = training.history.loss
+    assert np.isfinite(losses[:-1]).all()  # at that step, and not later
+    assert not np.isfinite(losses[-1])
+    lines = summary.message.splitlines()
+    assert lines[0] == f"NonFiniteError: train: the loss is inf at step {summary.step:,}"
+    assert lines[1].startswith("  first     ")
+    assert f"the weights from before step {summary.step - 1:,}, the last" in summary.message
+    assert lines[-1].endswith(f"take training.fork_lower(), from step {training.last_good}")
+    assert all(np.isfinite(p.array).all() for p in model.parameters())
+    assert float(F.mse_loss(model(x), 2 * x)) < np.inf
+    fork = training.fork_lower()
+    assert (fork.lr, fork.mode, fork.step_count) == (3.0, mode, training.last_good)
+    lower = fork.fork(lr=0.3)
+    assert lower.start().wait(60).state == "done"
+    assert lower.history.loss[-1] < 1e-6
