@@ -38,6 +38,7 @@ from .trace import (
     Captured,
     Grad,
     Guard,
+    Symbol,
     Traced,
     argument_names,
     flatten,
@@ -167,6 +168,8 @@ class Compiled:
     generated from it, ``passes(*args)`` what each pass did to it; ``reasons`` says of each trace
     why it was needed.
     """
+
+    kind: type[Symbol] = Symbol  # what the function is traced with
 
     def __init__(
         self,
@@ -350,7 +353,7 @@ class Compiled:
         start = perf_counter()
         values = values_read(self.function)
         with side_effects(self.function, effects):
-            traced = trace(self.function, args, kwargs, recording, size)
+            traced = trace(self.function, args, kwargs, recording, size, self.kind)
             if size is not None and self.dynamic is not True:
                 traced = self._followed(traced, size, args, kwargs, recording)
         seconds = perf_counter() - start
@@ -384,12 +387,12 @@ class Compiled:
         self, traced: Traced, size: OpenSize, args: Any, kwargs: Any, recording: bool
     ) -> Traced:
         """The trace; Fixed where it is not, for the sizes of this call, the one made with them."""
-        plain = trace(self.function, args, kwargs, recording)
+        plain = trace(self.function, args, kwargs, recording, None, self.kind)
         try:
             need_same(graph_at(check(traced.graph, size), size, size.now), plain.graph)
             return traced
         except Fixed:  # the first trace may have made state, such as an optimiser's
-            traced = trace(self.function, args, kwargs, recording, size)
+            traced = trace(self.function, args, kwargs, recording, size, self.kind)
             need_same(graph_at(check(traced.graph, size), size, size.now), plain.graph)
             return traced
 
@@ -476,7 +479,7 @@ class Pullback(Compiled):
 
     def __init__(self, function: Any, of: Compiled, names: list[str]) -> None:
         super().__init__(function, dynamic=of.dynamic)
-        self.of, self.names = of, names
+        self.of, self.names, self.kind = of, names, of.kind
         self._warned = self._told = True  # the function itself has the words
 
     def _open_sizes(self, names: list[str], shapes: list[Any]) -> list[dict[int, int]]:
@@ -670,7 +673,7 @@ def retrace_warning(
     )
     seen = [retrace.arguments.get(name) for retrace in last]
     if not all(isinstance(x, tuple) and x and isinstance(x[0], Spec) for x in seen):
-        values = [r.reason for r in last[1:]] if name not in last[-1].arguments else map(repr, seen)
+        values = [r.reason for r in last[1:]] if name not in last[-1].arguments else map(said, seen)
         if name in (WATCHED, OF_MODULES):
             return (
                 head + "  expected  hooks that stay: what they compute is part of the graph\n"

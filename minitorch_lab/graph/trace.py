@@ -285,6 +285,7 @@ class Builder:
         self.name = name
         self.outer = outer  # of the graph of a branch or a loop: the graph around it
         self.size: OpenSize | None = None if outer is None else outer.size
+        self.kind: type[Symbol] = Symbol if outer is None else outer.kind  # stands for values
         self.open = True
         self.count = 0
         self.inputs: list[tuple[Var, Any]] = []
@@ -387,7 +388,7 @@ class Trace:
 
     def symbol(self, var: Var) -> Symbol:
         """A symbol for a variable."""
-        out = _new(Symbol)
+        out = _new(self.builder.kind)
         out.builder, out.variable, out.outside = self.builder, var, False
         out.requires_grad = False
         out._grad = out.node = None
@@ -776,13 +777,14 @@ def trace(
     kwargs: dict[str, Any],
     recording: bool,
     size: OpenSize | None = None,
+    kind: type[Symbol] = Symbol,
 ) -> Traced:
     """Run ``function`` on symbols in place of the tensors in ``args`` and ``kwargs``.
 
-    ``size`` leaves a size open: see dynamic.py.
+    ``size`` leaves a size open: see dynamic.py. ``kind`` is the class of the symbols.
     """
     builder = Builder(getattr(function, "__name__", "graph"))
-    builder.size = size
+    builder.size, builder.kind = size, kind
     leaves: list[Any] = []
     rebuild_args = flatten((args, kwargs), leaves)
     names = argument_names(function, args, kwargs)

@@ -69,6 +69,7 @@ from .arrays import (
     zeros,
     zeros_like,
 )
+from .control import case, cond, device, print, switch_case, while_loop
 from .dtypes import (
     DType,
     as_dtype,
@@ -84,6 +85,7 @@ from .dtypes import (
     uint8,
 )
 from .dtypes import bool_ as bool
+from .function import TensorSpec, function
 from .linalg import einsum, matmul, norm, tensordot
 from .math import (
     abs,
@@ -151,6 +153,7 @@ __all__ = [
     "GradientTape",
     "Tensor",
     "TensorShape",
+    "TensorSpec",
     "UnconnectedGradients",
     "Variable",
     "abs",
@@ -170,17 +173,20 @@ __all__ = [
     "bool",
     "boolean_mask",
     "broadcast_to",
+    "case",
     "cast",
     "clip_by_global_norm",
     "clip_by_norm",
     "clip_by_value",
     "concat",
+    "cond",
     "config",
     "constant",
     "convert_to_tensor",
     "cos",
     "cosh",
     "cumsum",
+    "device",
     "divide",
     "double",
     "dtypes",
@@ -196,6 +202,7 @@ __all__ = [
     "float32",
     "float64",
     "floor",
+    "function",
     "gather",
     "gather_nd",
     "greater",
@@ -232,6 +239,7 @@ __all__ = [
     "ones_like",
     "pad",
     "pow",
+    "print",
     "random",
     "range",
     "rank",
@@ -266,6 +274,7 @@ __all__ = [
     "stack",
     "stop_gradient",
     "subtract",
+    "switch_case",
     "tan",
     "tanh",
     "tensor_scatter_nd_add",
@@ -279,6 +288,7 @@ __all__ = [
     "unstack",
     "vectorized_map",
     "where",
+    "while_loop",
     "zeros",
     "zeros_like",
 ]

@@ -18,7 +18,7 @@ from . import dtypes
 from .dtypes import as_dtype
 from .errors import retells
 from .math import axes, cast, pair, reduce_sum, sqrt
-from .tensor import Sizes, Styled, as_tensor, from_learner, styled
+from .tensor import Sizes, Styled, as_tensor, from_learner, here, styled
 
 Name = str | None
 
@@ -450,17 +450,13 @@ def _scattered(tensor: Any, indices: Any, updates: Any, adds: bool) -> Any:
 @retells
 def zeros(shape: Any, dtype: Any = dtypes.float32, name: Name = None, layout: Any = None) -> Any:
     """Zeros of a shape."""
-    return styled(creation.zeros(*_full(shape), dtype=as_dtype(dtype)))
+    return here(styled(creation.zeros(sizes(shape), dtype=as_dtype(dtype))))
 
 
 @retells
 def ones(shape: Any, dtype: Any = dtypes.float32, name: Name = None, layout: Any = None) -> Any:
     """Ones of a shape."""
-    return styled(creation.ones(*_full(shape), dtype=as_dtype(dtype)))
-
-
-def _full(shape: Any) -> tuple[Any, ...]:
-    return (sizes(shape),)
+    return here(styled(creation.ones(sizes(shape), dtype=as_dtype(dtype))))
 
 
 @retells

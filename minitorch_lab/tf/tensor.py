@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -299,7 +300,7 @@ class SymbolicTensor(Tensor, Symbol):
         try:
             return super().numpy()
         except TraceError as error:
-            raise both(TraceError, _NoValue)(*error.args) from None
+            raise _NoValue(*error.args) from None
 
     def __bool__(self) -> bool:
         try:
@@ -355,6 +356,16 @@ def from_learner(depth: int = 2) -> bool:
     return not sys._getframe(depth).f_code.co_filename.startswith(_ROOT)
 
 
+# The device of new tensors, of which the block of tf.device says it.
+PLACE: ContextVar[Device | None] = ContextVar("place", default=None)
+
+
+def here(x: Any) -> Any:
+    """A new tensor on the device of the ``tf.device`` block around."""
+    place = PLACE.get()
+    return x if place is None else styled(current().move(x, place))
+
+
 # Making tensors ----------------------------------------------------------------------------
 
 
@@ -378,7 +389,7 @@ def as_tensor(value: Any, dtype: Any = None, like: Any = None) -> Any:
     if isinstance(value, list | tuple) and _holds_tensor(value):
         kind = wanted or next(_tensors(value)).dtype
         return styled(FUNCTIONS["stack"]([as_tensor(v, kind) for v in value]))
-    return styled(current().constant(_array(value, wanted, like)))
+    return here(styled(current().constant(_array(value, wanted, like))))
 
 
 def _array(value: Any, dtype: DType | None, like: Any) -> np.ndarray[Any, Any]:
