@@ -51,6 +51,7 @@ from .creation import (
 )
 from .device import Device as device
 from .device import get_num_threads, set_num_threads
+from .doors import OFFERED as _OFFERED
 from .dtypes import (
     DType as dtype,
 )
@@ -340,6 +341,8 @@ _LATER = {
     "train": "widgets.live:train",
     "live": "widgets.loop:live",
     "playground": "widgets.playground:playground",
+    "LivePanel": "widgets.live_panel:LivePanel",
+    "transfer_weights": "tf.keras.transfer:transfer_weights",
     "start": "lessons:start",
     "check": "lessons:check",
     "hint": "lessons:hint",
@@ -371,6 +374,8 @@ def _view_passes(*what: Any) -> Any:
 
 
 _VIEW.append(_view_passes)
+_OFFERED["explore"] = lambda *what, **how: __getattr__("explore")(*what, **how)
+_OFFERED["LivePanel"] = lambda *what, **how: __getattr__("LivePanel")(*what, **how)
 
 
 def __dir__() -> list[str]:

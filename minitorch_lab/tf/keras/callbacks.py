@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MethodType
 from typing import Any
 
+from ...doors import OFFERED
 from ...errors import ArgumentError, KindError, describe, warn
 
 Logs = dict[str, Any]
@@ -93,6 +94,12 @@ class LambdaCallback(Callback):
             )
         for name, function in hooks.items():
             setattr(self, name, function)
+
+
+def LivePanel(name: str | None = None, show: bool = True) -> Callback:
+    """The panel of ``lab.train`` while ``fit`` runs: ``lab.LivePanel``."""
+    made: Callback = OFFERED["LivePanel"](name, show)
+    return made
 
 
 class History(Callback):

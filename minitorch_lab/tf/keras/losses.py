@@ -435,6 +435,9 @@ CategoricalHinge = _class_of("CategoricalHinge", "categorical_hinge", categorica
 KLDivergence = _class_of("KLDivergence", "kl_divergence", kl_divergence)
 Poisson = _class_of("Poisson", "poisson", poisson)
 
+kld = kullback_leibler_divergence = kl_divergence
+logcosh = log_cosh
+
 NAMES: dict[str, Callable[[], Loss]] = {
     "mean_squared_error": MeanSquaredError, "mse": MeanSquaredError, "MSE": MeanSquaredError,
     "mean_absolute_error": MeanAbsoluteError, "mae": MeanAbsoluteError, "MAE": MeanAbsoluteError,

@@ -198,6 +198,9 @@ class MeanAbsoluteError(_MeanOf):
         super().__init__(losses.mae, name)
 
 
+mse, mae, mape, msle = losses.mse, losses.mae, losses.mape, losses.msle
+
+
 class RootMeanSquaredError(_MeanOf):
     """The root of the mean of the squares of the differences."""
 

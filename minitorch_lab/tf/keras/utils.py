@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 
 from ... import random
+from ...creation import zeros
+from ...doors import OFFERED
 from ...errors import ArgumentError
 from .data import PyDataset, pack_x_y_sample_weight, unpack_x_y_sample_weight
 from .symbolic import KerasTensor
+from .tree import shapes_mapped
 from .variable import as_array
 from .words import clear_session
 
@@ -43,6 +46,21 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
             f"{classes.max()}\n  expected 0 to {count - 1}"
         )
     return np.eye(count, dtype=np.float32)[classes]
+
+
+def plot_model(model: Any, to_file: Any = None, show_shapes: bool = False, **how: Any) -> Any:
+    """The explorer on what the model computes for a sample of zeros.
+
+    It shows shapes, values and lines in any case, so that Keras's arguments for them are taken and
+    change nothing; no file is written: ``plot_model(model).save("model.html")`` makes one.
+    """
+    model._need_built("plot_model")
+    shapes = model._build_shape
+
+    def sample(shape: Any) -> Any:
+        return zeros(*(2 if n is None and not i else n or 8 for i, n in enumerate(shape)))
+
+    return OFFERED["explore"](model, shapes_mapped(sample, shapes))
 
 
 def is_keras_tensor(x: Any) -> bool:
@@ -96,6 +114,7 @@ __all__ = [
     "normalize",
     "pack_x_y_sample_weight",
     "pad_sequences",
+    "plot_model",
     "set_random_seed",
     "to_categorical",
     "unpack_x_y_sample_weight",
