@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import sys
 import warnings
 from typing import Any
 
@@ -338,6 +339,7 @@ _LATER = {
     "explore": "widgets.explorer:explore",
     "step_through": "widgets.stepper:step_through",
     "link": "widgets.linker:link",
+    "doctor": "lessons.doctor:doctor",
     "train": "widgets.live:train",
     "live": "widgets.loop:live",
     "playground": "widgets.playground:playground",
@@ -367,6 +369,28 @@ def __getattr__(name: str) -> Any:
     value = getattr(module, attribute) if attribute else module
     globals()[name] = value
     return value
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """``%load_ext minitorch_lab``: the magic ``%%doctor``, which an import brings too."""
+
+    def doctor(line: str, cell: str) -> None:
+        """Look at a cell, and run it; --only reads it, --fix repairs its text."""
+        magic = importlib.import_module("minitorch_lab.lessons.doctor.magic")
+        magic.doctor_magic(shell, line, cell)
+
+    shell.register_magic_function(doctor, "cell", "doctor")
+
+
+def _in_a_notebook() -> None:
+    """Where IPython runs, its magics are there from the import on."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    if shell is not None:
+        load_ipython_extension(shell)
+
+
+_in_a_notebook()
 
 
 def _view_passes(*what: Any) -> Any:

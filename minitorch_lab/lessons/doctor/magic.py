@@ -1,0 +1,58 @@
+"""``%%doctor``: looks at a cell, runs it, and looks again at what only the run could tell."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from IPython.display import display
+
+from ...errors import ArgumentError
+from .diagnose import _plain, diagnose
+from .diagnosis import Diagnosis
+
+_OPTIONS = ("--only", "--fix")
+
+
+def doctor_magic(shell: Any, line: str, cell: str) -> None:
+    """``%%doctor`` looks at the cell and runs it; with ``--only`` it is read and not run.
+
+    ``--fix`` puts the repaired text in place of the cell's, and runs nothing.
+    """
+    wanted = line.split()
+    for word in wanted:
+        if word not in _OPTIONS:
+            raise ArgumentError(f"%%doctor {line}: expected {' or '.join(_OPTIONS)}, got {word!r}")
+    source = without_magics(cell)
+    before = _plain(shell.user_ns)
+    found = diagnose(source, before)
+    if "--fix" in wanted:
+        shell.set_next_input(f"%%doctor\n{found.fix()}" if len(found) else cell, replace=True)
+        display(found)
+        return
+    if "--only" in wanted:
+        display(found)
+        return
+    if "L22" in found.checks:  # it cannot run as it stands, or not all of it
+        display(found)
+        return
+    result = shell.run_cell(cell)
+    if result.success:
+        found = _after(source, before, _plain(shell.user_ns), found)
+    display(found)
+
+
+def _after(
+    source: str, before: dict[str, Any], after: dict[str, Any], found: Diagnosis
+) -> Diagnosis:
+    later = diagnose(source, before, after)
+    return later if len(later) >= len(found) else found
+
+
+def without_magics(cell: str) -> str:
+    r"""A cell with its magics and shell lines as empty lines, so that the lines keep their numbers.
+
+    >>> without_magics("%matplotlib inline\nx = 1")
+    '\nx = 1'
+    """
+    return re.sub(r"^[%!].*$", "", cell, flags=re.MULTILINE)

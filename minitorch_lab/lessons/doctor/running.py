@@ -1,0 +1,156 @@
+"""What only a run can tell: one step of a function or a model, traced on its real inputs.
+
+Tracing writes the ops down and changes nothing: no weight, no statistic, no random number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ...errors import (
+    DeviceError,
+    DTypeError,
+    GradError,
+    KindError,
+    LabError,
+    ShapeError,
+    TraceError,
+)
+from ...graph.ir import Equation, Graph, Var
+from ...graph.trace import trace
+from ...nn import Module
+from . import demos
+from .model import Finding
+from .table import CHECKS
+
+_LOSSES = frozenset(("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"))
+
+
+def found(
+    check: str, line: int, what: str, why: str, do: str, measured: tuple[tuple[str, str], ...] = ()
+) -> Finding:
+    """A finding of a run; its line is 0 where it is not known."""
+    return Finding(check, CHECKS[check].name, (line, line), what, why, do, measured)
+
+
+def examine(
+    function: Callable[..., Any], inputs: tuple[Any, ...], lines: Callable[[Any], int]
+) -> Iterator[Finding]:
+    """What one traced call shows. ``lines`` says which line of the source an equation came from."""
+    given = inputs
+    if isinstance(function, Module):
+        arrays = [x for x in inputs if isinstance(x, np.ndarray)]
+        for x in arrays:
+            yield found(
+                "L11", 0, f"An input is a NumPy array {x.dtype} {x.shape}, and the model takes "
+                "tensors.",
+                "An array knows no gradient and no device: the call stops with a TypeError.",
+                "Make a tensor of it: `lab.as_tensor(x, dtype=lab.float32)`.",
+            )  # fmt: skip
+        if arrays:
+            return
+    try:
+        graph = trace(function, given, {}, True).graph
+    except TraceError:
+        return  # it asks for values, so its source has to do
+    except (ShapeError, DeviceError, DTypeError, GradError, KindError) as error:
+        told = _error(error)
+        if told is not None:
+            yield told
+        return
+    except (
+        LabError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        LookupError,
+        ArithmeticError,
+    ):
+        return  # the call itself says what is wrong
+    yield from _graph(graph, lines)
+
+
+def _error(error: LabError) -> Finding | None:
+    head, _, rest = str(error).partition("\n")
+    text = " ".join(rest.split())
+    match error:
+        case ShapeError() if "inner sizes" in head or "channels" in head:
+            check = "L01"
+        case ShapeError():
+            return None
+        case DeviceError():
+            check = "L24"
+        case KindError() if "numpy" in str(error).lower():
+            check = "L11"
+        case GradError() if "scalar" in head or "one number" in str(error) or "shape" in head:
+            check = "L07"
+        case GradError() if "second" in str(error) or "freed" in str(error):
+            check = "L09"
+        case DTypeError() if "requires_grad" in str(error):
+            check = "L12"
+        case _:
+            return None
+    return found(
+        check,
+        0,
+        f"A call with these inputs stops: {head}.",
+        text or CHECKS[check].why,
+        CHECKS[check].repair,
+    )
+
+
+def _graph(graph: Graph, lines: Callable[[Any], int]) -> Iterator[Finding]:
+    made = {e.out.id: e for e in graph.equations if e.of is None}
+    for e in made.values():
+        line = lines(e.source)
+        if e.op.name == "cross_entropy":
+            yield from _cross_entropy(e, made, line)
+        if e.op.name in _LOSSES or e.op.name == "cross_entropy":
+            a, b = e.inputs[0], e.inputs[1]
+            if isinstance(a, Var) and a is b and a.kind == "op":
+                yield found(
+                    "L03", line, f"{e.op.name} compares a value with "
+                    "itself.", CHECKS["L03"].why, CHECKS["L03"].repair,
+                    demos.itself(),
+                )  # fmt: skip
+        if e.op.name in _LOSSES or (e.op.name == "sub" and _squared(e, made)):
+            yield from _wide(e, line)
+
+
+def _cross_entropy(e: Equation, made: dict[int, Equation], line: int) -> Iterator[Finding]:
+    logits = e.inputs[0]
+    before = made.get(logits.id) if isinstance(logits, Var) else None
+    if before is not None and before.op.name == "softmax":
+        yield found(
+            "L02", line, "cross_entropy gets what went through softmax already, and applies "
+            "softmax itself.",
+            CHECKS["L02"].why, "Leave the softmax to the loss.", demos.softmax_twice(),
+        )  # fmt: skip
+
+
+def _squared(e: Equation, made: dict[int, Equation]) -> bool:
+    users = [u for u in made.values() if e.out in u.inputs]
+    return any(
+        u.op.name in ("square", "pow") or (u.op.name == "mul" and u.inputs[0] is u.inputs[1])
+        for u in users
+    )
+
+
+def _wide(e: Equation, line: int) -> Iterator[Finding]:
+    shapes = [x.spec.shape for x in e.inputs[:2] if isinstance(x, Var)]
+    if len(shapes) != 2:
+        return
+    column, row = sorted(shapes, key=len, reverse=True)
+    if len(column) == 2 and len(row) == 1 and column[1] == 1 and row[0] == column[0] > 1:
+        n = row[0]
+        yield found(
+            "L13", line, f"Shapes {column} and {row} are subtracted.",
+            f"Broadcasting makes ({n}, {n}) of them, {n} * {n} = {n * n} differences: each "
+            "output is compared with "
+            "each target.",
+            "Give both the same shape: `target[:, None]` is a column too.", demos.column_less_row(),
+        )  # fmt: skip
