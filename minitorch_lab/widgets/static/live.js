@@ -283,6 +283,8 @@ function render({ model, el }) {
   const now = () => performance.now();
   const shown = { at: -Infinity, spoken: -Infinity, state: null, words: "", timer: 0 };
   const last = (name) => (data.rows ? state[name] : null);
+  const infinite = () => bad.length && bad[bad.length - 1][0] === state.step && bad[bad.length - 1][1] === "infinite";
+  const lossNow = () => (last("loss") === null ? "" : number(infinite() ? Infinity : state.loss));
   const results = (row) => `loss ${number(row.loss)}` + (about.classifies ? `, accuracy ${number(row.accuracy)}` : "");
   const checks = (row) => number(row.loss) + (about.classifies ? `, ${number(row.accuracy)}` : "");
   // What stays true for a while: the line is read aloud, and must not speak with every step.
@@ -315,7 +317,7 @@ function render({ model, el }) {
     total.textContent = state.total ? ` of ${whole(state.total)}` : "";
     for (const [name, node] of Object.entries(rates)) node.textContent = state.speed[name] ? whole(Number(state.speed[name].toPrecision(3))) : "–";
     if (charts[0][1].at === null) {
-      loss.output.textContent = last("loss") === null ? "" : number(state.loss);
+      loss.output.textContent = lossNow();
       accuracy.output.textContent = last("accuracy") === null ? "" : number(state.accuracy);
     }
 
@@ -341,8 +343,9 @@ function render({ model, el }) {
       one.canvas.setAttribute("aria-label", `${one.words}, now ${one.output.textContent || "not measured yet"}. Arrow keys read it step by step.`);
     }
 
-    ready.hidden = data.rows > 0 || state.state === "failed";
-    curves.hidden = data.rows === 0;
+    const begun = data.rows > 0 || timeline.last() > 0; // also where it went back to its start
+    ready.hidden = begun || state.state === "failed";
+    curves.hidden = !begun;
     failed.hidden = state.state !== "failed";
     if (!failed.hidden && errorText.textContent !== state.message) {
       errorText.textContent = state.message;
@@ -350,7 +353,7 @@ function render({ model, el }) {
     }
     fillTable();
     const words = sentence();
-    if (shown.state !== state.state || (words !== shown.words && now() - shown.spoken > SPOKEN)) {
+    if (shown.state !== state.state || (words !== shown.words && (state.state !== "running" || now() - shown.spoken > SPOKEN))) {
       [shown.state, shown.words, shown.spoken] = [state.state, words, now()];
       spoken.textContent = words;
       const over = `over ${whole(state.step)} steps, ${data.rows ? "" : "empty"}`;
@@ -414,7 +417,7 @@ function render({ model, el }) {
       else one.output.textContent = at === null ? number(one.data.value[row]) : `step ${whole(one.data.step[row])}  ${number(one.data.value[row])}`;
     }
     if (at === null) {
-      loss.output.textContent = last("loss") === null ? "" : number(state.loss);
+      loss.output.textContent = lossNow();
       accuracy.output.textContent = last("accuracy") === null ? "" : number(state.accuracy);
     } else if (data.rows) {
       const row = data.find(at);

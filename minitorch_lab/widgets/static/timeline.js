@@ -15,7 +15,7 @@ function makeTimeline({ root, send, about, spoken }) {
   const slider = h("input", { type: "range", min: 0, max: 1, step: 1, value: 0, "data-field": "timeline", "aria-label": "Go back to a kept step" });
   const scale = h("div", { class: "scale", "aria-hidden": "true" });
   const hint = h("span", { class: "hint" });
-  const memory = h("span", { class: "memory", "data-field": "memory" });
+  const memory = h("span", { class: "memory", "data-field": "kept" });
   const problem = h("p", { class: "refused", role: "alert" });
   const code = makeScript(send);
   root.append(h("div", { class: "board" }, picture, list, slider, scale), h("p", { class: "foot" }, hint, memory, code.button), problem, code.root);
@@ -100,13 +100,13 @@ function makeTimeline({ root, send, about, spoken }) {
       lane.item.style.setProperty("--branch-ink", `var(--lab-${paletteOf(branch.place)}-ink)`);
       lane.line.firstChild.setAttribute("stroke-dasharray", dashOf(branch.place));
       lane.box.checked = !branch.hidden;
-      lane.words.textContent = describe(branch);
+      lane.words.textContent = lane.words.title = describe(branch);
     });
   };
 
   // The picture: all in two strokes a branch, so that hundreds of kept steps cost nothing.
   const end = () => reach(now.total, last());
-  const last = () => Math.max(now.step, ...(tree ? [...tree.kept.slice(-1), ...tree.branches.map((branch) => branch.steps ?? 0)] : []));
+  const last = () => Math.max(now?.step ?? 0, ...(tree ? [...tree.kept.slice(-1), ...tree.branches.map((branch) => branch.steps ?? 0)] : []));
   const px = (step) => (width * step) / end();
   const dots = (steps, y) => steps.map((step) => `M${px(step).toFixed(1)} ${y}h0`).join("");
   const sizeOf = (steps) => Math.min(8, Math.max(3, ((px(steps[steps.length - 1]) - px(steps[0])) / steps.length) * 0.8));
@@ -119,7 +119,7 @@ function makeTimeline({ root, send, about, spoken }) {
     const lane = (name) => (name === null ? track : rows.findIndex((branch) => branch.name === name) * LANE + 31);
     const parts = [];
     for (const branch of rows) {
-      const [x, y, y0, to] = [px(branch.from), lane(branch.name), lane(branch.on), px(Math.max(branch.steps, branch.from))];
+      const [x, y, y0, to] = [px(branch.from), lane(branch.name), lane(branch.on), px(Math.max(branch.steps, branch.from, ...branch.kept.slice(-1)))];
       const begin = branch.other ? `M${x} ${y}` : `M${x} ${y0}C${x + 8} ${y0} ${x} ${y} ${x + 12} ${y}`;
       parts.push(`<path class="fork" ${branchAt(branch.place)} stroke-dasharray="${dashOf(branch.place)}" d="${begin}H${Math.max(to, x + 12)}"/>`, kept(branch.kept, y, branch.place));
       lanes.get(branch.name).gap.style.flexBasis = `${(100 * branch.from) / end()}%`;
