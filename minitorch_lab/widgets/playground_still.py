@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .playground_trial import SIDE, Bytes, Curves, Look, Trial
+from .playground_trial import Bytes, Curves, Look, Trial
 
 SIZE = 240
 BANDS = 4  # on each side of the middle
@@ -65,7 +65,7 @@ def drawn_plane(
     plane: Bytes, classes: int, points: npt.NDArray[Any], kinds: npt.NDArray[Any], label: str
 ) -> str:
     """The plane as bands of colour, with points from 0 to 1 (left to right, bottom to top)."""
-    step = SIZE * EACH / SIDE
+    step = SIZE * EACH / plane.shape[-1]
     bands = list(runs(plane[:, ::EACH, ::EACH], classes))
     rects = "".join(
         f'<rect class="c{hue}" x="{_num(x * step)}" y="{_num(y * step)}" '

@@ -307,11 +307,11 @@ def extent(points: Tensor) -> tuple[Floats, Floats]:
     return middle - 0.54 * size, middle + 0.54 * size
 
 
-def mesh(low: Floats, high: Floats) -> npt.NDArray[np.float32]:
-    """The points of the plane that are shown, ``(SIDE * SIDE, 2)``, the topmost row first."""
-    part = (np.arange(SIDE) + 0.5) / SIDE
+def mesh(low: Floats, high: Floats, side: int = SIDE) -> npt.NDArray[np.float32]:
+    """The points of the plane that are shown, ``(side * side, 2)``, the topmost row first."""
+    part = (np.arange(side) + 0.5) / side
     x1, x2 = (low[i] + (high[i] - low[i]) * part for i in (0, 1))
-    return np.stack([np.tile(x1, SIDE), np.repeat(x2[::-1], SIDE)], 1).astype(np.float32)
+    return np.stack([np.tile(x1, side), np.repeat(x2[::-1], side)], 1).astype(np.float32)
 
 
 def to_bytes(shares: npt.NDArray[Any]) -> Bytes:

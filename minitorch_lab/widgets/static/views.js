@@ -3,7 +3,6 @@
 
 const HEARD = 5000; // how often Python is told that somebody looks
 const ARRAYS = { uint8: bytesOf, float32: floatsOf, int32: (view) => new Int32Array(bytesOf(view).slice().buffer) };
-const GRID = 100; // points of the plane along a side
 
 function makeViews({ root, send, about, spoken }) {
   const kinds = about.views ?? [];
@@ -128,38 +127,41 @@ function makeViews({ root, send, about, spoken }) {
   // Boundary -----------------------------------------------------------------------------------------------------------
 
   const boundary = () => {
-    const spot = ([column, row], { low, high }) => [between([low[0], high[0]], (column + 0.5) / GRID), between([low[1], high[1]], 1 - (row + 0.5) / GRID)];
+    const side = () => item.shapes.plane[1]; // points of the plane along a side
+    const spot = ([column, row], { low, high }) => [between([low[0], high[0]], (column + 0.5) / side()), between([low[1], high[1]], 1 - (row + 0.5) / side())];
     const tell = (column, row) => {
       const { facts, plane } = item;
       const [x, y] = spot([column, row], facts);
-      const value = plane[row * GRID + column];
+      const value = plane[row * side() + column];
       let what = "";
-      if (facts.classes > 2) what = `class ${facts.names[value]}, share ${(plane[GRID * GRID + row * GRID + column] / 255).toFixed(2)}`;
+      if (facts.classes > 2) what = `class ${facts.names[value]}, share ${(plane[side() * side() + row * side() + column] / 255).toFixed(2)}`;
       else if (facts.classes) what = `class ${facts.names[value > 127 ? 1 : 0]}, share ${(Math.max(value, 255 - value) / 255).toFixed(2)}`;
       else what = `output ${number(between(facts.range, value / 255))}`;
       return `${number(x)}, ${number(y)}: ${what}`;
     };
-    const map = readable("The plane", () => [GRID, GRID], tell);
+    const map = readable("The plane", () => [side(), side()], tell);
     const legend = h("div", { class: "legend small" });
-    const stage = Object.assign(document.createElement("canvas"), { width: GRID, height: GRID });
+    const stage = document.createElement("canvas");
     let drawn = ""; // the legend that is there
     const draw = ({ facts, plane, points, target, step, words: said }) => {
       const made = sheet(map.canvas);
       if (!made) return;
       const { paint, width, height } = made;
       const many = facts.classes > 2;
-      stage.getContext("2d").putImageData(many ? areas(GRID, plane, facts.classes, colour.hues) : image(GRID, plane, 0, colour.plane), 0, 0);
+      const n = side();
+      stage.width = stage.height = n;
+      stage.getContext("2d").putImageData(many ? areas(n, plane, facts.classes, colour.hues) : image(n, plane, 0, colour.plane), 0, 0);
       paint.imageSmoothingQuality = "high";
       paint.drawImage(stage, 0, 0, width, height);
       paint.strokeStyle = colour.fg;
       paint.lineWidth = 1.5;
       paint.beginPath();
       const put = ([a, b], [c, d]) => {
-        paint.moveTo(((a + 0.5) * width) / GRID, ((b + 0.5) * height) / GRID);
-        paint.lineTo(((c + 0.5) * width) / GRID, ((d + 0.5) * height) / GRID);
+        paint.moveTo(((a + 0.5) * width) / n, ((b + 0.5) * height) / n);
+        paint.lineTo(((c + 0.5) * width) / n, ((d + 0.5) * height) / n);
       };
-      if (!many) crossings(plane, GRID, 127.5, put);
-      else for (let kind = 0; kind < facts.classes; kind++) crossings(belongs(plane, GRID, kind), GRID, 127.5, put);
+      if (!many) crossings(plane, n, 127.5, put);
+      else for (let kind = 0; kind < facts.classes; kind++) crossings(belongs(plane, n, kind), n, 127.5, put);
       paint.stroke();
       paint.lineWidth = 1;
       paint.strokeStyle = colour.bg;
@@ -171,7 +173,7 @@ function makeViews({ root, send, about, spoken }) {
         paint.fill();
         paint.stroke();
       }
-      if (map.at) ring(paint, ((map.at[0] + 0.5) * width) / GRID, ((map.at[1] + 0.5) * height) / GRID);
+      if (map.at) ring(paint, ((map.at[0] + 0.5) * width) / n, ((map.at[1] + 0.5) * height) / n);
       map.canvas.setAttribute("aria-label", `The plane after step ${whole(step)}: ${said}. Arrow keys read it.`);
       map.again();
       const key = JSON.stringify([facts.names, facts.range, colour.css]);

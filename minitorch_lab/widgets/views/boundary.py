@@ -9,12 +9,13 @@ from ..playground_trial import SIDE, extent, mesh, to_bytes
 from ..words import number
 from .scene import Array, NotHere, Picture, Samples, Scene, class_name, understood
 
-SHOWN = 400  # points
+QUICK = 50  # points along a side while the run goes on; SIDE when it holds
+SHOWN = 400  # samples
 ROWS, COLUMNS = 16, 32  # of the text
 
 
 def compute(scene: Scene, options: dict[str, object]) -> Picture:
-    """The likeliest class, or the output, at 100 x 100 points of the plane; and the samples."""
+    """The likeliest class, or the output, at points of the plane; and the samples."""
     samples = scene.samples("training")
     if samples.x.ndim != 2 or samples.x.shape[1] != 2 or samples.x.dtype.kind != "f":
         raise NotHere(
@@ -22,7 +23,8 @@ def compute(scene: Scene, options: dict[str, object]) -> Picture:
         )
     x, y = samples.x[:SHOWN], samples.y[:SHOWN]
     low, high = extent(make(x))
-    output = scene.run(mesh(low, high).astype(x.dtype))
+    side = QUICK if scene.quick else SIDE
+    output = scene.run(mesh(low, high, side).astype(x.dtype))
     answers = understood(scene, output, shaped_like(y, len(output)))
     facts = {
         "classes": answers.classes,
@@ -62,8 +64,9 @@ def shaped_like(y: Array, count: int) -> Array:
 
 def of_classes(shares: Array, samples: Samples) -> tuple[Array, str]:
     """Of two classes the share of the second, of more the class and its share."""
-    square = shares.reshape(SIDE, SIDE, -1)
-    classes = square.shape[2]
+    classes = shares.shape[1]
+    side = round(len(shares) ** 0.5)
+    square = shares.reshape(side, side, classes)
     areas = np.bincount(shares.argmax(1), minlength=classes) / len(shares)
     words = ", ".join(
         f"class {class_name(samples.names, i)} {100 * area:.0f} %" for i, area in enumerate(areas)
@@ -80,16 +83,18 @@ def of_numbers(values: Array, y: Array) -> tuple[Array, str, list[float]]:
     low, high = float(known.min()), float(known.max())
     if low < 0 < high:  # 0 in the middle
         low, high = -max(-low, high), max(-low, high)
+    side = round(len(values) ** 0.5)
     plane = to_bytes((values.astype(np.float64) - low) / ((high - low) or 1.0))
     words = f"the output goes from {number(float(values.min()))} to {number(float(values.max()))}"
-    return plane.reshape(1, SIDE, SIDE), words, [low, high]
+    return plane.reshape(1, side, side), words, [low, high]
 
 
 def text(picture: Picture) -> str:
     """The plane in letters: the class of each place, or a digit from 0 (least) to 9."""
     plane = picture["plane"]
-    rows = np.linspace(0, SIDE - 1, ROWS).round().astype(int)
-    columns = np.linspace(0, SIDE - 1, COLUMNS).round().astype(int)
+    last = plane.shape[-1] - 1
+    rows = np.linspace(0, last, ROWS).round().astype(int)
+    columns = np.linspace(0, last, COLUMNS).round().astype(int)
     some = plane[0][np.ix_(rows, columns)]
     classes = picture["classes"]
     if classes == 2:

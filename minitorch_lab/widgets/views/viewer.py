@@ -96,28 +96,23 @@ class Viewer:
     def ask(self, run: Training, content: dict[str, Any]) -> None:
         """A page says what it looks at, or that it still does; ``name`` None for nothing."""
         who, name = str(content.get("who")), content.get("name")
+        others = {page: ask for page, ask in self._asks.items() if page != who}
         if name not in VIEWS:
-            self._asks.pop(who, None)
+            self._asks = others
             return
         known = VIEWS[name].options
         options = {k: v for k, v in (content.get("options") or {}).items() if k in known}
         old = self._asks.get(who)
-        if (
-            old is not None
-            and (old.name, old.options) == (name, options)
-            and not content.get("new")
-        ):
+        if old is not None and old.name == name and not content.get("new"):
             old.heard = time.monotonic()
         else:
-            self._asks = {
-                **self._asks,
-                who: Ask(name, options, time.monotonic(), bool(content.get("text"))),
-            }
+            ask = Ask(name, options, time.monotonic(), bool(content.get("text")))
+            self._asks = {**others, who: ask}
+            self._next = 0.0
         if name == "surface" and content.get("act") == "start":
             self._begin_surface(run)
         if name == "surface" and content.get("act") == "cancel" and self._job is not None:
             self._job.ended.set()
-        self._next = 0.0
         self.shows(run)
 
     def shows(self, run: Training) -> None:
@@ -160,7 +155,7 @@ class Viewer:
 
     def _look(self, run: Training) -> None:
         """Copy the weights, and have a thread compute what is looked at."""
-        began = time.perf_counter()
+        began = time.thread_time()
         with self._lock:
             if self._busy:
                 return
@@ -177,7 +172,7 @@ class Viewer:
             raise
         for _, ask in asks:
             ask.seen = (run.history, len(run.history))
-        spent = time.perf_counter() - began
+        spent = time.thread_time() - began
         start(self._work, run, self._scene, asks, spent)
 
     def _work(self, run: Training, scene: Scene, asks: list[tuple[str, Ask]], spent: float) -> None:
