@@ -6,7 +6,8 @@ as asked for with ``--against``. The candidates take turns in short rounds, so t
 is busy for all of them; what is reported is the median of the rounds and the ratios of the times.
 ``--check`` shows that the others do the same work: from the same weights, the same losses.
 ``--drift`` shows how far the executors are from eager mode after 100 steps.
-``--panel`` shows what the live panel costs a training run.
+``--panel`` shows what the live panel costs a training run, ``--keras`` what Keras's ``fit`` costs
+against a loop of one's own, and against Keras where TensorFlow is installed.
 """
 
 from __future__ import annotations
@@ -496,8 +497,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--panel", action="store_true", help="measure what the live panel costs a run"
     )
+    parser.add_argument(
+        "--keras", action="store_true", help="measure fit against a loop, and against Keras"
+    )
     options = parser.parse_args(arguments)
     lab.set_num_threads(1)
+    if options.keras:
+        from . import bench_keras  # tf is for this table only
+
+        theirs = installed("tensorflow")
+        if theirs:
+            start("tensorflow")
+        print("\n".join(markdown(bench_keras.HEADS, bench_keras.table(options.rounds, theirs))))
+        return 0
     if options.panel:
         from . import bench_panel  # it needs the widgets' packages, nothing else here does
 

@@ -8,6 +8,7 @@ from typing import Any
 from ....creation import randn_like
 from ....errors import ArgumentError, KindError, ShapeError, describe
 from ....nn import functional as F
+from ....op import current
 from ....ops import FUNCTIONS as OPS
 from ....tensor import Tensor
 from .. import activations
@@ -78,10 +79,35 @@ class Dense(Layer):
                 f"  inputs    {inputs.spec}\n  kernel    {self.kernel.spec}\n"
                 f"  expected  (..., {self.kernel.shape[0]}), which the layer was built for"
             )
-        y = as_float(inputs) @ self.kernel
+        y = self._product(as_float(inputs))
         if self.bias is not None:
             y = y + self.bias
         return self.activation(y)
+
+
+    def _product(self, x: Tensor) -> Tensor:
+        """The product with the kernel.
+
+        In a graph, flattened pictures are taken with their channels first, as the engine has them,
+        and the rows of the kernel are put in that order: it has fewer entries than a batch.
+        """
+        planes = flattened_planes(x) if current().tracing else None
+        if planes is None:
+            return x @ self.kernel
+        n, c, h, w = planes.shape
+        rows = self.kernel.reshape(h, w, c, self.units).permute(2, 0, 1, 3)
+        return planes.reshape(n, c * h * w) @ rows.reshape(c * h * w, self.units)
+
+
+def flattened_planes(x: Tensor) -> Any:
+    """The ``(N, C, H, W)`` of which ``x`` is the flattened ``(N, H, W, C)``; None for others."""
+    flat = x.node
+    before = flat.inputs[0] if flat is not None and flat.op.name == "reshape" else None
+    turned = getattr(before, "node", None)
+    if turned is None or turned.op.name != "permute" or turned.attrs["dims"] != (0, 2, 3, 1):
+        return None
+    planes = turned.inputs[0]
+    return planes if x.ndim == 2 and x.shape[0] == planes.shape[0] else None
 
 
 class _InputShape(ShapeError, ArgumentError):
