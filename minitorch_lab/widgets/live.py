@@ -212,9 +212,12 @@ class Live(Timeline, LabWidget):
         return self._viewer.view(self.training, name, **options)
 
     def _replaced(self) -> None:
-        """Its cell has been run again: this run ends before another begins on the same model."""
-        self.training.stop("Its cell was run again")
-        self.training.wait(5)
+        """Its cell has been run again: its runs end before another begins on the same model."""
+        runs = [branch.run for branch in self.training.branches]
+        for run in runs:
+            run.stop("Its cell was run again")
+        for run in runs:
+            run.wait(5)
 
     # Messages.
 

@@ -51,6 +51,7 @@ body[data-jp-theme-light="false"] { --jp-layout-color0: #111; --jp-layout-color1
 KERNEL = """
 window.kernel = {
   sent: [], handlers: [], first: 0,
+  busy: about.busy, deaf: false, // it does not answer; its channel is closed
   now: {state: "ready", step: 0, total: about.total, epoch: 0, epochs: about.epochs, lr: about.lr,
         momentum: about.momentum, weight_decay: about.weight_decay, dropout: about.dropout,
         batch_size: about.batch,
@@ -86,12 +87,12 @@ window.kernel = {
   },
 };
 window.model = {
-  get: (name) => (name === "about" ? about : undefined),
+  get: (name) => (name === "about" ? about : about[name]),
   on: (name, f) => { if (name === "msg:custom") kernel.handlers.push(f); },
   off: (name, f) => { kernel.handlers = kernel.handlers.filter((other) => other !== f); },
   send: ({ask, ...content}) => {
     if (kernel.deaf) throw new Error("Cannot send");
-    if (content.type !== "keep") kernel.sent.push(content);
+    if (!["keep", "there"].includes(content.type)) kernel.sent.push(content);
     if (ask && !kernel.busy) for (const f of kernel.handlers) f({heard: ask});
   },
 };

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from statistics import median
 
+import ipykernel
 import pytest
 from lab_server import Notebook, Server, opened, serve_cells, write_notebook
 from playwright.sync_api import Locator, Page, expect
@@ -64,7 +65,7 @@ COUNT = """async (seconds) => {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serve_cells(tmp_path_factory, live=CELLS, kept=CELLS[:2]) as running:
+    with serve_cells(tmp_path_factory, live=CELLS, steered=CELLS, kept=CELLS[:2]) as running:
         write_notebook(running.root / "plain.ipynb", CELLS, kernel="plain")
         yield running
 
@@ -194,4 +195,44 @@ def test_a_closed_tab_and_a_notebook_that_is_opened_again(server: Server, page: 
         expect(still).to_be_visible()
         expect(page.locator(".lab.live .unheard")).to_contain_text(LATE)
         expect(page.locator(".lab.live .unheard")).to_contain_text("stopped")
-        expect(page.locator(".lab.live form")).to_be_hidden()
+        expect(page.locator(".lab.live .bar")).to_be_hidden()
+
+
+@pytest.mark.parametrize("way", ["subshells", "one thread", "ipykernel 6"])
+def test_controls_while_no_cell_runs_and_while_one_does(
+    server: Server, page: Page, way: str
+) -> None:
+    """Between cells every kernel hears the page. While a cell runs one without subshells, as
+    ipykernel 6 is, or where JupyterLab does not use them, hears it later, and the panel says so."""
+    with opened(page, server, "plain" if way == "ipykernel 6" else "steered", 15_000) as notebook:
+        if way == "one thread":
+            page.evaluate("jupyterapp.serviceManager.kernels.commsOverSubshells = 'disabled'")
+        for act, state in (
+            ("step", "paused"),
+            ("start", "running"),
+            ("pause", "paused"),
+            ("start", "running"),
+        ):
+            press(page, act)
+            expect(states(page).first).to_have_text(state)
+        grows(page)
+
+        notebook.run_cell(4, "time.sleep(60)", wait=False)
+        page.wait_for_function(
+            "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'busy'"
+        )
+        grows(page)  # the run is drawn all the same
+        note = page.locator(".lab.live .unheard").first
+        press(page, "pause")
+        if way == "subshells" and ipykernel.version_info >= (7,):
+            expect(states(page).first).to_have_text("paused")
+            expect(note).to_be_hidden()
+        else:
+            expect(note).to_have_text(LATE)
+            expect(states(page).first).to_have_text("running")
+        assert not page.evaluate("window.cellRan")
+        notebook.interrupt()
+        expect(note).to_be_hidden()
+        expect(states(page).first).to_have_text("stopped")
+        notebook.run_cell(4, "pass")
+        assert notebook.ask("runs()") == "[]"

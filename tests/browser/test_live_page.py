@@ -275,6 +275,44 @@ def test_removing_the_view_ends_it(panel: Open, page: Page) -> None:
     assert page.evaluate("kernel.handlers.length") == 0
 
 
+# The kernel ----------------------------------------------------------------------------------
+
+
+def test_a_kernel_that_does_not_hear_is_told_of_in_words(panel: Open, page: Page) -> None:
+    root = panel()
+    note = root.locator(".unheard")
+    page.evaluate("kernel.busy = true")
+    root.locator("[data-act=start]").click()
+    expect(note).to_be_hidden()  # not at once
+    expect(note).to_contain_text("it does when the running cell has ended")
+    assert note.get_by_role("status").count() == 1
+    page.evaluate("kernel.busy = false")
+    page.wait_for_timeout(250)
+    root.locator("[data-act=step]").click()
+    expect(note).to_be_hidden()
+
+
+def test_without_a_kernel_the_curves_stay(panel: Open, page: Page) -> None:
+    root = panel()
+    page.evaluate("kernel.run(90, {state: 'running'})")
+    page.evaluate("kernel.deaf = true")
+    root.locator("[data-act=pause]").click()
+    expect(field(root, "state")).to_have_text("no kernel")
+    expect(root.locator(".unheard")).to_contain_text("Run this panel's cell again")
+    expect(root.locator("canvas").first).to_be_visible()
+    expect(field(root, "step")).to_have_text("90")
+
+
+def test_a_notebook_that_was_opened_without_its_kernel_has_the_picture(page: Page) -> None:
+    still = "<svg id='kept'><title>kept</title></svg>"
+    page.set_content(page_text({**ABOUT, "still": still, "busy": True}))
+    expect(page.locator(".lab.live .unheard #kept")).to_be_attached()
+    expect(page.locator(".lab.live .bar")).to_be_hidden()
+    page.evaluate("kernel.busy = false; kernel.run(20, {state: 'running'}, {reset: true})")
+    expect(page.locator(".lab.live .bar")).to_be_visible()
+    expect(page.locator("#kept")).to_have_count(0)
+
+
 # Settings and streams ------------------------------------------------------------------------
 
 

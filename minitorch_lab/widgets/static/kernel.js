@@ -22,14 +22,17 @@ function kernelOf(model, { tell = () => {}, again = () => {} } = {}) {
   const note = h("div", { class: "unheard", hidden: true }, line, still);
   const mine = Math.random().toString(36).slice(2);
   let [asked, at, heard, how, news, runs] = [0, -SELDOM, 0, "", 0, false];
-  let [timer, changing, keeping] = [0, 0, 0];
+  let [timer, asking, changing, keeping] = [0, 0, 0, 0];
+  const picture = () => {
+    still.innerHTML = how && !news ? model.get("still") ?? "" : "";
+    note.parentElement?.classList.toggle("unknown", still.childElementCount > 0);
+  };
   const say = (now) => {
     if (now === how) return;
     how = now;
     line.textContent = UNHEARD[now] ?? "";
     note.hidden = !now;
-    still.innerHTML = now && !news ? model.get("still") ?? "" : "";
-    note.parentElement?.classList.toggle("unknown", still.childElementCount > 0);
+    picture();
     tell(now);
   };
   const wait = () => {
@@ -48,14 +51,20 @@ function kernelOf(model, { tell = () => {}, again = () => {} } = {}) {
   };
   const send = (content) => {
     const now = performance.now();
-    if (now - at < SELDOM) return sent(content); // a slider is being dragged
+    if (now - at < SELDOM) { // a slider is being dragged: whether it is heard is asked once, after that
+      if (sent(content) && !asking) asking = setTimeout(() => send({ type: "there" }), SELDOM);
+      return;
+    }
+    clearTimeout(asking);
+    asking = 0;
     if (!sent({ ...content, ask: `${mine} ${asked + 1}` })) return;
     [asked, at] = [asked + 1, now];
-    if (!timer && how !== "late") wait();
+    if (heard < asked && !timer && how !== "late") wait();
   };
   const keep = () => { keeping = sent({ type: "keep" }) && runs ? setTimeout(keep, LONG) : 0; };
   const receive = (content) => {
     news = performance.now();
+    if (still.childElementCount) picture();
     const [whose, count] = String(content.heard).split(" ");
     if (whose !== mine) return;
     heard = Math.max(heard, Number(count));
@@ -82,7 +91,7 @@ function kernelOf(model, { tell = () => {}, again = () => {} } = {}) {
     end() {
       model.off("msg:custom", receive);
       model.off("comm_live_update", changed);
-      for (const one of [timer, changing, keeping]) clearTimeout(one);
+      for (const one of [timer, asking, changing, keeping]) clearTimeout(one);
       clearInterval(beat);
     },
   };
