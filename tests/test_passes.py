@@ -69,6 +69,7 @@ ARROW: dict[str, tuple[Callable[[Any], Any], list[str]]] = {
     "max(x, x) = x": (lambda x: lab.exp(lab.maximum(x, x)), ["exp"]),
     "where(c, x, x) = x": (lambda x: lab.exp(lab.where(x > 0, x, x)), ["exp"]),
     "clone(x) = x": (lambda x: lab.exp(x.clone()), ["exp"]),
+    "copy(x, y) = y": (lambda x: lab.exp(x.clone().copy_(x * x)), ["mul", "exp"]),
     "to(x, its dtype) = x": (
         lambda x: lab.exp(call(lab.op.OPS["to"], [x], {"dtype": np.dtype("float32")})),
         ["exp"],

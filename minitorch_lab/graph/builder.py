@@ -26,6 +26,7 @@ from ..tensor import NO_GRAD, Tensor, no_grad, tensor
 from .ir import Graph, Var
 from .passes import drop_dead
 from .sizes import (
+    AnyRank,
     Dim,
     Unknown,
     Values,
@@ -331,6 +332,8 @@ class GraphBuilder(Builder):
     Tensor("sum:0", shape=(None,), dtype=float32)
     """
 
+    begins = ("{}/initial", "{}/assign")  # names of a variable's first value, and what sets it
+
     def __init__(self, name: str = "graph") -> None:
         super().__init__(name)
         self.operations: list[Operation] = []
@@ -511,6 +514,8 @@ class GraphBuilder(Builder):
                 "graph.call(lab.cond, p, f, g, x)"
             )
         spec = shape_of_result(op, inputs, attrs, spec, self.count, self.sizes)
+        if any(isinstance(x, Var) and type(x.spec.shape) is AnyRank for x in inputs):
+            spec = replace(spec, shape=AnyRank(spec.shape))
         return super().emit(op, inputs, attrs, spec, tensors)
 
     def capture(self, x: Tensor) -> Var:
@@ -572,7 +577,10 @@ class GraphBuilder(Builder):
 
     def placeholder(self, dtype: Any, shape: Sequence[int | None], name: str = "") -> Any:
         """A value that each run is fed; None stands for a size that is not known yet."""
-        kind = dtypes.dtype_of(dtype)
+        return self.fed(dtypes.dtype_of(dtype), self._sizes(shape), name)
+
+    def _sizes(self, shape: Any) -> tuple[Any, ...]:
+        """A shape whose sizes may be None."""
         sizes = shape if isinstance(shape, (tuple, list)) else None
         ok = sizes is not None and all(
             n is None or (isinstance(n, int) and not isinstance(n, bool) and n >= 0) for n in sizes
@@ -583,11 +591,14 @@ class GraphBuilder(Builder):
                 "  None stands for a size that is not known: (None, 784); a number has shape ()"
             )
         number = self.count
-        dims = tuple(
+        return tuple(
             size_of(number, i, self.sizes) if n is None else n for i, n in enumerate(sizes)
         )
+
+    def fed(self, dtype: dtypes.DType, sizes: tuple[Any, ...], name: str = "") -> Any:
+        """A placeholder for these sizes, which may be open, as may be how many there are."""
         with self._inside() as here:
-            var = self.input(Spec(dims, kind.np), name, "input", None)
+            var = self.input(Spec(sizes, dtype.np), name, "input", None)
             out = leaf(here.symbol(var))
             self.add("placeholder", (), [out], None, name=name)
         return out
@@ -620,7 +631,7 @@ class GraphBuilder(Builder):
         name = self.unique(name or "variable")[sum(len(p) + 1 for p in self._prefix) :]
         with self._inside() as here:
             if not isinstance(initial_value, GraphTensor):
-                initial_value = self.constant(initial_value, dtype, f"{name}/initial")
+                initial_value = self.constant(initial_value, dtype, self.begins[0].format(name))
             start = self.own(initial_value, "variable(initial_value)")
             spec = start.variable.spec
             if any(isinstance(n, Dim) for n in spec.shape):
@@ -634,7 +645,7 @@ class GraphBuilder(Builder):
             out: Variable = leaf(here.symbol(var, Variable))
             self.add("variable", (), [out], None, name=name)
             self.variables.append(out)
-            first_value = self.assign(out, start, f"{name}/assign")
+            first_value = self.assign(out, start, self.begins[1].format(name))
             self.initializers[var.id] = first_value.operation
         return out
 
@@ -737,8 +748,16 @@ class GraphBuilder(Builder):
             size_of(var.id, i, self.sizes, n.first, n.second) if isinstance(n, Dim) else n
             for i, n in enumerate(shape)
         )
-        out.variable = replace(var, spec=replace(var.spec, shape=dims))
-        self.equations[-1] = replace(self.equations[-1], out=out.variable)
+        if type(var.spec.shape) is AnyRank:
+            dims = AnyRank(dims)
+        return self.reshaped(out, dims)
+
+    def reshaped(self, out: Any, shape: tuple[Any, ...]) -> Any:
+        """The same result with another account of what is known of its sizes."""
+        var = out.variable
+        out.variable = replace(var, spec=replace(var.spec, shape=shape))
+        at = next(i for i, q in enumerate(reversed(self.equations), 1) if q.out is var)
+        self.equations[-at] = replace(self.equations[-at], out=out.variable)
         return out
 
     def gradients(
@@ -770,23 +789,30 @@ class GraphBuilder(Builder):
             inputs = tuple(here.var_of(x) for x in (*ys, *xs, *given))
             # a gradient may be a value that is there already; its own variable tells them apart
             outs = [None if g is None else OPS["clone"](g) for g in found]
+            for x, out in zip(xs, outs, strict=True):
+                if out is not None and type(out.variable.spec.shape) is AnyRank:
+                    self.reshaped(out, x.variable.spec.shape)
         n, m = len(ys), len(xs)
 
         def compute(now: list[Any], values: Values) -> list[Any]:
             rest = iter(now[n + m :])
             again = [None if g is None else next(rest) for g in starts]
             results = gradients_of(now[:n], now[n : n + m], again)
-            for x, out, result in zip(xs, outs, results, strict=True):
-                if (out is None) != (result is None):
-                    raise GradError(
-                        f"gradients: {x.name} does not lead to the result in this run\n"
-                        "  a value on the way between them is fed\n"
-                        "  expected feeds before it or after it only"
-                    )
-            return results
+            return [
+                self.cut_off(x, value) if result is None and out is not None else result
+                for x, value, out, result in zip(xs, now[n : n + m], outs, results, strict=True)
+            ]
 
         self.add("gradients", inputs, outs, compute, name=name)
         return outs
+
+    def cut_off(self, x: Any, value: Any) -> Any:
+        """The gradient by ``x`` where a value on the way from it is fed: there is none."""
+        raise GradError(
+            f"gradients: {x.name} does not lead to the result in this run\n"
+            "  a value on the way between them is fed\n"
+            "  expected feeds before it or after it only"
+        )
 
     def group(self, *what: Any, name: str = "group") -> Operation:
         """An operation that runs others and has no result."""

@@ -28,9 +28,8 @@ from ..tensor import NO_GRAD, Tensor, enable_grad, make, no_grad
 from .builder import GraphBuilder, GraphTensor, GraphTrace, Operation, Variable, leaf
 from .compiler import Compiled, Entry, retold
 from .ir import Graph, Var
-from .sizes import Dim, fits, known
+from .sizes import AnyRank, Dim, fits, known
 
-LEAVES = frozenset((GraphTensor, Variable, Operation))
 LIMIT = 64  # kept programs; each keeps a bounded number of plans, one for each set of shapes
 
 
@@ -55,7 +54,7 @@ class Program:
     def __init__(self, session: Session, wanted: list[Any], fed: list[Var]) -> None:
         self.session, self.fed = session, fed
         self.wanted = [x for x in wanted if isinstance(x, Var)]
-        self.consumer = needed(session.graph, wanted, {v.id for v in fed})
+        self.consumer = needed(session.graph, wanted, {v.id for v in fed}, session.Missing)
         self.steps = sorted(self.consumer, key=lambda o: o.index)
         self.reads = [_one(o) for o in self.steps if o.kind == "variable"]
         self.assigned = [o.assigns.id for o in self.steps if o.assigns is not None]
@@ -77,7 +76,7 @@ def replay(program: Program, *feeds: Any) -> tuple[Any, ...]:
         values[v.id] = _named(leaf(session.value(v).detach()), v, session.graph)
     for o in program.steps:
         with enable_grad() if program.recording and o.recording else no_grad():
-            _apply(o, values, state)
+            apply_step(o, values, state)
     with no_grad():
         for number, value in state.items():
             session.value(session.graph.tensors[number].variable).copy_(value)
@@ -92,7 +91,7 @@ def _named(x: Any, v: Var, graph: GraphBuilder) -> Any:
     return x
 
 
-def _apply(o: Operation, values: dict[int, Any], state: dict[int, Any]) -> None:
+def apply_step(o: Operation, values: dict[int, Any], state: dict[int, Any]) -> None:
     """Run one operation; its equations keep the line that built it."""
     if o.compute is None:
         return
@@ -137,7 +136,7 @@ def _another_size(o: Operation, v: Var, result: Tensor) -> str:
 
 
 def needed(
-    graph: GraphBuilder, wanted: list[Any], fed: set[int]
+    graph: GraphBuilder, wanted: list[Any], fed: set[int], missing: type[LabError] = ArgumentError
 ) -> dict[Operation, Operation | None]:
     """The operations that lead to what is wanted, each with the one that asked for it."""
     consumer: dict[Operation, Operation | None] = {}
@@ -156,7 +155,7 @@ def needed(
             continue
         consumer[o] = by
         if o.kind == "placeholder" and _one(o).id not in fed:
-            raise ArgumentError(_missing(o, consumer, wanted))
+            raise missing(_missing(o, consumer, wanted))
         visit(sorted(o.needs), o.control, o)
     return consumer
 
@@ -180,7 +179,7 @@ def path(o: Operation, consumer: dict[Operation, Operation | None]) -> str:
 
 
 def _missing(o: Operation, consumer: dict[Operation, Operation | None], wanted: list[Any]) -> str:
-    shape = tuple(_one(o).spec.shape)
+    shape = _sizes(_one(o).spec.shape)
     way = path(o, consumer)
     return (
         f"run(fetches, feed_dict): placeholder {o.name!r} is not fed\n"
@@ -189,6 +188,11 @@ def _missing(o: Operation, consumer: dict[Operation, Operation | None], wanted: 
         f"  expected a value of shape {shape} in feed_dict\n"
         f"  run({way.split(' -> ')[-1]}, feed_dict={{{o.name}: value}})"
     )
+
+
+def _sizes(shape: Any) -> Any:
+    """A shape as it is written in messages."""
+    return shape if type(shape) is AnyRank else tuple(shape)
 
 
 def _call(fetches: Any, feed_dict: Any) -> Any:
@@ -204,12 +208,14 @@ UNKNOWN = object()
 class Quick:
     """A call that was seen before: its plans, by the shapes of what is fed."""
 
-    def __init__(self, call: Any, seen: Any, dtypes: list[Any]) -> None:
-        _, slots, wanted, self.rebuild, self.alive = seen
+    def __init__(self, call: Any, seen: Any, feeds: list[Any]) -> None:
+        _, slots, reads, wanted, self.rebuild, self.alive = seen
         self.call = call
         self.tensors = [isinstance(x, Var) for x in wanted]
         self.one = self.rebuild is ONE and self.tensors[0]  # one tensor, and nothing around it
-        self.feeds = [(*slot, dtype) for slot, dtype in zip(slots, dtypes, strict=True)]
+        self.feeds = [
+            (*slot, x.array.dtype, read) for slot, x, read in zip(slots, feeds, reads, strict=True)
+        ]
         self.entries: dict[Any, Entry] = {}
 
     def run(self, feed_dict: Any) -> Any:
@@ -218,14 +224,16 @@ class Quick:
         if len(items) != len(self.feeds):
             return UNKNOWN
         arrays, shapes = [], []
-        for i, x, dtype in self.feeds:
+        for i, x, dtype, read in self.feeds:
             key, a = items[i]
-            if key is not x or a.__class__ is not np.ndarray or a.dtype is not dtype:
+            if key is not x:
                 return UNKNOWN
+            if a.__class__ is not np.ndarray or a.dtype is not dtype:
+                a = read(a)
             arrays.append(a)
             shapes.append(a.shape)
         entry = self.entries.get(tuple(shapes))
-        if entry is None:
+        if entry is None or (entry.guards and not entry.holds()):
             return UNKNOWN
         plan = entry.plan
         for tensor, array in plan.captured:
@@ -275,7 +283,25 @@ class Session:
         self._quick: dict[Any, list[Quick]] = {}
         self._lock = threading.RLock()
 
-    def __enter__(self) -> Session:
+    # What a dialect over this one may say in other words: its own objects, and its errors.
+    leaves: tuple[type, ...] = (GraphTensor, Variable, Operation)
+    Missing: type[LabError] = ArgumentError
+    Uninitialized: type[LabError] = UninitializedError
+
+    def remedy(self, initializer: str) -> str:
+        """What to run where a variable has no value; the name of what would set it is known."""
+        if not initializer:
+            return "run(graph.initializer()) first, made after the last variable"
+        return (
+            f'run("{initializer}") first; it initialises all variables that were there when '
+            "it was made"
+        )
+
+    def meant(self, x: Any) -> Any:
+        """The tensor or operation of the graph that an object stands for."""
+        return x
+
+    def __enter__(self) -> Any:
         self._need_open()
         return self
 
@@ -336,7 +362,7 @@ class Session:
     def _keep(self, what: Any, call: Any, program: Program, feeds: Any) -> None:
         """Let the next call of this kind go straight to its plan."""
         entry = program.compiled._entry(feeds, {})
-        if call not in self._calls or not entry.warm or entry.guards:  # the first are timed
+        if call not in self._calls or not entry.warm:  # the first two are timed
             return
         if len(self._quick) >= LIMIT:
             self._quick.clear()
@@ -344,7 +370,7 @@ class Session:
         quick = next((q for q in known if q.call == call), None)
         if quick is None:
             del known[LIMIT:]
-            quick = Quick(call, self._calls[call], [x.array.dtype for x in feeds])
+            quick = Quick(call, self._calls[call], feeds)
             known.insert(0, quick)
         if len(quick.entries) >= LIMIT:
             quick.entries.clear()
@@ -371,19 +397,21 @@ class Session:
         call = _call(fetches, feed_dict)
         seen = self._calls.get(call)
         if seen is not None:
-            program, slots, wanted, rebuild, _ = seen
+            program, slots, _, wanted, rebuild, _ = seen
             self._need_values(program)
             values = list(feed_dict.values()) if slots else ()
-            return program, [_feed(x, values[i]) for i, x in slots], wanted, rebuild
+            feeds = [_feed(self.meant(x), values[i]) for i, x in slots]
+            return program, feeds, wanted, rebuild
         program, feeds, wanted, rebuild = self._look_up(fetches, feed_dict)
         leaves = fetches if fetches.__class__ is list else (fetches,)
         keys = feed_dict if feed_dict.__class__ is dict else ()
-        if all(x.__class__ in LEAVES for x in (*leaves, *keys)):
-            slots = sorted(enumerate(keys), key=lambda slot: slot[1].variable.id)
+        if all(x.__class__ in self.leaves for x in (*leaves, *keys)):
+            slots = sorted(enumerate(keys), key=lambda slot: self.meant(slot[1]).variable.id)
+            reads = [_reader(self.meant(x)) for _, x in slots]
             if len(self._calls) >= LIMIT:
                 self._calls.clear()
             alive = (*leaves, *keys)  # so that no other object gets one of their ids
-            self._calls[call] = (program, slots, wanted, rebuild, alive)
+            self._calls[call] = (program, slots, reads, wanted, rebuild, alive)
         return program, feeds, wanted, rebuild
 
     def _look_up(self, fetches: Any, feed_dict: Any) -> tuple[Program, list[Any], list[Any], Any]:
@@ -433,13 +461,8 @@ class Session:
             made = graph.maker[v.id]
             variable = graph.tensors[v.id]
             inits = [o.name for o in graph.operations if variable.initializer in o.control]
-            remedy = (
-                f'run("{inits[-1]}") first; it initialises all variables that were there when '
-                "it was made"
-                if inits
-                else "run(graph.initializer()) first, made after the last variable"
-            )
-            raise UninitializedError(
+            remedy = self.remedy(inits[-1] if inits else "")
+            raise self.Uninitialized(
                 f"run(fetches): variable {made.name!r} has no value in this session yet\n"
                 f"  variable   {v.spec}{made.where()}\n"
                 f"  needed by  {path(made, program.consumer)}\n"
@@ -461,7 +484,7 @@ class Session:
             kind = list if isinstance(value, list) else tuple
             return lambda found: kind([item(found) for item in items])
         index = len(wanted)
-        wanted.append(self._fetch(value, where))
+        wanted.append(self._fetch(self.meant(value), where))
         return ONE if index == 0 else lambda found: found[index]
 
     def _fetch(self, value: Any, where: str) -> Any:
@@ -501,9 +524,9 @@ class Session:
             )
         found: dict[int, tuple[Var, Any]] = {}
         for key, value in feeds.items():
-            x = key
-            if not isinstance(key, GraphTensor) or key.builder is not self.graph:
-                x = self._fed(key)
+            x = self.meant(key)
+            if not isinstance(x, GraphTensor) or x.builder is not self.graph:
+                x = self._fed(x)
             v = x.variable
             fed = _feed(x, value)
             if v.id in found:
@@ -536,9 +559,14 @@ class Session:
 
 def _feed(x: Any, value: Any) -> Tensor:
     """What is fed for ``x``, as an eager tensor with its name."""
-    fed = make(_converted("run(fetches, feed_dict)", x, x.variable.spec, value))
+    fed = make(_reader(x)(value))
     fed.name = x.name
     return fed
+
+
+def _reader(x: Any) -> Callable[[Any], Any]:
+    """What makes an array of a value that is fed for ``x``."""
+    return lambda value: _converted("run(fetches, feed_dict)", x, x.variable.spec, value)
 
 
 def _converted(what: str, x: Any, spec: Spec, value: Any) -> Any:
@@ -566,20 +594,20 @@ def _converted(what: str, x: Any, spec: Spec, value: Any) -> Any:
             raise KindError(
                 f"{head} is {describe(value)}\n"
                 f"  expected numbers, lists, an array or an eager tensor: {spec.dtype} "
-                f"{tuple(spec.shape)}"
+                f"{_sizes(spec.shape)}"
             )
         try:
             array = np.asarray(value)
         except ValueError:
             raise ShapeError(
                 f"{head} is a list whose parts have different lengths\n"
-                f"  expected {spec.dtype} {tuple(spec.shape)}"
+                f"  expected {spec.dtype} {_sizes(spec.shape)}"
             ) from None
     if array.dtype.kind not in "biuf":
         raise KindError(
             f"{head} is not made of numbers\n"
             f"  value     {describe(value)}\n"
-            f"  expected {spec.dtype} {tuple(spec.shape)}"
+            f"  expected {spec.dtype} {_sizes(spec.shape)}"
         )
     if not fits(array.shape, spec.shape):
         raise ShapeError(
@@ -594,7 +622,7 @@ def _converted(what: str, x: Any, spec: Spec, value: Any) -> Any:
             raise DTypeError(
                 f"{head} has a dtype that does not fit\n"
                 f"  value     {array.dtype} {array.shape}\n"
-                f"  tensor    {spec.dtype} {tuple(spec.shape)}\n"
+                f"  tensor    {spec.dtype} {_sizes(spec.shape)}\n"
                 f"  expected {spec.dtype}, or a dtype that loses nothing by becoming it\n"
                 f"  convert the value: array.astype({str(spec.dtype)!r})"
             )

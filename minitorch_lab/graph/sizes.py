@@ -260,10 +260,21 @@ def recognise(attrs: Attrs, shapes: list[Any]) -> Attrs:
     return in_attrs(back, attrs)
 
 
+class AnyRank(tuple[Any, ...]):
+    """The shape of a value whose number of dimensions only a run knows; built with these sizes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<unknown>"
+
+
 def fits(found: Sequence[int], wanted: Sequence[Any]) -> bool:
     """Whether a shape is ``wanted``, where that is known."""
     if len(found) != len(wanted):
-        return False
+        return type(wanted) is AnyRank
+    if type(wanted) is AnyRank:
+        return True
     for m, n in zip(found, wanted, strict=True):  # noqa: SIM110  on the way of every feed
         if type(n) is not Dim and m != n:
             return False

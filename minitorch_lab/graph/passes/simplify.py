@@ -196,6 +196,11 @@ def _(e: Equation, known: Known) -> Found:
     return e.inputs[0]
 
 
+@rule("copy(x, y) = y", "what overwrites all of a value is the new one", "copy")
+def _(e: Equation, known: Known) -> Found:
+    return e.inputs[1] if isinstance(e.inputs[1], Var) else None
+
+
 @rule("to(x, its dtype) = x", "nothing to convert", "to")
 def _(e: Equation, known: Known) -> Found:
     return e.inputs[0]  # taken if the spec is the same

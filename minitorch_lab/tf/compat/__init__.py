@@ -1,0 +1,1 @@
+"""Older forms of TensorFlow's programs: ``tf.compat.v1`` has graphs and sessions."""
