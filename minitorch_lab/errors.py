@@ -77,7 +77,8 @@ def describe(value: object) -> str:
     shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
     if shape is not None and dtype is not None:
         kind = "numpy array" if type(value).__module__ == "numpy" else type(value).__name__
-        return f"{kind} {dtype} {tuple(shape)}"
+        plain = getattr(dtype, "plain", None)  # of TensorFlow's dtypes
+        return f"{kind} {plain.name if plain else dtype} {tuple(shape)}"
     if isinstance(value, (list, tuple, set, dict)):
         count = len(value)
         return f"{type(value).__name__} of {count} item{'' if count == 1 else 's'}"

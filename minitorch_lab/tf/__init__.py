@@ -5,8 +5,8 @@ it gives is a tensor of the engine under the class ``tf.Tensor``, which prints a
 whose operators cast nothing by themselves.
 
 >>> import minitorch_lab.tf as tf
->>> print(tf.constant(2.0))
-tf.Tensor(2.0, shape=(), dtype=float32)
+>>> tf.constant(2.0)
+<tf.Tensor: shape=(), dtype=float32, numpy=2.0>
 >>> x = tf.Variable(3.0)
 >>> with tf.GradientTape() as tape:
 ...     y = x**2
@@ -19,7 +19,8 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import Any
 
-from . import config, dtypes, errors, keras, linalg, math, nn, random
+from .._version import __version__
+from . import config, data, debugging, dtypes, errors, keras, linalg, math, nn, random
 from .arrays import (
     argsort,
     boolean_mask,
@@ -86,6 +87,7 @@ from .dtypes import (
 )
 from .dtypes import bool_ as bool
 from .function import TensorSpec, function
+from .keras import initializers, losses, metrics, optimizers
 from .linalg import einsum, matmul, norm, tensordot
 from .math import (
     abs,
@@ -142,6 +144,15 @@ from .math import (
     tanh,
     truediv,
 )
+from .module import (
+    Module,
+    control_dependencies,
+    custom_gradient,
+    executing_eagerly,
+    group,
+    name_scope,
+    no_op,
+)
 from .tape import GradientTape, UnconnectedGradients
 from .tensor import Tensor, TensorShape, constant, convert_to_tensor, is_tensor
 from .variable import Variable
@@ -151,11 +162,13 @@ newaxis = None
 __all__ = [
     "DType",
     "GradientTape",
+    "Module",
     "Tensor",
     "TensorShape",
     "TensorSpec",
     "UnconnectedGradients",
     "Variable",
+    "__version__",
     "abs",
     "acos",
     "acosh",
@@ -182,10 +195,14 @@ __all__ = [
     "cond",
     "config",
     "constant",
+    "control_dependencies",
     "convert_to_tensor",
     "cos",
     "cosh",
     "cumsum",
+    "custom_gradient",
+    "data",
+    "debugging",
     "device",
     "divide",
     "double",
@@ -194,6 +211,7 @@ __all__ = [
     "ensure_shape",
     "equal",
     "errors",
+    "executing_eagerly",
     "exp",
     "expand_dims",
     "eye",
@@ -207,8 +225,10 @@ __all__ = [
     "gather_nd",
     "greater",
     "greater_equal",
+    "group",
     "half",
     "identity",
+    "initializers",
     "int8",
     "int16",
     "int32",
@@ -222,21 +242,26 @@ __all__ = [
     "logical_and",
     "logical_not",
     "logical_or",
+    "losses",
     "map_fn",
     "math",
     "matmul",
     "maximum",
     "meshgrid",
+    "metrics",
     "minimum",
     "multiply",
+    "name_scope",
     "negative",
     "newaxis",
     "nn",
+    "no_op",
     "norm",
     "not_equal",
     "one_hot",
     "ones",
     "ones_like",
+    "optimizers",
     "pad",
     "pow",
     "print",
@@ -294,9 +319,21 @@ __all__ = [
 ]
 
 
+# What TensorFlow 1 had at the top.
+_OLD = frozenset((
+    "Session", "placeholder", "global_variables_initializer", "get_variable", "variable_scope",
+    "layers", "train", "InteractiveSession", "ConfigProto", "app", "flags", "truncated_normal",
+    "random_normal", "random_uniform", "set_random_seed",
+))  # fmt: skip
+
+
 def __getattr__(name: str) -> Any:
-    near = get_close_matches(name, __all__, 3)
-    raise AttributeError(
-        f"module 'minitorch_lab.tf' has no attribute {name!r}"
-        + (f": did you mean {' or '.join(f'tf.{n}' for n in near)}?" if near else "")
-    )
+    spaces = {"math": math, "linalg": linalg, "nn": nn, "random": random, "debugging": debugging}
+    inside = [f"tf.{s}.{name}" for s, module in spaces.items() if name in vars(module)]
+    near = [f"tf.{known}" for known in get_close_matches(name, __all__, 3)]
+    hint = ""
+    if name in _OLD:
+        hint = ": it is TensorFlow 1's\n  import minitorch_lab.tf.compat.v1 as tf"
+    elif inside or near:
+        hint = f": did you mean {' or '.join(inside or near)}?"
+    raise AttributeError(f"module 'minitorch_lab.tf' has no attribute {name!r}{hint}")

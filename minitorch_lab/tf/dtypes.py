@@ -99,8 +99,8 @@ def as_dtype(type_value: Any) -> DType:
     >>> as_dtype("float32"), as_dtype(np.int64), as_dtype(float)
     (tf.float32, tf.int64, tf.float32)
     """
-    if isinstance(type_value, DType):
-        return type_value
+    if isinstance(type_value, dtypes.DType):
+        return _ALL[type_value.np]
     if isinstance(type_value, type) and type_value in _PYTHON:
         return _PYTHON[type_value]
     name = _OTHER_NAMES.get(type_value, type_value) if isinstance(type_value, str) else type_value
@@ -111,4 +111,4 @@ def as_dtype(type_value: Any) -> DType:
 
 
 _PYTHON = {float: float32, int: int32, bool: bool_}
-_OTHER_NAMES = {"half": "float16", "double": "float64"}
+_OTHER_NAMES = {"float": "float32", "half": "float16", "double": "float64"}

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import BOOL, FLOAT, INT
-from ..errors import DTypeError, ShapeError
-from ..op import OPS
+from ..errors import DTypeError, LabError, ShapeError
+from ..op import OPS, current
 from ..ops import FUNCTIONS, bits
 from ..tensor import Tensor as Plain
 from ..tensor.tensor import origin
 from . import dtypes
 from .dtypes import as_dtype
-from .errors import retells
+from .errors import retells, retold
 from .tensor import Sizes, Styled, as_tensor, from_learner, is_number, styled
 
 Function = Callable[..., Any]
@@ -43,7 +43,7 @@ def pair(name: str, x: Any, y: Any, x_name: str = "x", y_name: str = "y") -> tup
     if is_number(y) and _holds(x.dtype.kind, y):
         return x, y
     y = as_tensor(y, like=x.dtype)
-    if x.dtype != y.dtype:
+    if x.dtype is not y.dtype and x.dtype != y.dtype:
         raise DTypeError(
             f"{name}({x_name}, {y_name}): the dtypes differ\n"
             + _row(x_name, x, y_name) + _row(y_name, y, x_name)
@@ -476,13 +476,29 @@ def _not_equal(x: Any, y: Any) -> Any:
 _OF_SIZES = {f"{r}{name}" for name in ("add", "sub", "mul", "floordiv", "mod") for r in ("", "r")}
 
 
+def _alike(x: Any, y: Any) -> bool:
+    """Whether both are tensors of floats of one dtype with values, or y a number: the usual case."""
+    if current().tracing or x.array.dtype.kind != "f":
+        return False
+    return y.__class__ in _NUMBERS or (isinstance(y, Plain) and y.array.dtype is x.array.dtype)
+
+
+_NUMBERS = (float, int)
+
+
 def _operator(name: str, function: Function, swapped: bool = False) -> None:
     """The operator of tensors, strict where a learner wrote it."""
     plain = getattr(Plain, f"__{name}__", None)
+    quick = name.removeprefix("r") in ("add", "sub", "mul", "truediv", "pow")
 
     def method(self: Any, other: Any) -> Any:
         if plain is not None and not from_learner():
             return plain(self, other)
+        if quick and _alike(self, other):
+            try:
+                return styled(plain(self, other))
+            except LabError as error:
+                raise retold(error) from error.__cause__
         if name in _OF_SIZES and isinstance(self, Sizes) and isinstance(other, Sizes | int):
             return Sizes.of(getattr(self.array, f"__{name}__")(getattr(other, "array", other)))
         return function(other, self) if swapped else function(self, other)
@@ -552,3 +568,19 @@ def _array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any
 
 
 Styled.__array_ufunc__ = _array_ufunc  # type: ignore[assignment]
+
+
+def _array_function(self: Any, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+    """NumPy's functions take the entries and give arrays: ``np.mean(x)``."""
+    return function(*_arrays(args), **_arrays(kwargs))
+
+
+def _arrays(value: Any) -> Any:
+    if isinstance(value, Styled):
+        return value.numpy()
+    if isinstance(value, dict):
+        return {k: _arrays(v) for k, v in value.items()}
+    return type(value)(map(_arrays, value)) if type(value) in (list, tuple) else value
+
+
+Styled.__array_function__ = _array_function  # type: ignore[attr-defined]
