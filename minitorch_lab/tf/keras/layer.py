@@ -360,6 +360,32 @@ class Layer(Module):
         """The variables that are never learned."""
         return []
 
+    def get_config(self) -> dict[str, Any]:
+        """The arguments with which a layer like this one can be made: ``from_config`` does.
+
+        A layer of your own adds its arguments to those of ``super().get_config()``.
+
+        >>> class Times(Layer):
+        ...     def __init__(self, n, **kwargs):
+        ...         super().__init__(**kwargs)
+        ...         self.n = n
+        >>> Times(3, name="x").get_config()
+        {'name': 'x', 'trainable': True, 'dtype': 'float32', 'n': 3}
+        """
+        own = {"name": self.name, "trainable": self.trainable, "dtype": "float32"}
+        if "get_config" in vars(type(self)):  # it names its arguments itself
+            return own
+        args, kwargs = self._arguments
+        takes = inspect.signature(type(self).__init__).bind(self, *args, **kwargs)
+        takes.apply_defaults()
+        given = {k: v for k, v in takes.arguments.items() if k not in ("self", "kwargs")}
+        return own | given | {k: v for k, v in kwargs.items() if k not in given and k not in own}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """A layer with these arguments, and weights of its own."""
+        return cls(**config)
+
     def get_weights(self) -> list[Any]:
         """The entries of all weights as NumPy arrays."""
         return [w.numpy() for w in self.weights]

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ... import random
 from ...creation import zeros
 from ...errors import ArgumentError, DTypeError, KindError, ShapeError, describe
@@ -110,7 +112,7 @@ def tried(layer: Any, args: Any, kwargs: Any) -> Any:
             x = zeros(*sizes)
             return x if "float" in t.dtype else x.bool() if t.dtype == "bool" else x.long()
 
-        with plainly(), random.apart():
+        with plainly(), random.apart(), np.errstate(all="ignore"):
             found.append(layer(*mapped(filled, args), **mapped(filled, kwargs)))
     two, three = (list(leaves(out)) for out in found)
     made = iter([_between(a, b) for a, b in zip(two, three, strict=True)])

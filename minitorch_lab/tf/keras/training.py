@@ -431,6 +431,15 @@ class Trainer(Layer):
         """Write the weights to a file (safetensors, whatever its name is)."""
         files.save_weights(self, filepath, overwrite)
 
+    def save(self, filepath: Any, overwrite: bool = True, **unused: Any) -> None:
+        """Refused: a file holds numbers, and no model."""
+        raise ArgumentError(
+            f"save({str(filepath)!r}): models are not written to files, their weights are\n"
+            "  expected model.save_weights('model.weights.h5'), and to read them the same layers "
+            "again and model.load_weights('model.weights.h5')\n"
+            "  in ModelCheckpoint: save_weights_only=True"
+        )
+
     def load_weights(self, filepath: Any, skip_mismatch: bool = False) -> None:
         """Take weights over from a file that ``save_weights`` wrote; ValueError for others."""
         files.load_weights(self, filepath, skip_mismatch)

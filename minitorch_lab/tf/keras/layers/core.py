@@ -84,7 +84,6 @@ class Dense(Layer):
             y = y + self.bias
         return self.activation(y)
 
-
     def _product(self, x: Tensor) -> Tensor:
         """The product with the kernel.
 
