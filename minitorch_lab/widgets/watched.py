@@ -16,6 +16,7 @@ State = Literal["ready", "running", "paused", "stopping", "stopped", "done", "fa
 
 TICK = 1 / 30  # seconds between two calls of the listeners while a run goes on
 SHARE = 0.015  # of the run's time that they may take
+SELDOM = 0.5  # seconds between them at most: one that had to wait long says nothing about the next
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ class Watched:
         self._guards.look()
         self._tell("tick")
         now = time.perf_counter()
-        self._next_tick = now + max(TICK, (now - began) / SHARE)
+        self._next_tick = now + max(TICK, min((now - began) / SHARE, SELDOM))
 
     def _tell(self, what: str) -> None:
         for listener in tuple(self.listeners):
