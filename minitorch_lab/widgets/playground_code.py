@@ -121,11 +121,11 @@ def keras_parts(trial: Trial, steps: int) -> list[str]:
         "model = tf.keras.Sequential([",
         *(f"    {layer}," for layer in _keras_layers(trial)),
         "])",
-        *_keras_loss(trial),
+        _keras_loss(trial),
         "model.compile(",
         f"    optimizer=tf.keras.optimizers.{kind}("
         f"{_arguments(rates[0][0], 'learning_rate', more)}),",
-        f"    loss={'loss' if settings.regulariser == 'none' else 'Regularised()'},",
+        "    loss=loss,",
         ")",
         *fits,
         "",
@@ -135,33 +135,12 @@ def keras_parts(trial: Trial, steps: int) -> list[str]:
     ]
 
 
-def _keras_loss(trial: Trial) -> list[str]:
-    """The loss, and what the regulariser adds to it for each example."""
-    settings = trial.settings
+def _keras_loss(trial: Trial) -> str:
+    """The loss; what the regulariser adds stands with the layers."""
     kind = (
         "SparseCategoricalCrossentropy(from_logits=True)" if trial.classes else "MeanSquaredError()"
     )
-    lines = [f"loss = tf.keras.losses.{kind}"]
-    if settings.regulariser == "none":
-        return lines
-    each = (
-        "tf.keras.losses.sparse_categorical_crossentropy(y, output, from_logits=True)"
-        if trial.classes
-        else "((y - output) ** 2).mean(-1)"
-    )
-    size = "abs(w)" if settings.regulariser == "l1" else "w**2"
-    return [
-        *lines,
-        "",
-        "",
-        "class Regularised(tf.keras.losses.Loss):",
-        "    def call(self, y, output):",
-        f"        each = {each}",
-        "        kernels = [w for w in model.trainable_variables if len(w.shape) == 2]",
-        f"        return each + {settings.strength} * sum(({size}).sum() for w in kernels)",
-        "",
-        "",
-    ]
+    return f"loss = tf.keras.losses.{kind}"
 
 
 def _keras_results(trial: Trial, tested: bool) -> list[str]:
@@ -214,7 +193,11 @@ def _keras_layers(trial: Trial) -> list[str]:
     settings = trial.settings
     hidden = f', activation="{settings.activation}"' if ACTIVATIONS[settings.activation] else ""
     sizes = [(units, hidden) for units in settings.units] + [(trial.classes or 1, "")]
-    return [f"tf.keras.layers.Dense({units}{words})" for units, words in sizes]
+    kind, strength = settings.regulariser, settings.strength
+    rule = (
+        "" if kind == "none" else f", kernel_regularizer=tf.keras.regularizers.{kind}({strength})"
+    )
+    return [f"tf.keras.layers.Dense({units}{words}{rule})" for units, words in sizes]
 
 
 def _arguments(rate: float, name: str, more: dict[str, Any]) -> str:
