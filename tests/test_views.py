@@ -346,6 +346,16 @@ EMPTY = {
         r"^The model does not give one output for each sample\.$",
     ),
     "no copy": (lambda: (Closed(), points()), "boundary", r"^The model cannot be copied: "),
+    "samples of nan": (
+        lambda: (network(2, 2), (lab.full((4, 2), float("nan")), lab.tensor([0, 1, 0, 1]))),
+        "boundary",
+        r"^No sample has two numbers",
+    ),
+    "outputs of nan": (
+        lambda: (network(2, 2), (lab.full((4, 2), float("nan")), lab.tensor([0, 1, 0, 1]))),
+        "confusion",
+        r"^The model's outputs are nan or infinite for all samples\.$",
+    ),
     "nothing learns": (
         lambda: (network(2, 2).requires_grad_(False), points()),
         "gradients",
@@ -362,6 +372,13 @@ def test_a_view_that_does_not_apply_says_why(viewer, made, name, words):
     assert re.search(words, picture.empty)
     assert picture.empty in repr(picture)
     assert "<p>" in picture._repr_html_()
+
+
+def test_a_loop_of_ones_own_has_no_views(viewer):
+    from minitorch_lab.widgets.loop import Loop
+
+    with pytest.raises(ArgumentError, match="a loop of your own has no views"):
+        viewer.view(Loop([1.0]), "weights")
 
 
 def test_names_and_options_are_checked(viewer):

@@ -21,7 +21,10 @@ def compute(scene: Scene, options: dict[str, object]) -> Picture:
         raise NotHere(
             f"The plane has two directions, and an input here has {shape_words(samples.x)}."
         )
-    x, y = samples.x[:SHOWN], samples.y[:SHOWN]
+    known = np.flatnonzero(np.isfinite(samples.x).all(1))[:SHOWN]
+    if not known.size:
+        raise NotHere("No sample has two numbers: all have nan or infinity in them.")
+    x, y = samples.x[known], samples.y[known]
     low, high = extent(make(x))
     side = QUICK if scene.quick else SIDE
     output = scene.run(mesh(low, high, side).astype(x.dtype))
@@ -35,11 +38,9 @@ def compute(scene: Scene, options: dict[str, object]) -> Picture:
     if answers.classes:
         plane, words = of_classes(answers.shares, samples)
         facts["names"] = [class_name(samples.names, i) for i in range(answers.classes)]
-    elif output[:1].size == 1 and np.isfinite(output).any():
+    elif output[:1].size == 1:
         plane, words, ends = of_numbers(output.reshape(-1), y)
         facts["range"] = ends
-    elif output[:1].size == 1:
-        raise NotHere("The model's output is no number anywhere on the plane.")
     else:
         raise NotHere(
             f"The plane shows one number or classes, and the model gives {output[:1].size} numbers."

@@ -297,7 +297,12 @@ def answers(scene: Scene, samples: Samples, count: int) -> Answers:
 
 
 def understood(scene: Scene, output: Array, target: Array) -> Answers:
-    """Outputs as classes or as numbers: by the targets, and by a loss for two classes."""
+    """Outputs as classes or as numbers: by the targets, and by a loss for two classes.
+
+    Raises NotHere where no output is a number.
+    """
+    if not np.isfinite(output).any():
+        raise NotHere("The model's outputs are nan or infinite for all samples.")
     if scene.classifies and output.ndim == target.ndim + 1:
         flat = np.moveaxis(output, 1, -1).reshape(-1, output.shape[1])
         return Answers(output.shape[1], softmax(flat), flat, target.reshape(-1).astype(int))
