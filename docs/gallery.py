@@ -83,7 +83,7 @@ WIDGETS = [
     (
         "Live training",
         "A run that is watched and steered: start, pause, step, learning rate, eager or graph. "
-        "When the kernel is gone, its curves stay.",
+        "When the kernel is gone, its curves and the last view of the model stay.",
         """
         angle, noise = 3.14 * lab.rand(200), 0.1 * lab.randn(200, 2)
         side = lab.arange(200) % 2
@@ -93,6 +93,7 @@ WIDGETS = [
         model = lab.nn.Sequential(lab.nn.Linear(2, 16), lab.nn.Tanh(), lab.nn.Linear(16, 2))
         panel = lab.train(model, (points, side), epochs=30, lr=0.01, name="two moons", show=False)
         panel.start().wait()
+        panel.view("boundary")
         panel
         """,
     ),
