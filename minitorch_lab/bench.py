@@ -7,7 +7,8 @@ is busy for all of them; what is reported is the median of the rounds and the ra
 ``--check`` shows that the others do the same work: from the same weights, the same losses.
 ``--drift`` shows how far the executors are from eager mode after 100 steps.
 ``--panel`` shows what the live panel costs a training run, ``--keras`` what Keras's ``fit`` costs
-against a loop of one's own, and against Keras where TensorFlow is installed.
+against a loop of one's own, and against Keras where TensorFlow is installed, ``--sessions`` what a
+session in the style of TensorFlow 1 costs beside a compiled step.
 """
 
 from __future__ import annotations
@@ -500,8 +501,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--keras", action="store_true", help="measure fit against a loop, and against Keras"
     )
+    parser.add_argument(
+        "--sessions", action="store_true", help="measure a session against a compiled step"
+    )
     options = parser.parse_args(arguments)
     lab.set_num_threads(1)
+    if options.sessions:
+        from . import bench_sessions  # tf is for this table only
+
+        rows = bench_sessions.table(interleaved, options.rounds, options.seconds)
+        print("\n".join(markdown(bench_sessions.HEADS, rows)))
+        return 0
     if options.keras:
         from . import bench_keras  # tf is for this table only
 

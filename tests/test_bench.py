@@ -185,3 +185,14 @@ def test_the_cost_of_the_panel_is_measured_in_turns(capsys):
     assert len(lines) == 6
     assert lines[2].startswith("| 64-64-10 MLP, eager | ")
     assert lines[2].endswith(" % |")
+
+
+def test_sessions_are_measured_beside_compiled_steps(capsys):
+    assert bench.main(["--sessions", "--rounds", "1", "--seconds", "0.01"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "| µs a step | compiled | session | ratio |"
+    ratios = {line.split(" | ")[0]: float(line.split(" | ")[-1].rstrip(" |")) for line in lines[2:]}
+    assert list(ratios) == [
+        "| linear regression 100 x 1, SGD", "| MLP 784-128-10, Adam, batch 32",
+    ]  # fmt: skip
+    assert max(ratios.values()) < 3  # 0.8 and 1.1 on a quiet machine
