@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from .. import creation
 from ..errors import ArgumentError, GradError, KindError, describe
 from ..tensor import Tensor, collect, make, start_gradient
@@ -78,7 +80,12 @@ def grad(
                 f"  tensor  {targets[i].spec}\n"
                 "  expected a tensor that the outputs depend on; allow_unused=True gives None"
             )
-    return tuple(g if g is None or isinstance(g, Tensor) else make(g) for g in found)
+    return tuple(g if g is None or isinstance(g, Tensor) else _tensor(g) for g in found)
+
+
+def _tensor(g: Any) -> Tensor:
+    """A gradient as a tensor; a rule gives a number of NumPy for an array without dimensions."""
+    return make(np.asarray(g) if isinstance(g, np.generic) else g)
 
 
 def backward(

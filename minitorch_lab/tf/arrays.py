@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -374,6 +374,13 @@ def current_arange(n: int) -> Any:
     return creation.arange(n)
 
 
+class Unique(NamedTuple):
+    """What ``unique`` gives."""
+
+    y: Any
+    idx: Any
+
+
 @retells
 def unique(x: Any, out_idx: Any = dtypes.int32, name: Name = None) -> Any:
     """The different entries in the order of their first places, and which of them each entry is."""
@@ -381,7 +388,7 @@ def unique(x: Any, out_idx: Any = dtypes.int32, name: Name = None) -> Any:
     values, first, inverse = np.unique(array, return_index=True, return_inverse=True)
     order = np.argsort(first)
     places = np.argsort(order)[inverse.reshape(-1)].astype(as_dtype(out_idx).np)
-    return styled(make(values[order])), styled(make(places))
+    return Unique(styled(make(values[order])), styled(make(places)))
 
 
 @retells

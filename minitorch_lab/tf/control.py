@@ -34,6 +34,8 @@ def cond(pred: Any, true_fn: Any = None, false_fn: Any = None, name: Name = None
     for title, f in (("true_fn", true_fn), ("false_fn", false_fn)):
         if not callable(f):
             raise KindError(f"cond({title}): got {describe(f)}\n  expected a function: lambda: x")
+    if not (current().tracing and isinstance(pred, Plain)):
+        return (true_fn if pred else false_fn)()
     return styled(engine.cond(pred, _of_tensors(true_fn), _of_tensors(false_fn)))
 
 

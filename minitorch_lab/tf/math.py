@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -412,11 +412,18 @@ def count_nonzero(
     return _kept(FUNCTIONS["sum"](set_, axes(axis), builtins.bool(keepdims)), set_)
 
 
+class TopKV2(NamedTuple):
+    """What ``top_k`` gives."""
+
+    values: Any
+    indices: Any
+
+
 @retells
 def top_k(input: Any, k: int = 1, sorted: bool = True, name: str | None = None) -> Any:
     """The ``k`` largest entries of the last dimension, and where they stand."""
     values, places = FUNCTIONS["topk"](as_tensor(input), k)
-    return styled(values), styled(places.to(dtype=dtypes.int32))
+    return TopKV2(styled(values), styled(places.to(dtype=dtypes.int32)))
 
 
 @retells
@@ -477,7 +484,7 @@ _OF_SIZES = {f"{r}{name}" for name in ("add", "sub", "mul", "floordiv", "mod") f
 
 
 def _alike(x: Any, y: Any) -> bool:
-    """Whether both are tensors of floats of one dtype with values, or y a number: the usual case."""
+    """Whether both are tensors of floats of one dtype, with values, or y is a number."""
     if current().tracing or x.array.dtype.kind != "f":
         return False
     return y.__class__ in _NUMBERS or (isinstance(y, Plain) and y.array.dtype is x.array.dtype)
@@ -488,7 +495,7 @@ _NUMBERS = (float, int)
 
 def _operator(name: str, function: Function, swapped: bool = False) -> None:
     """The operator of tensors, strict where a learner wrote it."""
-    plain = getattr(Plain, f"__{name}__", None)
+    plain: Any = getattr(Plain, f"__{name}__", None)
     quick = name.removeprefix("r") in ("add", "sub", "mul", "truediv", "pow")
 
     def method(self: Any, other: Any) -> Any:

@@ -186,6 +186,8 @@ class GradientTape:
                 self._start or 0,
             )  # fmt: skip
         for i, g in zip(known, gradients, strict=True):
+            if isinstance(g, np.generic):  # a rule gives one for an array without dimensions
+                g = np.asarray(g)
             found[i] = g if g is None or isinstance(g, Plain) else make(g)
         return styled(found)
 

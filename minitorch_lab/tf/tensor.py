@@ -188,7 +188,7 @@ class Styled(Plain):
                 "for ... in x: a tensor of shape () cannot be iterated over\n"
                 "  expected a dimension\n  float(x) gives its number"
             )
-        return (self[i] for i in range(len(self)))
+        return (styled(self[i]) for i in range(len(self)))
 
     def __bool__(self) -> bool:
         if self.spec.size == 1:
