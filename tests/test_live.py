@@ -224,7 +224,7 @@ def test_the_picture_is_svg_without_a_kernel(panel):
     html = panel.static_html()
     assert html.count("<svg") == 2
     assert 'aria-label="accuracy over 32 steps' in html
-    assert "lr 0.01" in html
+    assert "lr 0.001 → 0.01" in html
     assert "http" not in html
     assert "<script" not in html
 
@@ -236,7 +236,7 @@ def test_the_picture_of_a_long_run_ends_at_its_last_step(panel):
     assert 'aria-label="loss over 70,000 steps' in html
     assert ">70,000</text>" in html
     assert panel.history.loss.size < 70_000
-    points = re.findall(r"[ML]([\d.]+) ", re.search(r'class="train" d="([^"]+)"', html)[1])
+    points = re.findall(r"[ML]([\d.]+) ", re.search(r'class="r0" d="([^"]+)"', html)[1])
     assert float(points[-1]) == 436.0  # the right end
 
 

@@ -1,5 +1,6 @@
 """The panel's branches: going back, forks, other runs over the one that is shown."""
 
+import re
 import time
 
 import numpy as np
@@ -11,6 +12,7 @@ import minitorch_lab as lab
 from minitorch_lab import nn
 from minitorch_lab.widgets.history import History, Mark
 from minitorch_lab.widgets.live import Live
+from minitorch_lab.widgets.live_still import held
 from minitorch_lab.widgets.timeline import fork_point, marks_of, not_finite, thin_curve
 from minitorch_lab.widgets.training import Training
 
@@ -129,8 +131,9 @@ def test_a_branch_goes_on_from_the_page_as_it_would_have(panel):
     assert panel.training is root
     panel.wait(WAIT)
     assert root.history.loss.tolist() == alone.history.loss.tolist()
+    panel.messages.clear()
     assert panel.select("fork 1") is panel.training is not root
-    assert panel.messages[-1]["reset"]
+    assert any(message["reset"] for message in panel.messages)
 
 
 def test_forks_made_in_cells_are_shown_and_followed(panel):
@@ -282,3 +285,54 @@ def test_steps_without_a_finite_loss_are_found():
     assert not_finite(history, 2) == [[4, "infinite"]]
     history.marks.append(Mark(2, "lr", 0.1, 0.01))
     assert marks_of(history) == [Mark(2, "lr", 0.1, 0.01)]
+
+
+# Pictures without a kernel -----------------------------------------------------------------------
+
+
+def test_the_picture_has_the_streams_and_branches_that_are_shown(panel):
+    steps(panel, 4)
+    panel.fork(2, "<b>", lr=0.5)
+    panel.show_streams("lr")
+    html = panel.static_html()
+    assert html.count("<svg") == 3
+    assert "<b>" not in html
+    assert html.count('stroke-dasharray="6 3"') == 3  # the run that the fork came from
+    assert 'aria-label="loss over 2 steps, last ' in html
+    assert "; signs last " in html
+    assert ">lr 0.001 → 0.5</text>" in html
+    assert "└─ &lt;b&gt;: from step 2, lr 0.001 → 0.5, 0 steps" in html
+    panel.hide("signs")
+    assert 'stroke-dasharray="6 3"' not in panel.static_html()
+
+
+def test_the_picture_has_a_cross_where_the_loss_was_no_number(panel):
+    for loss in (1.0, 0.5, float("nan")):
+        panel.history.add(loss, 0.5)
+    html = panel.static_html()
+    assert ">nan at step 3</text>" in html
+    assert re.search(r' d="[^"]*nan', html) is None
+
+
+def test_a_line_that_holds_is_drawn_with_corners():
+    assert held([(1, 0.1), (5, 0.2)], 9) == [(1, 0.1), (5, 0.1), (5, 0.2), (9, 0.2)]
+    assert held([], 9) == []
+
+
+def test_runs_are_compared_in_one_picture(panel):
+    other = make(name="signs", lr=0.1)
+    other.start().wait(WAIT)
+    steps(panel, 2)
+    both = lab.compare(panel, other, streams=("weight_norm",))
+    lines = repr(both).splitlines()
+    assert lines[0].startswith("signs         2 steps, loss 0.")
+    assert lines[1].startswith("signs, run 2  32 steps, loss 0.")
+    html = both._repr_html_()
+    assert html.count("<svg") == 3
+    assert html.count("signs, run 2</text>") == 3
+    with pytest.raises(lab.ArgumentError, match="1 name for 2 runs\n  expected one for each run"):
+        lab.compare(panel, other, names=["one"])
+    with pytest.raises(lab.KindError, match="compare: run 2 is int 3\n  expected a panel of"):
+        lab.compare(panel, 3)
+    with pytest.raises(lab.ArgumentError, match="no run is given"):
+        lab.compare()

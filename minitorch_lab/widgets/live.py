@@ -11,7 +11,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from html import escape
 from typing import Any, Literal
 
@@ -24,6 +24,7 @@ from ..errors import ArgumentError, LabError, NonFiniteError
 from .base import LabWidget
 from .gauges import STREAMS
 from .history import Epoch, History, merge
+from .live_still import STYLE, Drawn, picture
 from .threads import end_with_cell, stop_all
 from .threads import notebook_shell as _shell
 from .timeline import STEERS, Timeline, marks_of, not_finite, thin_curve
@@ -31,13 +32,14 @@ from .timeline import number_or_none as _number
 from .training import Training
 from .views import VIEWS, Picture, still
 from .views.viewer import Viewer, first_view
-from .words import figures, plural, short
+from .words import plural, short
 
 SETTINGS = ("lr", "momentum", "weight_decay", "dropout", "batch_size")
 WITHOUT = ("loss", "accuracy")  # streams that have pictures of their own
 MESSAGES = 26  # a second at most; with answers to what the page asks they are 30
 ROWS_A_MESSAGE = 250  # rows in one message while training
 ROWS_IN_ALL = 8000  # and when a view asks for everything
+EPOCHS = 2000  # rows of epochs, then
 POINTS = 500  # of each other stream, then
 OTHERS = 0.5  # seconds between two messages about a run that goes on and is not shown
 MOST_SPAN = 500  # steps over which the bold line is smoothed, at most
@@ -284,6 +286,9 @@ class Live(Timeline, LabWidget):
             ]
             ends = [start + len(rows) for start, rows in zip(seen, new, strict=True)]
             self._sent = [count, *ends]
+            if reset:  # of a long run not every epoch
+                new[0], new[1] = thinned(new[0]), new[1][-EPOCHS:]
+            rows = table(history, first, count, ROWS_IN_ALL if reset else ROWS_A_MESSAGE)
             message = {
                 "type": "update",
                 "reset": reset,
@@ -296,14 +301,16 @@ class Live(Timeline, LabWidget):
                     {"step": mark.step, "kind": mark.kind, "from": mark.old, "to": mark.new}
                     for mark in new[2]
                 ],
-                "bad": not_finite(history, first),
+                # A step of its own is not finite as its row; of old ones, look into the buckets.
+                "bad": not_finite(history, first)
+                if reset or not np.isfinite(rows[:, 2]).all()
+                else [],
                 **self._around(reset),
             }
-            most = ROWS_IN_ALL if reset else ROWS_A_MESSAGE
             views, arrays = self._viewer.news()
             if views:
                 message["views"] = views
-            self.send(message, [table(history, first, count, most).tobytes(), *arrays])
+            self.send(message, [rows.tobytes(), *arrays])
         self._viewer.shows(self.training)
 
     def _around(self, reset: bool) -> dict[str, Any]:
@@ -311,14 +318,14 @@ class Live(Timeline, LabWidget):
         if reset:
             self._sent_timeline, self._sent_curves = None, {}
         found: dict[str, Any] = {}
-        timeline = self._timeline()
-        if timeline != self._sent_timeline:
-            found["timeline"] = self._sent_timeline = timeline
+        version = self._version()
+        if version != self._sent_timeline:
+            found["timeline"], self._sent_timeline = self._timeline(), version
         names = ["loss", "accuracy", *(name for name, _ in self.about["streams"])]
         for name, (first, history) in self._curves().items():
-            version = (first, id(history), len(history))
-            if self._sent_curves.get(name) != version:
-                self._sent_curves[name] = version
+            known = (first, id(history), len(history))
+            if self._sent_curves.get(name) != known:
+                self._sent_curves[name] = known
                 begin = max(0, first - 2 * self.about["span"])  # to smooth from there
                 curves = {stream: thin_curve(history, stream, begin) for stream in names}
                 found.setdefault("curves", {})[name] = {"from": first, **curves}
@@ -406,26 +413,37 @@ class Live(Timeline, LabWidget):
     def static_html(self) -> str:
         """The curves as they are now, as SVG, with what a reader needs beside them."""
         training = self.training
-        history = training.history
-        parts = [f"<h4>train: {escape(training.name)} <small>{training.state}</small></h4>"]
-        if len(history):
-            parts.append('<div class="pictures">')
-            parts.append(picture("loss", history.loss, history.validation, training.history))
-            if training.classifies:
-                parts.append(
-                    picture("accuracy", history.accuracy, history.validation, training.history)
-                )
-            parts.append("</div>")
+        title, tree = escape(self.about["title"]), self._tree()
+        if len(tree) > 1 or self._others:
+            title += f" · {escape(training.name)}" if training.name != self.about["title"] else ""
+        parts = [f"<h4>train: {title} <small>{training.state}</small></h4>"]
+        if len(training.history):
+            parts.append(f'<div class="pictures">{"".join(self._pictures())}</div>')
             parts.append(f"<p>{escape(repr(training.summary()).splitlines()[0])}</p>")
+            if len(tree) > 1:
+                parts.append(f"<pre>{escape(repr(self.branches))}</pre>")
         else:
             facts: list[list[str]] = self.about["facts"]
             rows = "".join(f"<dt>{escape(a)}</dt><dd>{escape(b)}</dd>" for a, b in facts)
             parts.append(f"<dl>{rows}</dl>")
         if training.error is not None:
-            parts.append(f"<pre>{escape(training.message)}</pre>")
+            parts.append(f'<pre class="failed">{escape(training.message)}</pre>')
         if self._viewer.last is not None:
             parts.append(still.html(self._viewer.last))
         return f'<div class="lab-still lab-run"><style>{STYLE}</style>{"".join(parts)}</div>'
+
+    def _pictures(self) -> Iterator[str]:
+        """Loss, accuracy, and the streams that are shown."""
+        training = self.training
+        run = Drawn(training.name, training.history, self._places.get(training.name, 0))
+        others = [
+            Drawn(name, history, self._places.get(name, 0), first)
+            for name, (first, history) in self._curves().items()
+            if name not in self._hidden
+        ]
+        names = ["loss", *(["accuracy"] if training.classifies else []), *self._streams]
+        for name in names:
+            yield picture(name, STREAMS.get(name, name), run, others, marks_of(training))
 
 
 def facts(training: Training) -> dict[str, Any]:
@@ -511,6 +529,11 @@ def table(history: History, first: int, count: int, most: int) -> npt.NDArray[np
         return np.stack(columns, axis=1).astype(np.float32)
 
 
+def thinned(rows: list[Any]) -> list[Any]:
+    """At most ``EPOCHS`` of some rows, from the first to the last."""
+    return rows[:: -max(1, -(-len(rows) // EPOCHS))][::-1]
+
+
 def _row(row: Epoch) -> dict[str, Any]:
     return {
         "epoch": row.epoch,
@@ -555,98 +578,3 @@ def _end_with_cells() -> None:
 def _after_cell(result: Any = None) -> None:
     if isinstance(getattr(result, "error_in_exec", None), KeyboardInterrupt):
         stop_all("Interrupted")
-
-
-# The picture for a page without a kernel.
-
-STYLE = (
-    ".lab-run{color-scheme:light dark;max-width:960px;font:13px/20px var(--vscode-font-family,"
-    "var(--jp-ui-font-family,system-ui,sans-serif));color:var(--vscode-editor-foreground,"
-    "var(--jp-ui-font-color1,inherit));font-variant-numeric:tabular-nums}"
-    ".lab-run h4{margin:0 0 8px;padding:0;font-size:13px;font-family:inherit}"
-    ".lab-run small{font-weight:400;opacity:.75}"
-    ".lab-run .pictures{display:grid;gap:16px;"
-    "grid-template-columns:repeat(auto-fit,minmax(240px,1fr))}"
-    ".lab-run svg{display:block;width:100%;height:auto;overflow:visible}"
-    ".lab-run p{margin:8px 0 0}.lab-run dl{display:grid;grid-template-columns:max-content 1fr;"
-    "gap:2px 16px;margin:0}.lab-run dd{margin:0}.lab-run dt{opacity:.75}"
-    ".lab-run pre{margin:8px 0 0;padding:8px 12px;border-left:3px solid #d55e00;"
-    "white-space:pre-wrap}"
-    '[data-jp-theme-light="true"] .lab-run,.vscode-light .lab-run{color-scheme:light}'
-    '[data-jp-theme-light="false"] .lab-run,.vscode-dark .lab-run,.vscode-high-contrast '
-    ".lab-run{color-scheme:dark}.vscode-high-contrast-light .lab-run{color-scheme:light}"
-    ".lab-run .train{stroke:light-dark(#0072b2,#59b3f7)}"
-)
-WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 440, 200, 44, 22, 22
-FINE, BOLD = 400, 50  # points along the thin line, and along the bold one
-
-
-def thinned(
-    values: npt.NDArray[np.float64], most: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """At most ``most`` means of neighbouring steps, each at the last of its steps.
-
-    >>> thinned(np.array([4.0, 2.0, 3.0]), 2)
-    (array([2, 3]), array([3., 3.]))
-    """
-    starts = np.arange(0, len(values), max(1, -(-len(values) // most)))
-    sizes = np.diff(starts, append=len(values))
-    with np.errstate(over="ignore", invalid="ignore"):
-        return starts + sizes, np.add.reduceat(values, starts) / sizes
-
-
-def picture(
-    name: str, values: npt.NDArray[np.float64], checks: list[Epoch], history: History
-) -> str:
-    """One curve as SVG: the mean of neighbouring steps, and the validation's points."""
-    points = [(row.step, getattr(row, name)) for row in checks]
-    steps, means = thinned(values, FINE)
-    drawn = [float(v) for v in (*means, *(v for _, v in points)) if math.isfinite(v)]
-    low = min(0.0, *drawn, 0.0) if name == "loss" else 0.0
-    high = 1.0 if name == "accuracy" else max([*drawn, low + 1e-9])
-    last = len(history)
-    numbers = history.step  # of the steps, or of the last of those that share an entry
-    steps = numbers[steps - 1]
-
-    def at(step: float, value: float) -> str:
-        x = LEFT + (WIDTH - LEFT - 4) * step / last
-        y = HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (value - low) / (high - low)
-        return f"{x:.1f} {y:.1f}"
-
-    def path(pairs: Iterable[tuple[float, float]]) -> str:
-        kept = [at(step, value) for step, value in pairs if math.isfinite(value)]
-        return "M" + "L".join(kept) if kept else ""
-
-    text = 'font-size="11" fill="currentColor" opacity=".75"'
-    lines = []
-    for value in (low, (low + high) / 2, high):
-        y = at(0, value).split()[1]
-        lines.append(
-            f'<path d="M{LEFT} {y}H{WIDTH}" stroke="currentColor" opacity=".2"/>'
-            f'<text x="{LEFT - 6}" y="{float(y) + 4:.1f}" text-anchor="end" {text}>'
-            f"{value:.3g}</text>"
-        )
-    for mark in history.marks:
-        if mark.kind in SETTINGS:
-            x = at(mark.step, low).split()[0]
-            change = f"{mark.kind.replace('_', ' ')} {short(float(mark.new))}"
-            lines.append(
-                f'<path d="M{x} 6V{HEIGHT - BOTTOM}" stroke="currentColor" stroke-dasharray="2 3"/>'
-                f'<text x="{float(x) + 4:.1f}" y="12" {text}>{change}</text>'
-            )
-    fine = path(zip(steps.tolist(), means.tolist(), strict=True))
-    steps, means = thinned(values, BOLD)
-    bold = path(zip(numbers[steps - 1].tolist(), means.tolist(), strict=True))
-    said = f"{name} over {plural(last, 'step')}, {figures('last ', float(values[-1]), math.nan)}"
-    if name == "accuracy":
-        said = f"accuracy over {plural(last, 'step')}, last {float(values[-1]):.3f}"
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(said)}">'
-        f'<text x="0" y="12" font-size="12" font-weight="600" fill="currentColor">{name}</text>'
-        f"{''.join(lines)}"
-        f'<path class="train" d="{fine}" fill="none" stroke="#0072b2" opacity=".32"/>'
-        f'<path class="train" d="{bold}" fill="none" stroke="#0072b2" stroke-width="1.75"/>'
-        f'<path d="{path(points)}" fill="none" stroke="currentColor" stroke-width="1.25"/>'
-        f'<text x="{LEFT}" y="{HEIGHT - 5}" {text}>step 0</text>'
-        f'<text x="{WIDTH - 4}" y="{HEIGHT - 5}" text-anchor="end" {text}>{last:,}</text></svg>'
-    )

@@ -293,7 +293,8 @@ class Kept(Sequence[int]):
         return f"{amount(self.nbytes)} of at most {amount(self.limit)}"
 
     def __getitem__(self, index: Any) -> Any:
-        return [entry.step for entry in self._entries][index]
+        found = self._entries[index]
+        return [entry.step for entry in found] if isinstance(found, list) else found.step
 
     def __len__(self) -> int:
         return len(self._entries)

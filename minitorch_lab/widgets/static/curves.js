@@ -395,11 +395,11 @@ function chart(canvas, names, range) {
       if (x === x) names.push({ run, x, y });
     }
     names.sort((a, b) => a.y - b.y);
-    let free = top + 8;
-    for (const one of names) one.y = free = Math.max(one.y, free + 13);
+    let free = top - 6;
     for (const { run, x, y } of names) {
-      const size = paint.measureText(run.name).width;
-      inked(run.name, Math.min(x + 6, right - size), Math.min(y + 4, bottom - 2), run.ink, run.ground);
+      const place = Math.min(x + 6, right - paint.measureText(run.name).width);
+      free = Math.max(y + (place === x + 6 ? 4 : -6), free + 13); // beside the end, or above it
+      inked(run.name, place, Math.min(free, bottom - 2), run.ink, run.ground);
     }
   };
 

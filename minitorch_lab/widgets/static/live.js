@@ -477,6 +477,11 @@ function render({ model, el }) {
     for (const [name, rows] of Object.entries(content.points ?? {})) streams.get(name)?.data.add(rows);
     valid.push(...content.validation);
     epochs.push(...content.epoch_rows);
+    if (valid.length > 4000) valid = valid.filter((_, i) => i % 2 || i === valid.length - 1); // of a long run every second one
+    if (epochs.length > 2 * NEWEST) {
+      table.filled = Math.max(0, table.filled - (epochs.length - NEWEST));
+      epochs = epochs.slice(-NEWEST);
+    }
     marks.push(...content.marks);
     bad.push(...(content.bad ?? []));
     const changed = content.now.state !== state.state;
