@@ -29,7 +29,12 @@ def softmax_twice() -> Rows:
         given = softmax(z, 1) if soften else z
         cross_entropy(given, tensor([1])).backward()
         assert z.grad is not None
-        rows.append((f"gradient of the logits 4, 0, 0, right is 0: {words}", _row(z.grad[0])))
+        rows.append(
+            (
+                f"gradient of logits 4, 0, 0 where the second is right: {words}",
+                _row(z.grad[0]),
+            )
+        )
     return tuple(rows)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import textwrap
 from collections.abc import Mapping
+from types import CodeType
 from typing import Any
 
 from ...errors import KindError, describe
@@ -95,9 +96,7 @@ def _overlap(a: Edit, b: Edit) -> bool:
 
 def _readable(text: str) -> tuple[str, tuple[Finding, ...]]:
     """The text in a form that Python can read, with the finding that it was not."""
-    source = textwrap.dedent(
-        text.replace("\r\n", "\n").expandtabs(4) if "\t" in text else text.replace("\r\n", "\n")
-    )
+    source = without_prompts(textwrap.dedent(text.replace("\r\n", "\n").expandtabs(4)))
     lost = swallowed(source)
     if readable(source) and not lost:
         return source, ()
@@ -107,27 +106,35 @@ def _readable(text: str) -> tuple[str, tuple[Finding, ...]]:
     return source, (_unreadable(source),)
 
 
+def without_prompts(text: str) -> str:
+    r"""What was typed at prompts, without them and what was printed; other text as it is.
+
+    >>> without_prompts(">>> for i in (1, 2):\n...     i\n1\n2")
+    'for i in (1, 2):\n    i\n\n'
+    """
+    lines = text.splitlines()
+    if not any(line.startswith(">>> ") for line in lines):
+        return text
+    return "\n".join(line[4:] if line.startswith((">>> ", "... ")) else "" for line in lines)
+
+
 def _lost(text: str, found: str) -> Finding:
     before, after = len(text.strip().splitlines()), len(found.splitlines())
-    indented = sum(line.startswith(" ") for line in found.splitlines())
+    inside = sum(line.startswith(" ") for line in found.splitlines())
+    what = "The lines of blocks are not indented."
     if before < after:
-        what = (
-            f"{before} line{'s' * (before > 1)} of text hold{'s' * (before == 1)} {after} "
-            "lines of code."
-        )
-    else:
-        what = "The lines of blocks are not indented."
+        what = f"{before} line{'s' * (before > 1)} of text for {after} lines of code."
     why = (
-        f"Python reads blocks by their indentation: {indented} of the {after} lines have to "
-        "stand further in."
+        f"Python reads blocks by their indentation: {inside} of the {after} lines "
+        f"{'has' if inside == 1 else 'have'} to stand further in."
     )
-    if not indented:
-        why = "Statements stand on lines of their own, and what stands behind # is not run at all."
+    if not inside:
+        why = "Each statement needs a line of its own, and what stands behind # is not run at all."
     check = CHECKS["L22"]
     return Finding(
         "L22", check.name, (0, 0), what, why,
-        "Below it is with its line breaks: a best guess, to be read before it is run. The lines "
-        "that follow are counted in it.",
+        "The line breaks are restored here, and lines are counted with them: a best guess, which "
+        "`.reflow()` gives you. Read it before you run it.",
     )  # fmt: skip
 
 
@@ -170,9 +177,12 @@ def _of_object(subject: Any, inputs: tuple[Any, ...]) -> Diagnosis:
     def line_of(origin: Any) -> int:
         if origin is None:
             return 0
-        code, number = origin
-        place = getattr(inspect.unwrap(written), "__code__", None)
-        return number - first + 1 if code is place else 0
+        code: CodeType
+        code, instruction = origin
+        if code is not getattr(inspect.unwrap(written), "__code__", None):
+            return 0
+        lines = list(code.co_positions())
+        return int(lines[instruction // 2][0] or first) - first + 1
 
     found = tuple(examine(subject, inputs, line_of)) if inputs else ()
     shown = (

@@ -159,7 +159,7 @@ def article(finding: Finding) -> str:
     )
     return (
         f'<h3><span class="badge grad">{finding.check}</span> {escape(finding.name)}'
-        f'<span class="muted">{", " if place else ""}{place}</span></h3>'
+        f'<span class="muted">{place}</span></h3>'
         f"<p>{cards.rich(finding.what)}</p><p class='why'>{cards.rich(finding.why)}</p>{measured}"
         f"<p>{cards.rich(finding.do)}</p>{repair}"
     )

@@ -25,7 +25,6 @@ class DoctorPanel(LabWidget):
     part = "doctor"
 
     title = traitlets.Unicode("").tag(sync=True)
-    page: Any = traitlets.Unicode("0").tag(sync=True)
     words = traitlets.Unicode("").tag(sync=True)
     text = traitlets.Unicode("").tag(sync=True)
     lines = traitlets.Unicode("").tag(sync=True)  # HTML
@@ -68,6 +67,12 @@ class DoctorPanel(LabWidget):
         """The program and the findings, as they stand in a saved notebook."""
         return still(self.diagnosis)
 
+    def page_data(self) -> dict[str, Any]:
+        """What a page without a kernel has; its trait ``page`` says which repair it shows."""
+        data = super().page_data()
+        data["traits"]["page"] = "0"
+        return data
+
     def page_answers(self) -> dict[str, dict[str, Any]]:
         """Each repair of the program as it was given, and all at once."""
         first = self.diagnosis
@@ -78,7 +83,7 @@ class DoctorPanel(LabWidget):
         fixed = {"set": _traits(_again(first, first.fix()), first) | {"page": "fixed"}}
         answers = {
             key("", {"do": "fix"}): fixed,
-            key("", {"do": "undo"}): {"set": _traits(first, first)},
+            key("", {"do": "undo"}): {"set": _traits(first, first) | {"page": "0"}},
         }
         for at, finding in enumerate(first.findings):
             if finding.edits:
@@ -100,7 +105,6 @@ def _applied(now: Diagnosis, at: int) -> Diagnosis:
 
 def _traits(now: Diagnosis, first: Diagnosis) -> dict[str, Any]:
     return {
-        "page": "0",
         "words": count(len(now.findings)),
         "text": now.source,
         "lines": listing(now),

@@ -655,6 +655,8 @@ def _reshaped(x: Value, sizes: Shape | None, event: Event) -> Value:
         first = x.shape[0] is None or (have or 0) * x.shape[0] % sizes[1] == 0
         if have is not None and have != sizes[1] and any(v.route for v in x.ancestors()):
             event.problem = ("view", None, x, have, sizes[1])
+            out.shape = (x.shape[0], have)  # as it should be: the next layer is not to blame
+            return out
         elif first and have == sizes[1]:
             out.shape = (x.shape[0], sizes[1])
     if None in sizes and x.shape is not None:

@@ -277,11 +277,12 @@ def _mode(case: Case, event: Event, chance: list[Value]) -> Finding:
         edits.append(case.program.insert_after(statement, f"{name}.train()"))
     rate = next((p.args[0].const for p in chance if p.tail.startswith("Dropout") and p.args), None)
     share = (
-        f"Dropout sets {rate:.0%} of the values to zero by chance"
+        f"Dropout sets {100 * rate:.0f} % of the values to zero by chance"
         if isinstance(rate, float)
         else "Dropout sets values to zero by chance"
     )
-    why = f"{share}, as in training: the score is too low, and differs from call to call."
+    why = f"{share}, as in training: the score is worse than it need be, and differs from call "
+    "to call."
     if not any(p.tail.startswith("Dropout") for p in chance):
         why = (
             "BatchNorm uses the mean of this batch and not that of training: the answer for "
@@ -300,7 +301,8 @@ def _keras_mode(case: Case, event: Event, chance: list[Value]) -> Finding:
     return case.find(
         "L16", event.node, f"`{case.text(event.node)}` tests a model with {_names(chance)} as if "
         "it were in training.",
-        "With training=True dropout sets values to zero by chance: the score is too low, and "
+        "With training=True dropout sets values to zero by chance: the score is worse than it "
+        "need be, and "
         "differs from call to call.",
         "Say training=False.", (), [case.program.replace(keyword, "training=False")],
     )  # fmt: skip

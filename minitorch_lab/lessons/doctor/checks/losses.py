@@ -220,12 +220,24 @@ def _labels(case: Case, loss: Loss) -> list[Edit]:
     if loss.target_node is None:
         return []
     if root is not None:
-        return [*placeholder(case, root, loss), case.program.replace(loss.target_node, "labels")]
+        free = _free(case, loss)
+        name = free or "labels"
+        made = [] if free else placeholder(case, root, loss)
+        return [*made, case.program.replace(loss.target_node, name)]
     names = [n.id for n in case.program.walk(ast.Name) if isinstance(n, ast.Name)]
     for name in ("labels", "targets", "target", "y"):
         if name in names and name != case.text(loss.target_node):
             return [case.program.replace(loss.target_node, name)]
     return []
+
+
+def _free(case: Case, loss: Loss) -> str:
+    """The name of a placeholder of the output's shape that nothing reads yet."""
+    for name, value, _, _ in case.reader.stored:
+        reads = [n for n in case.program.loads if n.id == name]
+        if value.kind == "placeholder" and value.shape == loss.output.shape and not reads:
+            return name
+    return ""
 
 
 def placeholder(case: Case, root: Value, loss: Loss) -> list[Edit]:
@@ -299,7 +311,8 @@ def _form(
     edits = []
     if given is not None and node is not None:
         if isinstance(given.const, str):
-            edits = [case.program.replace(node, repr(other))]
+            quote = case.text(node)[-1]
+            edits = [case.program.replace(node, f"{quote}{other}{quote}")]
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             end = case.program.span(node.func)[1]
             edits = [Edit(end - len(node.func.attr), end, other)]
@@ -320,6 +333,16 @@ def _form(
         "by the row; with the other form it stops, or compares what does not belong together.",
         f"Use {other}.", (), edits,
     )  # fmt: skip
+
+
+_PICKS = (
+    "A class number picks the output of the right class; a row or a float of the same meaning is "
+    "another form, which this loss does not read."
+)
+_TIMES = (
+    "It multiplies logarithms by the labels: 0 leaves one away and 1 keeps it, and for that they "
+    "have to be floats like the output."
+)
 
 
 def _torch(case: Case, loss: Loss) -> Iterator[Finding]:
@@ -358,10 +381,10 @@ def _torch(case: Case, loss: Loss) -> Iterator[Finding]:
         return
     yield case.find(
         "L23", loss.event.node, f"{what}, and {loss.name} expects {expects}.",
-        "A class number picks the output of the right class; a row or a float of the same "
-        "meaning is "
-        "another form, which this loss does not read.",
-        f"Write `{text}{add}`.", (), [case.program.after(node, add)] if _simple(node) else [],
+        _PICKS if loss.labels == "classes" else _TIMES,
+        f"Write `{text}{add}`.",
+        (),
+        [case.program.after(node, add)] if _simple(node) else [],
     )  # fmt: skip
 
 

@@ -126,7 +126,7 @@ def _empty(case: Case) -> Iterator[Finding]:
         "ones_",
         "zeros_",
     )
-    names = {n.attr for n in case.program.walk(ast.Attribute) if isinstance(n, ast.Attribute)}
+    names = {n.attr for n in case.program.walk(ast.Attribute)} - {"__init__"}
     names |= {
         n.name for n in case.program.walk(ast.FunctionDef) if isinstance(n, ast.FunctionDef)
     } - {"__init__"}
@@ -242,23 +242,22 @@ def _old(case: Case, old: list[str], used: dict[str, ast.Attribute]) -> Finding:
 
 
 def _renamed(case: Case, name: str, node: ast.AST) -> Finding:
-    new = _NOW[name]
+    new, text = _NOW[name], case.text(node)
     head = name.partition(".")[0]
     alias = next((a for a, m in case.program.imports.items() if m == head), None)
     edits = []
-    if "(" not in new:
-        text = case.text(node)
-        if alias is not None:
-            edits = [case.program.replace(node, alias + new[len(head) :])]
-        elif new.rpartition(".")[0] == name.rpartition(".")[0]:
-            edits = [
-                case.program.replace(node, text.rpartition(".")[0] + "." + new.rpartition(".")[2])
-            ]
-    return case.find(
-        "L21", node, f"`{case.text(node)}` is gone.",
-        "The name was taken away in a later version: the program stops with AttributeError.",
-        f"Today it is `{new}`.", (), edits,
-    )  # fmt: skip
+    if new.rpartition(".")[0] == name.rpartition(".")[0]:
+        edits = [case.program.replace(node, text.rpartition(".")[0] + "." + new.rpartition(".")[2])]
+    elif "(" not in new and alias is not None:
+        edits = [case.program.replace(node, alias + new[len(head) :])]
+    why = "The name was taken away in a later version: the program stops with AttributeError."
+    if head == "torch":
+        why = (
+            "It changes its argument in place, and such names end in an underscore today. The old "
+            "name warns, and goes in a later version."
+        )
+    what = f"`{text}` is {'an old name' if head == 'torch' else 'gone'}."
+    return case.find("L21", node, what, why, f"Today it is `{new}`.", (), edits)
 
 
 def _tutorial(case: Case) -> Iterator[Finding]:

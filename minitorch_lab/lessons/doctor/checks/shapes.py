@@ -33,7 +33,7 @@ def _misfit(case: Case, event: Event) -> Finding:
             do = f"Use {layer.tail}({size}, {layer.number(1, 'out_features')})."
             edits = _resize(case, layer, 0, "in_features", size)
         case "conv":
-            what = f"`{case.text(where)}` takes {want} channels, and {got} arrive."
+            what = f"`{case.text(where)}` takes {want} channel{'s' * (want > 1)}, and {got} arrive."
             do = f"Write {got} as the first argument."
             edits = _resize(case, layer, 0, "in_channels", size)
         case "reshape":
@@ -52,10 +52,19 @@ def _misfit(case: Case, event: Event) -> Finding:
             if event.name == ".view" or event.name == ".reshape":
                 flat = f"{case.text(event.base)}.flatten(1)"
                 edits = [case.program.replace(event.node, flat)]
-    why = arithmetic or f"The inner sizes have to be equal, and {got} is not {want}."
+    why = arithmetic or _WHY[kind].format(got=got, want=want)
     if mine:
         why = f"{why}; you wrote {mine}" if arithmetic else why
     return case.find("L01", where, what, why + ("" if why.endswith(".") else "."), do, edits=edits)
+
+
+_WHY = {
+    "linear": "A row of the weights is as long as a row of the input: {want} is not {got}.",
+    "conv": "A kernel has weights for each channel of its input: for {got} channels, {got} times.",
+    "reshape": "A reshape only puts numbers into other rows: {want} cannot be made of {got}.",
+    "matmul": "Each row meets each column, number by number: {got} numbers do not meet {want}.",
+    "view": "A view only puts numbers into other rows: rows of {want} mix images of {got}.",
+}
 
 
 def _arithmetic(x: Value, got: int) -> str:

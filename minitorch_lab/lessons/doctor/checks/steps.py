@@ -20,17 +20,23 @@ def noise(case: Case) -> Iterator[Finding]:
         target = loss.target
         if not loops or loss.expects != "values" or not target.facts.get("drawn"):
             continue
-        models = [v for v in loss.output.ancestors() if v.kind == "model"]
+        models = [v for v in loss.output.ancestors() if v.kind == "model"] or [
+            v for v in loss.output.ancestors() if v.kind == "layer"
+        ]
         outer = {id(v) for m in models for v in m.ancestors()}
         drawn = [v for v in loss.output.ancestors() if v.facts.get("drawn") and id(v) not in outer]
         fresh = all(loops[-1] in v.stack for v in (*drawn, target))
-        if len(models) != 1 or not drawn or not fresh or target in drawn:
+        if not models or _many(models) or not drawn or not fresh or target in drawn:
             continue
         if not all(v.kind in _PLAIN for v in target.ancestors()):
             continue
         if not any(loops[-1] in e.stack for e in case.trains):
             continue
         yield _noise(case, target, drawn[0], loops[0])
+
+
+def _many(models: list[Value]) -> bool:
+    return len([m for m in models if m.kind == "model"]) > 1
 
 
 def _noise(case: Case, target: Value, given: Value, loop: ast.AST) -> Finding:
@@ -230,7 +236,9 @@ def _again(case: Case, event: Event, before: Event | None, tape: bool) -> Findin
         )
         edits = _into_the_loop(case, event)
     first = (
-        f"Line {before.node.lineno} used it" if before is not None else "The first round used it"
+        f"Line {before.node.lineno} used them"
+        if before is not None
+        else "The first round used them"
     )
     return case.find(
         "L09", event.node, what,
@@ -298,7 +306,12 @@ def _tape(case: Case, event: Event, tape: Value) -> Iterator[Finding]:
     if source.kind == "tensor" and not watched:
         yield _not_watched(case, event, tape, source)
     elif source not in _recorded(z, tape):
-        yield _late(case, event, tape, z)
+        missed = (
+            v
+            for v in z.ancestors()
+            if v.kind == "tensor" and tape not in v.facts.get("tapes", ()) and v is not source
+        )
+        yield from (_late(case, event, tape, v) for v in list(missed)[:1])
 
 
 def _recorded(z: Value, tape: Value) -> list[Value]:
@@ -317,28 +330,22 @@ def _recorded(z: Value, tape: Value) -> list[Value]:
     return found
 
 
+def _block(case: Case, tape: Value) -> ast.With | None:
+    """The ``with`` that a tape is open in."""
+    blocks = case.program.walk(ast.With)
+    return next((n for n in blocks if any(i.context_expr is tape.node for i in n.items)), None)
+
+
 def _late(case: Case, event: Event, tape: Value, z: Value) -> Finding:
-    name = case.text(event.written(0, "target"))
-    block = next(
-        (
-            n
-            for n in case.program.walk(ast.With)
-            if isinstance(n, ast.With) and any(i.context_expr is tape.node for i in n.items)
-        ),
-        None,
-    )
-    line = case.line_of(z)
-    edits = []
-    if (
-        block is not None
-        and isinstance(line, ast.Assign)
-        and case.program.alone(line)
-        and tape not in z.facts.get("tapes", ())
-    ):
-        edits = [
-            case.program.remove(line),
-            case.program.insert_after(block.body[-1], case.program.text(line)),
-        ]  # fmt: skip
+    block, line = _block(case, tape), case.line_of(z)
+    name, edits = case.text(event.written(0, "target")), []
+    if isinstance(line, ast.Assign):
+        name = case.text(line.targets[0])
+        if block is not None and case.program.alone(line):
+            text, body = case.program.text(line), block.body
+            early = line.lineno < block.lineno and tape not in z.facts.get("tapes", ())
+            move = case.program.insert_before if early else case.program.insert_after
+            edits = [case.program.remove(line), move(body[0] if early else body[-1], text)]
     return case.find(
         "L10", line or event.node, f"`{name}` was not computed inside the tape, so its gradient "
         "is None.",
@@ -352,14 +359,7 @@ def _late(case: Case, event: Event, tape: Value, z: Value) -> Finding:
 def _not_watched(case: Case, event: Event, tape: Value, source: Value) -> Finding:
     node = event.written(1, "sources")
     name, label = case.text(node), ""
-    block = next(
-        (
-            n
-            for n in case.program.walk(ast.With)
-            if isinstance(n, ast.With) and any(i.context_expr is tape.node for i in n.items)
-        ),
-        None,
-    )
+    block = _block(case, tape)
     edits = []
     if block is not None and isinstance(node, ast.Name):
         item = next(i for i in block.items if i.context_expr is tape.node)
