@@ -186,9 +186,7 @@ class GradientTape:
                 self._start or 0,
             )  # fmt: skip
         for i, g in zip(known, gradients, strict=True):
-            if isinstance(g, np.generic):  # a rule gives one for an array without dimensions
-                g = np.asarray(g)
-            found[i] = g if g is None or isinstance(g, Plain) else make(g)
+            found[i] = g if g is None or isinstance(g, Plain) else _made(g)
         return styled(found)
 
     def _start_of(self, t: Plain, start: Any) -> Plain:
@@ -278,6 +276,11 @@ class GradientTape:
             rows += self._collect([target], [one], [source], True)
         found = _piled(rows, (n, *shape), 1)
         return self._result([found], [source], source, unconnected_gradients)
+
+
+def _made(g: Any) -> Plain:
+    """A gradient; a rule gives a number of NumPy for an array without dimensions."""
+    return make(np.asarray(g) if isinstance(g, np.generic) else g)
 
 
 class _NoTensor(KindError, AttributeError):

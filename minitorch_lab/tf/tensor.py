@@ -11,8 +11,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -30,6 +31,7 @@ from . import dtypes
 from .dtypes import DType, as_dtype
 from .errors import OperatorNotAllowedInGraphError, both, retells
 
+F = TypeVar("F", bound=Callable[..., Any])
 _ROOT = str(Path(__file__).parents[1]) + "/"
 
 
@@ -341,6 +343,16 @@ def styled(x: Any) -> Any:
     return x
 
 
+def styles(function: F) -> F:
+    """The function, with tensors of TensorFlow's as its results."""
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return styled(function(*args, **kwargs))
+
+    return call  # type: ignore[return-value]
+
+
 @contextmanager
 def plainly() -> Iterator[None]:
     """Compute with real values and no tape, also where a graph is being traced."""
@@ -484,6 +496,3 @@ def is_tensor(x: Any) -> bool:
 def is_number(x: Any) -> bool:
     """Whether ``x`` is a number of Python."""
     return x.__class__ in NUMBERS
-
-
-Function = Callable[..., Any]
