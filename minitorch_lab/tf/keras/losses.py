@@ -10,6 +10,7 @@ from ...errors import ArgumentError, ShapeError
 from ...nn import functional as F
 from ...ops import FUNCTIONS as OPS
 from ...tensor import Tensor
+from ..tensor import styles
 from .lines import here
 from .variable import convert
 from .words import found, snake_case
@@ -68,16 +69,18 @@ def _smooth(y_true: Tensor, amount: float, classes: int) -> Tensor:
     return y_true * (1 - amount) + amount / classes if amount else y_true
 
 
+@styles
 def mse(y_true: Any, y_pred: Any) -> Tensor:
     """The mean of the squares of the differences, for each example.
 
     >>> mse([[0.0, 1.0]], [[1.0, 1.0]])
-    tensor([0.5000])
+    <tf.Tensor: shape=(1,), dtype=float32, numpy=array([0.5], dtype=float32)>
     """
     y_true, y_pred = aligned("mean_squared_error", y_true, y_pred)
     return ((y_pred - y_true) ** 2).mean(-1)
 
 
+@styles
 def mae(y_true: Any, y_pred: Any) -> Tensor:
     """The mean of the absolute differences, for each example."""
     y_true, y_pred = aligned("mean_absolute_error", y_true, y_pred)
@@ -87,6 +90,7 @@ def mae(y_true: Any, y_pred: Any) -> Tensor:
 MSE, MAE = mse, mae
 
 
+@styles
 def sparse_categorical_crossentropy(
     y_true: Any, y_pred: Any, from_logits: bool = False, axis: int = -1
 ) -> Tensor:
@@ -128,6 +132,7 @@ def _sparse(y_true: Any, y_pred: Any, from_logits: bool, axis: int, reduction: s
     return loss.reshape(y_true.shape) if reduction == "none" else loss
 
 
+@styles
 def categorical_crossentropy(
     y_true: Any,
     y_pred: Any,
@@ -145,6 +150,7 @@ def categorical_crossentropy(
     return -(y_true * shares.clamp(EPSILON, 1 - EPSILON).log()).sum(axis)
 
 
+@styles
 def binary_crossentropy(
     y_true: Any,
     y_pred: Any,
@@ -163,12 +169,14 @@ def binary_crossentropy(
     return -(y_true * p.log() + (1 - y_true) * (1 - p).log()).mean(axis)
 
 
+@styles
 def mape(y_true: Any, y_pred: Any) -> Tensor:
     """The mean of the absolute differences in percent of the labels, for each example."""
     y_true, y_pred = aligned("mean_absolute_percentage_error", y_true, y_pred)
     return 100 * ((y_true - y_pred) / y_true.abs().clamp(EPSILON)).abs().mean(-1)
 
 
+@styles
 def msle(y_true: Any, y_pred: Any) -> Tensor:
     r"""The mean of the squares of the differences of :math:`\log(1 + y)`, for each example."""
     y_true, y_pred = aligned("mean_squared_logarithmic_error", y_true, y_pred)
@@ -179,6 +187,7 @@ def msle(y_true: Any, y_pred: Any) -> Tensor:
 MAPE, MSLE = mape, msle
 
 
+@styles
 def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Tensor:
     """Half the square of a difference up to ``delta``, a straight line beyond it."""
     y_true, y_pred = aligned("huber", y_true, y_pred)
@@ -187,6 +196,7 @@ def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Tensor:
     return OPS["where"](size <= delta, 0.5 * size**2, line).mean(-1)
 
 
+@styles
 def log_cosh(y_true: Any, y_pred: Any) -> Tensor:
     r"""The mean of :math:`\log \cosh` of the differences, for each example."""
     y_true, y_pred = aligned("log_cosh", y_true, y_pred)
@@ -200,18 +210,21 @@ def _signs(y_true: Tensor) -> Tensor:
     return OPS["where"](OPS["eq"](others, 0.0), 2 * y_true - 1, y_true)
 
 
+@styles
 def hinge(y_true: Any, y_pred: Any) -> Tensor:
     r"""The mean of :math:`\max(0, 1 - y \hat y)` for labels of -1 and 1."""
     y_true, y_pred = aligned("hinge", y_true, y_pred)
     return (1 - _signs(y_true) * y_pred).clamp(0.0).mean(-1)
 
 
+@styles
 def squared_hinge(y_true: Any, y_pred: Any) -> Tensor:
     """The mean of the squares of ``hinge``."""
     y_true, y_pred = aligned("squared_hinge", y_true, y_pred)
     return ((1 - _signs(y_true) * y_pred).clamp(0.0) ** 2).mean(-1)
 
 
+@styles
 def categorical_hinge(y_true: Any, y_pred: Any) -> Tensor:
     """How much the right class lies less than 1 above the best of the others; one-hot rows."""
     y_true, y_pred = aligned("categorical_hinge", y_true, y_pred)
@@ -219,6 +232,7 @@ def categorical_hinge(y_true: Any, y_pred: Any) -> Tensor:
     return (OPS["amax"]((1 - y_true) * y_pred, -1) - right + 1).clamp(0.0)
 
 
+@styles
 def kl_divergence(y_true: Any, y_pred: Any) -> Tensor:
     r""":math:`\sum y \log(y / \hat y)`, for each example."""
     y_true, y_pred = aligned("kl_divergence", y_true, y_pred)
@@ -226,12 +240,14 @@ def kl_divergence(y_true: Any, y_pred: Any) -> Tensor:
     return (y_true * (y_true / y_pred).log()).sum(-1)
 
 
+@styles
 def poisson(y_true: Any, y_pred: Any) -> Tensor:
     r"""The mean of :math:`\hat y - y \log \hat y`, for each example."""
     y_true, y_pred = aligned("poisson", y_true, y_pred)
     return (y_pred - y_true * (y_pred + EPSILON).log()).mean(-1)
 
 
+@styles
 def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
     """Minus the cosine of the angle between labels and predictions."""
     y_true, y_pred = aligned("cosine_similarity", y_true, y_pred)
@@ -266,6 +282,7 @@ class Loss:
         """A number for each example."""
         raise NotImplementedError(f"{type(self).__name__}: define def call(self, y_true, y_pred):")
 
+    @styles
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
         """One number, as ``reduction`` says; each example counts ``sample_weight`` times."""
         each = self.call(convert(y_true), convert(y_pred))
@@ -341,6 +358,7 @@ class SparseCategoricalCrossentropy(_Of):
         function = sparse_categorical_crossentropy
         super().__init__(function, name, reduction, from_logits=from_logits, axis=axis)
 
+    @styles
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
         """One number, as ``reduction`` says; the mean is computed in one go."""
         if sample_weight is None and self.reduction in ("sum_over_batch_size", "mean"):
