@@ -10,6 +10,7 @@ import numpy as np
 from ...errors import ArgumentError, KindError, describe
 from ...ops import FUNCTIONS as OPS
 from ...tensor import Tensor, no_grad
+from ..tensor import styles
 from . import losses
 from .lines import here
 from .losses import aligned
@@ -40,6 +41,7 @@ class Metric:
         """Take one batch into account."""
         raise NotImplementedError(f"{type(self).__name__}: define update_state")
 
+    @styles
     def result(self) -> Tensor:
         """The number of all batches so far."""
         raise NotImplementedError(f"{type(self).__name__}: define def result(self):")
@@ -50,6 +52,7 @@ class Metric:
             for v in self.variables:
                 v.zero_()
 
+    @styles
     def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
         """Take a batch into account, and give the result."""
         self.update_state(*args, **kwargs)
@@ -79,6 +82,7 @@ class _Averaged(Metric):
                 self.total.add_((values * weights).sum())
                 self.count.add_((values * 0 + weights).sum())
 
+    @styles
     def result(self) -> Tensor:
         """The mean so far; 0 before the first number."""
         with no_grad():
@@ -92,7 +96,7 @@ class Mean(_Averaged):
     >>> mean.update_state([1.0, 3.0])
     >>> mean.update_state(8.0)
     >>> mean.result()
-    tensor(4.)
+    <tf.Tensor: shape=(), dtype=float32, numpy=4.0>
     """
 
     def __init__(self, name: str = "mean", dtype: Any = None) -> None:
@@ -123,22 +127,25 @@ def _equal(y_true: Any, y_pred: Any) -> Tensor:
     return (y_true == y_pred).float()
 
 
+@styles
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Tensor:
     """The share of right answers for each example, where above ``threshold`` means yes."""
     y_true, y_pred = aligned("binary_accuracy", y_true, y_pred)
     return (y_true == (y_pred > threshold).float()).float().mean(-1)
 
 
+@styles
 def categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
     """1 where the largest share is that of the right class, for one-hot rows.
 
     >>> categorical_accuracy([[0.0, 1.0], [1.0, 0.0]], [[0.2, 0.8], [0.4, 0.6]])
-    tensor([1., 0.])
+    <tf.Tensor: shape=(2,), dtype=float32, numpy=array([1., 0.], dtype=float32)>
     """
     y_true, y_pred = aligned("categorical_accuracy", y_true, y_pred)
     return (y_true.argmax(-1) == y_pred.argmax(-1)).float()
 
 
+@styles
 def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
     """1 where the largest share is that of the right class, for class numbers."""
     y_true, y_pred = convert(y_true), convert(y_pred)
@@ -207,6 +214,7 @@ class RootMeanSquaredError(_MeanOf):
     def __init__(self, name: str = "root_mean_squared_error", dtype: Any = None) -> None:
         super().__init__(_squares, name)
 
+    @styles
     def result(self) -> Tensor:
         """The root of the mean so far."""
         return super().result().sqrt()
@@ -323,6 +331,7 @@ class SparseTopKCategoricalAccuracy(_MeanOf):
         super().__init__(sparse_top_k_categorical_accuracy, name, k=k)
 
 
+@styles
 def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Tensor:
     """1 where the right class is among the ``k`` largest shares, for class numbers."""
     y_true, y_pred = convert(y_true), convert(y_pred)
@@ -332,6 +341,7 @@ def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> T
     return ((rows > own).float().sum(-1) < k).float()
 
 
+@styles
 def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Tensor:
     """1 where the right class is among the ``k`` largest shares, for one-hot rows."""
     return sparse_top_k_categorical_accuracy(convert(y_true).argmax(-1), y_pred, k)
@@ -351,6 +361,7 @@ class Sum(Metric):
             weight = 1.0 if sample_weight is None else convert(sample_weight).float()
             self.total.add_((values * weight).sum())
 
+    @styles
     def result(self) -> Tensor:
         """The sum so far."""
         with no_grad():
@@ -394,6 +405,7 @@ class _Counts(Metric):
             ):  # fmt: skip
                 getattr(self, count).add_(value.sum(1))
 
+    @styles
     def result(self) -> Tensor:
         """The count, one for each threshold if several were given."""
         with no_grad():
@@ -436,6 +448,7 @@ class Precision(_Counts):
     0.6667
     """
 
+    @styles
     def result(self) -> Tensor:
         """The share so far."""
         with no_grad():
@@ -445,6 +458,7 @@ class Precision(_Counts):
 class Recall(_Counts):
     """The share of what should be yes that is found."""
 
+    @styles
     def result(self) -> Tensor:
         """The share so far."""
         with no_grad():
@@ -469,6 +483,7 @@ class AUC(_Counts):
         y_pred = convert(y_pred).detach()
         super().update_state(y_true, y_pred.sigmoid() if self.from_logits else y_pred)
 
+    @styles
     def result(self) -> Tensor:
         """The area so far, by trapezoids."""
         with no_grad():
@@ -512,6 +527,7 @@ class F1Score(Metric):
             rows = [(yes * said).sum(0), said.sum(0), yes.sum(0)]
             self.counts.add_(OPS["stack"](rows))
 
+    @styles
     def result(self) -> Tensor:
         """The score so far."""
         with no_grad():
@@ -548,6 +564,7 @@ class R2Score(Metric):
             rows = [y * 0 + 1, y, y * y, (y - p) ** 2]
             self.sums.add_(OPS["stack"]([row.sum(0) for row in rows]))
 
+    @styles
     def result(self) -> Tensor:
         """The score so far."""
         with no_grad():
