@@ -11,6 +11,7 @@ import numpy as np
 from ... import random
 from ...errors import ArgumentError
 from ...tensor import Tensor, make
+from ..tensor import styles
 from .words import found
 
 _CUT = 0.87962566103423978  # standard deviation of a normal distribution cut at two of its own
@@ -22,6 +23,7 @@ class Initializer:
     def __init__(self, seed: int | None = None) -> None:
         self.seed = seed
 
+    @styles
     def __call__(self, shape: Any, dtype: Any = None) -> Tensor:
         """A tensor of this shape."""
         raise NotImplementedError(f"{type(self).__name__}: define def __call__(self, shape):")
@@ -46,6 +48,7 @@ class Zeros(Initializer):
     def __init__(self) -> None:
         super().__init__()
 
+    @styles
     def __call__(self, shape: Any, dtype: Any = None) -> Tensor:
         """A tensor of this shape."""
         return make(np.zeros(shape, np.float32))
@@ -57,6 +60,7 @@ class Ones(Initializer):
     def __init__(self) -> None:
         super().__init__()
 
+    @styles
     def __call__(self, shape: Any, dtype: Any = None) -> Tensor:
         """A tensor of this shape."""
         return make(np.ones(shape, np.float32))
@@ -69,6 +73,7 @@ class Constant(Initializer):
         super().__init__()
         self.value = value
 
+    @styles
     def __call__(self, shape: Any, dtype: Any = None) -> Tensor:
         """A tensor of this shape."""
         return make(np.full(shape, self.value, np.float32))
@@ -81,6 +86,7 @@ class RandomNormal(Initializer):
         super().__init__(seed)
         self.mean, self.stddev = mean, stddev
 
+    @styles
     def __call__(self, shape: Any, dtype: Any = None) -> Tensor:
         """A tensor of this shape."""
         return make(self._draw("normal", shape, self.mean, self.stddev))
@@ -95,6 +101,7 @@ class RandomUniform(Initializer):
         super().__init__(seed)
         self.minval, self.maxval = minval, maxval
 
+    @styles
     def __call__(self, shape: Any, dtype: Any = None) -> Tensor:
         """A tensor of this shape."""
         return make(self._draw("uniform", shape, self.minval, self.maxval))
@@ -107,6 +114,7 @@ class TruncatedNormal(Initializer):
         super().__init__(seed)
         self.mean, self.stddev = mean, stddev
 
+    @styles
     def __call__(self, shape: Any, dtype: Any = None) -> Tensor:
         """A tensor of this shape."""
         return make(self._cut(shape, self.mean, self.stddev))
@@ -131,6 +139,7 @@ class VarianceScaling(Initializer):
             raise ArgumentError(f"mode: expected 'fan_in', 'fan_out' or 'fan_avg', got {mode!r}")
         self.scale, self.mode, self.distribution = scale, mode, distribution
 
+    @styles
     def __call__(self, shape: Any, dtype: Any = None) -> Tensor:
         """A tensor of this shape."""
         fan_in, fan_out = fans(shape)
@@ -154,6 +163,7 @@ class Orthogonal(Initializer):
         super().__init__(seed)
         self.gain = gain
 
+    @styles
     def __call__(self, shape: Any, dtype: Any = None) -> Tensor:
         """A tensor of this shape."""
         if len(shape) < 2:
@@ -175,6 +185,7 @@ class Identity(Initializer):
         super().__init__()
         self.gain = gain
 
+    @styles
     def __call__(self, shape: Any, dtype: Any = None) -> Tensor:
         """A tensor of this shape."""
         return make((self.gain * np.eye(*shape)).astype(np.float32))
@@ -228,8 +239,9 @@ def get(identifier: Any) -> Callable[..., Any]:
     """An initialiser of this name, or the object or function itself; None is ``GlorotUniform``.
 
     >>> get("zeros")((2, 2))
-    tensor([[0., 0.],
-            [0., 0.]])
+    <tf.Tensor: shape=(2, 2), dtype=float32, numpy=
+    array([[0., 0.],
+           [0., 0.]], dtype=float32)>
     """
     if identifier is None:
         return GlorotUniform()
