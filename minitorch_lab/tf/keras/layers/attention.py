@@ -29,7 +29,7 @@ class MultiHeadAttention(Layer):
     >>> layer = MultiHeadAttention(num_heads=2, key_dim=3)
     >>> x = [[[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]]
     >>> layer(x, x).shape, [w.shape for w in layer.weights[:2]]
-    (Size([1, 3, 2]), [Size([2, 2, 3]), Size([2, 3])])
+    (TensorShape([1, 3, 2]), [TensorShape([2, 2, 3]), TensorShape([2, 3])])
     """
 
     def __init__(
