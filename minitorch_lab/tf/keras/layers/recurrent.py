@@ -241,7 +241,7 @@ class LSTM(Recurrent):
     Source: Hochreiter and Schmidhuber (1997).
 
     >>> [s.shape for s in LSTM(4, return_state=True)([[[1.0], [2.0]]])]
-    [Size([1, 4]), Size([1, 4]), Size([1, 4])]
+    [TensorShape([1, 4]), TensorShape([1, 4]), TensorShape([1, 4])]
     """
 
     gates, states, cell = 4, 2, "lstm_cell"
