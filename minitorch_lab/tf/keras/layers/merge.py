@@ -53,7 +53,7 @@ class Add(Merge):
     """The sum.
 
     >>> Add()([[[1.0, 2.0]], [[3.0, 4.0]]])
-    tensor([[4., 6.]])
+    <tf.Tensor: shape=(1, 2), dtype=float32, numpy=array([[4., 6.]], dtype=float32)>
     """
 
     def merge(self, inputs: list[Tensor]) -> Tensor:
@@ -107,7 +107,7 @@ class Concatenate(Merge):
     """One behind the other along ``axis``.
 
     >>> Concatenate()([[[1.0, 2.0]], [[3.0]]])
-    tensor([[1., 2., 3.]])
+    <tf.Tensor: shape=(1, 3), dtype=float32, numpy=array([[1., 2., 3.]], dtype=float32)>
     """
 
     least = 1
@@ -132,7 +132,7 @@ class Dot(Merge):
     """Products along one axis of each of two inputs, summed up.
 
     >>> Dot(axes=1)([[[1.0, 2.0]], [[3.0, 4.0]]])
-    tensor([[11.]])
+    <tf.Tensor: shape=(1, 1), dtype=float32, numpy=array([[11.]], dtype=float32)>
     """
 
     def __init__(self, axes: Any, normalize: bool = False, **kwargs: Any) -> None:
