@@ -1,6 +1,6 @@
 """What a session costs beside a compiled step: ``python -m minitorch_lab.bench --sessions``.
 
-The same training loop twice, taking turns: ``sess.run([train, loss], feed_dict={...})`` in the style
+The same training loop twice, taking turns: ``sess.run([train, loss], feed_dict)`` in the style
 of TensorFlow 1, and a step in the style of PyTorch that is compiled.
 """
 

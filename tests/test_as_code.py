@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -200,3 +201,10 @@ def test_the_first_op_that_a_style_cannot_say_is_named():
 
     with pytest.raises(ArgumentError, match="it changes"):
         as_code(step, "tape", lab.ones(2))
+
+
+def test_the_page_shows_what_is_printed() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "dialects.md").read_text(encoding="utf-8")
+    what, *inputs = CASES["line loss"]
+    for style in STYLES:
+        assert f"```python\n{as_code(what, style, *inputs)}```" in text, style

@@ -5,6 +5,7 @@ Names, printed text and numbers are what TensorFlow 2.21 (``compat.v1``) gives f
 
 from __future__ import annotations
 
+import doctest
 import sys
 from collections import namedtuple
 from pathlib import Path
@@ -548,3 +549,9 @@ def test_the_module_says_what_it_does_not_have():
     assert tf.executing_eagerly() is False
     tf.disable_v2_behavior()
     assert "minitorch_lab.tf.compat.v1" in sys.modules
+
+
+def test_the_page_says_what_happens() -> None:
+    page = Path(__file__).parents[1] / "docs" / "compat-v1.md"
+    result = doctest.testfile(str(page), module_relative=False, optionflags=doctest.ELLIPSIS)
+    assert (result.failed, result.attempted > 15) == (0, True)

@@ -24,7 +24,7 @@ class WrongFeed(InvalidArgumentError, ArgumentError):
     """A placeholder that is not fed, or with what it cannot take; a ValueError, too."""
 
 
-WrongFeed.__name__ = "InvalidArgumentError"  # what a learner reads above the message
+WrongFeed.__name__ = WrongFeed.__qualname__ = "InvalidArgumentError"  # what a learner reads
 
 
 class NoArray(TraceError, NotImplementedError):
