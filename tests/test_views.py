@@ -7,9 +7,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from double import DeviceArray, make_cupy
 
 import minitorch_lab as lab
 from minitorch_lab import nn, optim
+from minitorch_lab.device import CUDA, register, unregister
 from minitorch_lab.errors import ArgumentError
 from minitorch_lab.nn import functional as F
 from minitorch_lab.utils.data import DataLoader, Dataset, IterableDataset
@@ -416,7 +418,9 @@ def busy_model():
 
 @pytest.mark.parametrize("mode", ["eager", "graph"])
 @pytest.mark.parametrize("data", [points, Noisy], ids=["tensors", "draws"])
-def test_a_run_is_bitwise_the_same_with_all_views_between_its_steps(mode, data):
+def test_a_run_is_bitwise_the_same_with_all_views_between_its_steps(mode, data, monkeypatch):
+    monkeypatch.setattr(surface, "SIDE", 5)
+
     def train(look):
         np.random.seed(5)
         run = run_of(busy_model(), data(), epochs=3)
@@ -442,6 +446,29 @@ def test_a_run_is_bitwise_the_same_with_all_views_between_its_steps(mode, data):
     assert plain[1] == watched[1]
     assert plain[2] == watched[2]
     assert plain[3] == watched[3]
+
+
+def test_views_of_a_run_on_another_device_are_the_same(monkeypatch):
+    """On the test double for CuPy, which refuses every silent way to the host's memory."""
+    monkeypatch.setattr(surface, "SIDE", 5)
+    run = run_of(network(2, 6, 2), points(), epochs=4)
+    for count in range(3):
+        step(run, count + 1)
+    there = Viewer()
+    here = {name: Viewer().view(run, name) for name in VIEWS}
+    register(DeviceArray, make_cupy(), CUDA)
+    try:
+        run.set_device("cuda")
+        moved = {name: there.view(run, name) for name in VIEWS}
+        run.set_device("cpu")
+        run.stop()
+        run.wait(WAIT)
+    finally:
+        unregister(DeviceArray)
+    for name in VIEWS:
+        assert moved[name].empty == ""
+        for array, values in here[name].arrays.items():
+            np.testing.assert_allclose(moved[name][array], values, rtol=1e-4, atol=1e-4)
 
 
 # What a page gets.
