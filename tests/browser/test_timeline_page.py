@@ -165,7 +165,9 @@ def test_a_branch_is_shown_hidden_and_continued_by_keys(
     until(lambda: not panel._timeline()["branches"][1]["hidden"], page)
     root.locator("canvas").first.focus()
     page.keyboard.press("End")
-    expect(root.locator("figure output").first).to_contain_text("slow 0.")
+    for stream in ("loss", "accuracy"):
+        expect(root.locator(f"figure [data-field={stream}]")).to_contain_text("slow 0.")
+    expect(root.locator("[aria-live]").first).to_contain_text("; slow 0.")
     lane.get_by_role("button", name="slow", exact=True).focus()
     page.keyboard.press("Enter")
     until(lambda: panel.training is panel.branches["slow"], page)

@@ -404,6 +404,9 @@ function render({ model, el }) {
   rate.addEventListener("change", sendRate);
 
   // Read-out under the pointer and by keys, in both charts at once.
+  const beside = (stream, at, between = "  ") => timeline.drawn()
+    .map(({ name }) => [name, valueAt(timeline.curve(name, stream) ?? { rows: 0 }, at)])
+    .filter(([, value]) => Number.isFinite(value)).map(([name, value]) => `${between}${name} ${number(value)}`).join("");
   const readout = (at, say) => {
     for (const [one, picture] of charts) {
       picture.at = at;
@@ -414,7 +417,7 @@ function render({ model, el }) {
       one.node.classList.toggle("reading", at !== null);
       const row = at === null ? one.data.rows - 1 : one.data.find(at);
       if (!one.data.rows) one.output.textContent = "";
-      else one.output.textContent = at === null ? number(one.data.value[row]) : `step ${whole(one.data.step[row])}  ${number(one.data.value[row])}`;
+      else one.output.textContent = at === null ? number(one.data.value[row]) : `step ${whole(one.data.step[row])}  ${number(one.data.value[row])}${beside(one.stream, at)}`;
     }
     if (at === null) {
       loss.output.textContent = lossNow();
@@ -423,11 +426,9 @@ function render({ model, el }) {
       const row = data.find(at);
       const name = data.count[row] > 1 ? `steps ${whole(data.step[row] - data.count[row] + 1)}–${whole(data.step[row])}` : `step ${whole(data.step[row])}`;
       const text = (value, mild) => `${name}  ○ ${number(value)}  ● ${number(mild)}`; // the dots that are drawn
-      loss.output.textContent = text(data.loss[row], data.smoothLoss[row]);
-      accuracy.output.textContent = text(data.accuracy[row], data.smoothAccuracy[row]);
-      const beside = timeline.drawn().map(({ name }) => [name, valueAt(timeline.curve(name, "loss") ?? { rows: 0 }, at)]).filter(([, value]) => Number.isFinite(value));
-      if (beside.length) loss.output.textContent += beside.map(([name, value]) => `  ${name} ${number(value)}`).join("");
-      if (say) spoken.textContent = `${name}: loss ${number(data.loss[row])}, smoothed ${number(data.smoothLoss[row])}` + (about.classifies ? `; accuracy ${number(data.accuracy[row])}.` : ".");
+      loss.output.textContent = text(data.loss[row], data.smoothLoss[row]) + beside("loss", at);
+      accuracy.output.textContent = text(data.accuracy[row], data.smoothAccuracy[row]) + beside("accuracy", at);
+      if (say) spoken.textContent = `${name}: loss ${number(data.loss[row])}, smoothed ${number(data.smoothLoss[row])}` + (about.classifies ? `; accuracy ${number(data.accuracy[row])}` : "") + `${beside("loss", at, "; ")}.`;
     }
     redraw();
   };
