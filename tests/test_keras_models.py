@@ -537,6 +537,12 @@ MISTAKES: dict[str, tuple[type[Exception], Any, str]] = {
         "learning_rate: expected a number such as",
     ),
     "mode": (ValueError, lambda: keras.callbacks.EarlyStopping(mode="up"), "(mode): got"),
+    "checkpoint": (
+        ValueError,
+        lambda: keras.callbacks.ModelCheckpoint("best.keras"),
+        "ModelCheckpoint('best.keras'): models are not written to files, their weights are\n"
+        "  expected save_weights_only=True",
+    ),
     "factor": (
         ValueError, lambda: keras.callbacks.ReduceLROnPlateau(factor=2), "expected less than 1",
     ),

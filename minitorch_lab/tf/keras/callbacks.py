@@ -213,7 +213,8 @@ class ModelCheckpoint(_Watching):
     """Saves the weights after each epoch, or only the best ones.
 
     ``filepath`` may name numbers: ``"{epoch:02d}-{val_loss:.2f}.weights.h5"``. ``save_freq`` is
-    "epoch" or a number of batches. Without ``save_weights_only`` the whole model is saved.
+    "epoch" or a number of batches. Whole models are not written to files, so that
+    ``save_weights_only=True`` is needed.
     """
 
     def __init__(
@@ -232,6 +233,12 @@ class ModelCheckpoint(_Watching):
             raise ArgumentError(
                 f"ModelCheckpoint(save_freq): got {describe(save_freq)}\n"
                 "  expected 'epoch', or after how many batches"
+            )
+        if not save_weights_only:  # now, and not after the first epoch
+            raise ArgumentError(
+                f"ModelCheckpoint({str(filepath)!r}): models are not written to files, their "
+                "weights are\n  expected save_weights_only=True, and later "
+                "model.load_weights(filepath)"
             )
         self.filepath, self.verbose, self.save_freq = str(filepath), verbose, save_freq
         self.save_best_only, self.save_weights_only = save_best_only, save_weights_only
@@ -277,7 +284,7 @@ class ModelCheckpoint(_Watching):
             self.best = value
         elif self.verbose:
             print(f"\nEpoch {self.epoch + 1}: saving model to {path}")
-        (self.model.save_weights if self.save_weights_only else self.model.save)(path)
+        self.model.save_weights(path)
 
 
 class ReduceLROnPlateau(_Watching):
