@@ -16,10 +16,6 @@ CELLS = [
     "play",
     "print(play.state, sum(t.name == 'playground' for t in threading.enumerate()))",
 ]
-RUN = """async (index) => {
-  jupyterapp.shell.currentWidget.content.activeCellIndex = index;
-  await jupyterapp.commands.execute("notebook:run-cell");
-}"""
 # How often the plane is drawn in a second.
 DRAWS = """async (seconds) => {
   const paint = document.querySelector(".playground .plane canvas").getContext("2d");
@@ -68,8 +64,7 @@ def test_a_notebook_that_is_opened_again_has_the_run(notebook: Notebook, server:
     page = notebook.page
     page.locator(".lab.playground").first.get_by_role("button", name="start").click()
     expect(badges(notebook).first).to_have_text("running")
-    page.evaluate("jupyterapp.commands.execute('docmanager:save')")
-    page.wait_for_timeout(500)
+    notebook.save()
     page.goto("about:blank")  # the tab is closed; the run goes on for a minute
     again = Notebook(page, server, "playground.ipynb")
     expect(badges(again)).to_have_text(["running", "running"])
@@ -82,16 +77,17 @@ def test_a_cell_run_again_an_interrupt_and_a_restart_leave_nothing(notebook: Not
     start = page.locator(".lab.playground").first.get_by_role("button", name="start")
     start.click()
     expect(badges(notebook).first).to_have_text("running")
-    page.evaluate(RUN, 1)  # the second cell's view is the old panel's
+    notebook.run_cell(1)  # the second cell's view is the old panel's
     expect(badges(notebook)).to_have_text(["ready", "paused"])
     start.click()
     expect(badges(notebook).first).to_have_text("running")
-    page.evaluate("jupyterapp.commands.execute('notebook:interrupt-kernel')")
+    notebook.interrupt()
     expect(badges(notebook).first).to_have_text("paused")
-    page.evaluate(RUN, 3)
+    notebook.run_cell(3)
     expect(page.locator(".jp-OutputArea-output pre").last).to_have_text("paused 0")
     start.or_(page.get_by_role("button", name="go on")).first.click()
     expect(badges(notebook).first).to_have_text("running")
-    page.evaluate("jupyterapp.shell.currentWidget.sessionContext.restartKernel()")
+    notebook.restart()
+    expect(badges(notebook)).to_have_text(["no kernel", "no kernel"])
     notebook.run_all()
     expect(badges(notebook)).to_have_text(["ready", "ready"])
