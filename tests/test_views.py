@@ -306,6 +306,16 @@ class Two(nn.Linear):
         return super().forward(x), x
 
 
+class Broken(Dataset):
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        if index:
+            raise OSError("the file is gone")
+        return lab.zeros(2), 0
+
+
 def numbers():
     return nn.Sequential(nn.Linear(3, 2)), (lab.randn(20, 3), lab.randn(20, 2))
 
@@ -348,6 +358,11 @@ EMPTY = {
         r"^The model does not give one output for each sample\.$",
     ),
     "no copy": (lambda: (Closed(), points()), "boundary", r"^The model cannot be copied: "),
+    "data that cannot be read": (
+        lambda: (network(2, 2), Broken()),
+        "samples",
+        r"^The data cannot be read: OSError: the file is gone$",
+    ),
     "samples of nan": (
         lambda: (network(2, 2), (lab.full((4, 2), float("nan")), lab.tensor([0, 1, 0, 1]))),
         "boundary",

@@ -117,7 +117,10 @@ def read(loader: DataLoader, origin: str, most: int = MOST) -> Samples | str:
     with untouched():
         for start in range(0, len(places), size):
             wanted = places[start : start + size]
-            batch = loader._fetch(wanted if loader.batch_sampler is not None else wanted[0])
+            try:
+                batch = loader._fetch(wanted if loader.batch_sampler is not None else wanted[0])
+            except Exception as error:  # noqa: BLE001 - the data set is the learner's
+                return f"The data cannot be read: {type(error).__name__}: {error}"
             if not isinstance(batch, (tuple, list)) or len(batch) != 2:
                 return "A batch of the data is no pair of inputs and targets."
             if not all(isinstance(part, Tensor) for part in batch):
@@ -125,7 +128,7 @@ def read(loader: DataLoader, origin: str, most: int = MOST) -> Samples | str:
             parts.append((to_host(batch[0].array), to_host(batch[1].array)))
             taken += parts[-1][0].nbytes
             late = not quick and time.perf_counter() - began > READING
-            if late or taken > MEMORY or len(parts) * len(parts[0][0]) >= most:
+            if late or taken > MEMORY or sum(len(part[0]) for part in parts) >= most:
                 break
     if not parts:
         return "The data have no samples."
@@ -166,13 +169,13 @@ class Scene:
 
     def __init__(self, run: Training, known: dict[str, Samples | str]) -> None:
         self._known = known
-        self.loss = deepcopy(run.loss) if isinstance(run.loss, Module) else run.loss
         self.classifies = run.classifies
         self._counts: dict[str, int] = {}
         self.quick = run.alive and run.state == "running"
         self.path: list[tuple[int, list[Any]]] = []
         try:
             self.model: Module | None = copy_of(run.model)
+            self.loss = deepcopy(run.loss) if isinstance(run.loss, Module) else run.loss
             self.why = ""
         except Exception as error:  # noqa: BLE001 - a model of the learner's may hold anything
             self.model, self.why = None, f"The model cannot be copied: {error}"

@@ -28,6 +28,7 @@ SHARE = 0.01  # of the run's time that looking may take
 PACE = 1 / 10  # seconds between two looks
 GONE = 15.0  # seconds after which a page that has said nothing is gone
 WAY = 60  # kept steps that the loss surface shows
+MEMORY = 64 * 2**20  # bytes that their weights may take
 TELLING = 0.2  # seconds between two messages of how far the loss surface is
 
 _working: set[threading.Thread] = set()
@@ -74,7 +75,6 @@ class Viewer:
         self._job: Job | None = None
         self._surface: Picture | None = None
         self.last: Picture | None = None  # that was looked at
-        self.spent: dict[str, float] = {}  # seconds that the last look took, by view
 
     # For cells.
 
@@ -88,8 +88,9 @@ class Viewer:
             )
         self._of(run)
         scene = between_steps(run, lambda: scene_of(run, self._known, name))
-        self.last = draw(scene, name, options)
-        return self.last
+        picture = draw(scene, name, options)
+        self.last = self.last if picture.empty else picture
+        return picture
 
     # For pages.
 
@@ -117,7 +118,8 @@ class Viewer:
 
     def shows(self, run: Training) -> None:
         """This run is shown, and may hold, perhaps at another step than before."""
-        if self._asks and not self._busy and run.state != "running" and self._stale(run):
+        goes_on = run.state in ("running", "stopping")
+        if self._asks and not self._busy and not goes_on and self._stale(run):
             between_steps(run, lambda: self._look(run))
 
     def heard(self, run: Training) -> None:
@@ -125,7 +127,7 @@ class Viewer:
         if self._asks and not self._busy and time.monotonic() >= self._next:
             self._look(run)
 
-    def news(self, reset: bool = False) -> tuple[list[dict[str, Any]], list[bytes]]:
+    def news(self) -> tuple[list[dict[str, Any]], list[bytes]]:
         """What is new for the pages, for a message: descriptions, and the arrays in their order."""
         with self._lock:
             ready, self._ready = self._ready, {}
@@ -187,9 +189,7 @@ class Viewer:
                     continue
                 self._put(who, packed(picture, ask.text))
                 self.last = picture if not picture.empty else self.last
-                took = time.thread_time() - began
-                self.spent[ask.name] = took
-                spent += took
+                spent += time.thread_time() - began
         finally:
             self._next = time.monotonic() + max(PACE, spent / SHARE)
             self._busy = False
@@ -285,7 +285,9 @@ def scene_of(run: Training, known: dict[str, Samples | str], name: str) -> Scene
     if name == "surface" and scene.model is not None:
         count = len(tensors(scene.model)) - len(list(scene.model.named_buffers()))
         kept = list(run.kept._entries)
-        every = max(1, -(-len(kept) // WAY))
+        size = sum(p.array.size for p in scene.model.parameters())
+        most = max(3, min(WAY, MEMORY // (8 * max(size, 1))))
+        every = max(1, -(-len(kept) // most))
         scene.path = [(entry.step, entry.arrays[:count]) for entry in kept[::-1][::every]][::-1]
     return scene
 
