@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 PACE = 1 / 30  # seconds between two looks
 SHARE = 0.01  # of the run's time that looking may take
+SLOW = 1.0  # where there is nothing but speed and memory to see
 WINDOW = 1.0  # seconds over which steps per second are counted
 
 UNITS = (Linear, Conv1d, Conv2d)  # layers whose outputs are called units
@@ -75,8 +76,11 @@ class Meter:
 class Gauges:
     """Looks at a step now and then and logs what it saw in the run's history."""
 
-    def __init__(self, run: Training | Loop, metrics: Mapping[str, Metric] | None) -> None:
+    def __init__(
+        self, run: Training | Loop, metrics: Mapping[str, Metric] | None, part: float = 1.0
+    ) -> None:
         self._run = run
+        self._part = part  # of that share
         self.metrics = named(metrics)
         self.due = True  # the next step is looked at
         self.next = 0.0
@@ -122,7 +126,8 @@ class Gauges:
         run.history.log(**values)
         now = time.perf_counter()
         self.due = False
-        self.next = now + max(PACE, (now - began + self._spent) / SHARE)
+        pace = PACE if parameters else SLOW
+        self.next = now + max(pace, (now - began + self._spent) / (SHARE * self._part))
 
     def _gradients(self, parameters: list[Tensor]) -> float:
         """The norm of all gradients; those of each layer, and its units without one, are kept."""

@@ -34,7 +34,7 @@ from .watched import TICK, State, Watched
 VALIDATION = ("validation_loss", "validation_accuracy")
 APART = ("loss", "accuracy", *VALIDATION)  # they have pictures of their own
 PACE = 1 / 20  # seconds between two copies of what is trained
-SHARE = 0.01  # of the time that they may take
+SHARE = 0.0025  # of the time that they may take
 LEFT = "The loop was left"
 LINGER = 0.2  # seconds that the watching thread waits for another pass
 
@@ -145,7 +145,7 @@ class Loop(Controls, Watched):
         self._state: State = "ready"
         self._meters = {"eager": Meter()}
         self._next_tick = 0.0
-        self._gauges = Gauges(self, None)
+        self._gauges = Gauges(self, None, part=0.5)
         self._guards = Guards(self)
         self._keeper = self._recorder = Nobody()
         self._keep = Keep(model, optimizer) if model or optimizer else None
@@ -290,7 +290,7 @@ class Loop(Controls, Watched):
 
     def restore(self) -> int:
         """Put weights and optimiser back to the last copy with a finite loss after it, and return
-        its step. Copies are made as often as costs a hundredth of the time.
+        its step. Copies are made as often as costs a 400th of the time.
 
         Raises:
             ArgumentError: neither model nor optimiser was given, or no step was logged.
