@@ -425,6 +425,11 @@ def test_graph_and_eager_tensors_are_not_mixed():
             y + eager
         with pytest.raises(TypeError, match="an eager tensor among the tensors of a graph"):
             tf.matmul(y, eager)
+        with pytest.raises(TypeError, match=r"y:0 is a tensor of a graph|is not a tensor"):
+            eager + y
+    for maker in (lab.tensor, tf2.constant):
+        with pytest.raises(TypeError, match="y:0 is a tensor of a graph, and was given where"):
+            maker(y)
     with pytest.raises(NotImplementedError, match="y:0 cannot become a NumPy array"):
         np.array(y)
 
@@ -466,6 +471,8 @@ def test_shapes_and_dtypes_are_checked_while_the_graph_is_built():
         tf.nn.softmax_cross_entropy_with_logits(x, x)
     with pytest.raises(ValueError, match="last size of the inputs is not known"):
         tf.layers.dense(tf.placeholder(tf.float32, [None, None]), 3)
+    with pytest.raises(ValueError, match="a placeholder without a shape goes through ops on"):
+        tf.matmul(tf.placeholder(tf.float32), tf.zeros([3, 1]))
     with pytest.raises(ValueError, match="no name for an operation"):
         tf.constant(1.0, name="bad name")
 

@@ -707,6 +707,8 @@ def from_python(data: Any) -> np.ndarray[Any, Any]:
         data = _unwrap(data)
     wrong = [v for v in _entries(data) if not isinstance(v, (int, float, np.generic, np.ndarray))]
     if wrong:
+        if hasattr(wrong[0], "refuse_value"):  # it stands for what a run will compute
+            wrong[0].refuse_value()
         first = data
         while isinstance(first, (list, tuple)) and first:
             first = first[0]

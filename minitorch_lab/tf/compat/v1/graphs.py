@@ -36,6 +36,11 @@ NAMES = {
     "assign": "Assign", "assign_add": "AssignAdd", "assign_sub": "AssignSub",
 }  # fmt: skip
 
+NO_SHAPE = (
+    "  a placeholder without a shape goes through ops on single entries only\n"
+    "  give it one: tf.placeholder(tf.float32, [None, 784])"
+)
+
 
 class UnknownShape(TensorShape):
     """The shape of a placeholder that was given none."""
@@ -219,6 +224,16 @@ class Tensor:
             f"{self.name} cannot become a NumPy array: it has no value while the graph is built\n"
             f"  tensor  {self}{self.symbol.operation.where()}\n"
             f"  expected functions of tf in place of np; sess.run({self.name!r}) gives an array"
+        )
+
+    def refuse_value(self) -> NoReturn:
+        """The error where its entries are asked for outside of the graph."""
+        raise KindError(
+            f"{self.name} is a tensor of a graph, and was given where values are needed\n"
+            f"  tensor  {self}{self.symbol.operation.where()}\n"
+            "  expected numbers, an array or an eager tensor; "
+            f"sess.run({self.name!r}) gives the value\n"
+            "  functions of tf.compat.v1 take both tensors of graphs and numbers"
         )
 
     def __getattr__(self, name: str) -> Any:
@@ -728,7 +743,10 @@ class Graph(GraphBuilder):
         try:
             return self.handled(self.call(compute, *symbols, name=name))
         except LabError as error:
-            raise errors.at_building(error) from None
+            now = errors.at_building(error)
+            if any(type(x.variable.spec.shape) is AnyRank for x in symbols):
+                now = type(now)(f"{now}\n{NO_SHAPE}")
+            raise now from None
 
 
 _First.graph = Graph()
