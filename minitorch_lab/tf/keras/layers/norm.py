@@ -98,7 +98,7 @@ class LayerNormalization(Layer):
     Source: Ba, Kiros and Hinton (2016).
 
     >>> LayerNormalization(epsilon=0.0)([[1.0, 3.0]]).detach()
-    tensor([[-1.,  1.]])
+    <tf.Tensor: shape=(1, 2), dtype=float32, numpy=array([[-1.,  1.]], dtype=float32)>
     """
 
     def __init__(
