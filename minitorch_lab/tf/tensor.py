@@ -179,6 +179,14 @@ class Styled(Plain):
         refuse_trace(".numpy()", "return the tensor and call .numpy() outside")
         return to_host(self.array)[()]
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        array = np.asarray(self.numpy(), dtype)
+        return array.copy() if copy else array
+
+    def detach(self) -> Any:
+        """The same entries without history."""
+        return styled(super().detach())
+
     def __len__(self) -> int:
         if not self.ndim:
             raise KindError("len(x): a tensor of shape () has no len()\n  expected a dimension")
