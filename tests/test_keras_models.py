@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 import minitorch_lab as lab
 import minitorch_lab.tf as tf
+from minitorch_lab import bench_keras
 from minitorch_lab.errors import FileError, KindError
 from minitorch_lab.graph import Compiled
 from minitorch_lab.tf import keras
@@ -76,6 +78,34 @@ def test_sizes_that_are_open_stay_open() -> None:
     model = keras.Model(words, out)
     assert model.output_shape == (None, 3)
     assert [model(np.ones((2, n), int)).shape for n in (3, 8)] == [(2, 3), (2, 3)]
+
+
+def test_a_copy_of_a_branched_model_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    model = sides()
+    other = copy.deepcopy(model)
+    for w in other.weights:
+        w.assign(w.numpy() + 1)
+    close(other([X, X[:, :2]])[1], model([X, X[:, :2]])[1].numpy() + X[:, :2].sum(1)[:, None] + 1)
+    other.summary()
+    assert "Connected to" in capsys.readouterr().out
+
+
+def test_a_subclass_of_inputs_and_outputs() -> None:
+    class Net(keras.Model):
+        def __init__(self, units: int) -> None:
+            x = keras.Input((4,))
+            super().__init__(inputs=x, outputs=layers.Dense(units)(x), name="net")
+
+    net = Net(3)
+    assert [net.output_shape, net.count_params(), type(net).__name__] == [(None, 3), 15, "Net"]
+
+
+def test_a_trial_leaves_moving_averages_as_they_are() -> None:
+    x = keras.Input((4,))
+    layer = layers.BatchNormalization()
+    model = keras.Model(x, layer(x, training=True))
+    close(layer.moving_variance, np.ones(4))
+    close(model(X).numpy().mean(0), np.zeros(4), 1e-5)  # by the batch, as the call said
 
 
 def test_a_layer_of_ones_own_in_a_branch() -> None:
@@ -241,6 +271,16 @@ def test_plot_model_opens_the_explorer() -> None:
     model = keras.Sequential([keras.Input((4,)), layers.Dense(2, "relu", name="hidden")])
     text = keras.utils.plot_model(model, show_shapes=True).text()
     assert "relu float32 (2, 2) in sequential" in text
+
+
+def test_the_benchmark_of_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_keras, "COUNT", 64)
+    rows = bench_keras.table(1, tensorflow=False)
+    assert [row[0] for row in rows] == ["MLP 784-128-10, dropout", "Conv(32, 3)-pool-Dense"]
+    assert all(float(row[3].rstrip("×")) > 0 and row[4:] == ["", ""] for row in rows)
+    for name in bench_keras.MODELS:
+        ours = keras.Sequential(bench_keras.MODELS[name][1](keras))
+        lab.transfer_weights(bench_keras.twin(name), ours)  # they are the same network
 
 
 # Files -----------------------------------------------------------------------------------------
@@ -426,6 +466,11 @@ MISTAKES: dict[str, tuple[type[Exception], Any, str]] = {
     ),
     "spec dimensions": (
         ValueError, lambda: Narrow(name="n")(X[0]), "got       (4,)\n  expected  2 dimensions",
+    ),
+    "input layer": (
+        TypeError,
+        lambda: layers.InputLayer(784),
+        "Input(shape): got int 784\n  expected the sizes of one example, such as (784,)",
     ),
     "lost input": (
         ValueError, lambda: keras.Model(keras.Input((4,), name="a"), layers.Dense(1)(

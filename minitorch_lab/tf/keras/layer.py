@@ -551,14 +551,7 @@ def Input(
     >>> Input((28, 28)).shape
     (None, 28, 28)
     """
-    if batch_shape is not None:
-        batch_size, *shape = batch_shape
-    if shape is None or isinstance(shape, int | float) or not all(_is_size(n) for n in shape):
-        raise KindError(
-            f"Input(shape): got {describe(shape)}\n"
-            "  expected the sizes of one example, such as (784,) or (28, 28, 1)"
-        )
-    return InputLayer(tuple(shape), batch_size, dtype, name).output
+    return InputLayer(shape, batch_size, dtype, batch_shape, name).output
 
 
 class InputLayer(Layer):
@@ -569,8 +562,16 @@ class InputLayer(Layer):
         shape: Any = None,
         batch_size: int | None = None,
         dtype: Any = None,
+        batch_shape: Any = None,
         name: str | None = None,
     ) -> None:
+        if batch_shape is not None:
+            batch_size, *shape = batch_shape
+        if shape is None or isinstance(shape, int | float) or not all(_is_size(n) for n in shape):
+            raise KindError(
+                f"Input(shape): got {describe(shape)}\n"
+                "  expected the sizes of one example, such as (784,) or (28, 28, 1)"
+            )
         super().__init__(name=name)
         self.batch_shape = (batch_size, *shape)
         self.built = True

@@ -103,6 +103,8 @@ def called(layer: Any, args: Any, kwargs: Any) -> Any:
 def tried(layer: Any, args: Any, kwargs: Any) -> Any:
     """What comes out for inputs of these shapes; a size that follows an open one is open."""
     found = []
+    if "training" in kwargs:  # a trial leaves moving averages as they are
+        kwargs = {**kwargs, "training": False}
     for size in (2, 3):
 
         def filled(t: Any, size: int = size) -> Any:
@@ -202,7 +204,7 @@ class Network:
                 order.insert(0, t.node)
                 first.setdefault(id(t.node.layer), len(first))
                 of_layer[id(t.node.layer)] = 0
-        self.nodes = {id(node) for node in order}
+        self.order = order
         made_here = {id(t.node) for t in self.flat}
         self.calls = [node for node in order if id(node) not in made_here]
         layers = {id(node.layer): node.layer for node in order}.values()
@@ -215,6 +217,11 @@ class Network:
                 "  expected a name of its own for each"
             )
 
+    @property
+    def nodes(self) -> set[int]:
+        """The calls of this network, by their ids."""
+        return {id(node) for node in self.order}
+
     def _lost(self, t: KerasTensor) -> None:
         raise ArgumentError(
             f"Model(inputs, outputs): the outputs need {t!r}, which is not among the inputs\n"
@@ -225,10 +232,11 @@ class Network:
     @property
     def is_a_line(self) -> bool:
         """Whether each layer is called once, on what the one before it gave."""
+        nodes = self.nodes
         return (
             all(len(node.parents) < 2 for node in self.calls)
             and (len(self.flat) == len(self.ends) == 1)
-            and all(sum(id(n) in self.nodes for n in layer._nodes) == 1 for layer in self.layers)
+            and all(sum(id(n) in nodes for n in layer._nodes) == 1 for layer in self.layers)
         )
 
     def __call__(self, data: Any) -> Any:
