@@ -603,6 +603,23 @@ def test_the_surface_is_computed_when_asked_for_and_can_be_stopped():
     wait_for(lambda: all(thread.name != "views" for thread in threading.enumerate()))
 
 
+def test_a_stop_waits_for_no_step_while_a_page_looks():
+    def slow(output, y):
+        time.sleep(1.0)
+        return F.cross_entropy(output, y)
+
+    page = Page(run_of(network(2, 8, 2), points(), epochs=50, loss=slow))
+    page.look("weights")
+    wait_for(lambda: page.views)
+    page.panel.start()
+    wait_for(lambda: page.panel.state == "running")
+    time.sleep(0.1)  # inside the first step
+    began = time.monotonic()
+    page.panel.stop()
+    assert time.monotonic() - began < 0.5
+    page.panel.wait(WAIT)
+
+
 def test_no_thread_is_left_behind():
     page = Page(run_of(network(2, 8, 2), points(), epochs=50))
     page.panel.start()
