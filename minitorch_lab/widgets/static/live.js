@@ -309,7 +309,7 @@ function render({ model, el }) {
     const part = state.part ?? (state.total ? state.step / state.total : 0);
     badge.textContent = kernel.how === "gone" ? "no kernel" : state.state;
     badge.className = `badge ${state.state === "done" ? "good" : state.state === "failed" ? "bad" : ""}`;
-    const nth = state.epoch + (alive ? 1 : 0);
+    const nth = state.epoch + ((about.own ? !["ready", "done"].includes(state.state) : alive) ? 1 : 0);
     epoch.textContent = state.epochs ? `epoch ${whole(Math.min(nth, state.epochs))} of ${whole(state.epochs)}` : `epoch ${whole(nth)}`;
     progress.value = Math.min(part, 1);
     percent.textContent = `${Math.floor(100 * Math.min(part, 1))} %`;
