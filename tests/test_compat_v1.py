@@ -562,3 +562,41 @@ def test_the_page_says_what_happens() -> None:
     page = Path(__file__).parents[1] / "docs" / "compat-v1.md"
     result = doctest.testfile(str(page), module_relative=False, optionflags=doctest.ELLIPSIS)
     assert (result.failed, result.attempted > 15) == (0, True)
+
+
+def test_shapes_of_the_run_are_used_as_shapes():
+    x = tf.placeholder(tf.float32, [None, 2, 3], name="x")
+    size = tf.shape(x)
+    flat = tf.reshape(x, [size[0], 6])
+    zeros = tf.zeros([tf.shape(x)[0], 4])
+    noise = tf.random_normal(tf.shape(x))
+    assert [str(t.shape) for t in (flat, zeros, noise)] == [
+        "(None, 6)",
+        "(None, 4)",
+        "(None, 2, 3)",
+    ]
+    with tf.Session() as sess:
+        for n in (2, 5):
+            found = sess.run([flat, zeros, noise, size, size[0] * 2], {x: np.ones((n, 2, 3))})
+            assert [a.shape for a in found[:3]] == [(n, 6), (n, 4), (n, 2, 3)]
+            assert (found[3].tolist(), found[4]) == ([n, 2, 3], 2 * n)
+
+
+def test_random_numbers_are_others_in_each_run():
+    drawn = [
+        tf.random_normal([8]), tf.random_uniform([8]), tf.truncated_normal([8]),
+        tf.random_shuffle(np.arange(8)), tf.nn.dropout(tf.ones([64]), rate=0.5),
+    ]  # fmt: skip
+    v = tf.get_variable("v", [8])
+    init = tf.global_variables_initializer()
+    with tf.Session() as sess:
+        one, other = sess.run(drawn), sess.run(drawn)
+        sess.run(init)
+        first = sess.run(v)
+        sess.run(init)
+        one, other = [*one, first], [*other, sess.run(v)]
+    for a, b in zip(one, other, strict=True):
+        assert (a != b).any()
+    assert sorted(one[3]) == list(range(8))
+    assert np.abs(one[2]).max() < 2
+    assert set(one[4].tolist()) == {0.0, 2.0}

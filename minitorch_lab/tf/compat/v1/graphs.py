@@ -36,6 +36,9 @@ NAMES = {
     "assign": "Assign", "assign_add": "AssignAdd", "assign_sub": "AssignSub",
 }  # fmt: skip
 
+# Types of operations with an argument that is a shape.
+SHAPED = {"Reshape", "Fill", "BroadcastTo", "Tile", "Slice", "Range", "OneHot", "SequenceMask",
+          "RandomStandardNormal", "RandomUniform", "TruncatedNormal"}  # fmt: skip
 NO_SHAPE = (
     "  a placeholder without a shape goes through ops on single entries only\n"
     "  give it one: tf.placeholder(tf.float32, [None, 784])"
@@ -240,6 +243,22 @@ class Tensor:
         if name in ("numpy", "item", "tolist"):
             self._asked(f".{name}()", f"in a session: sess.run({self.name!r})")
         raise AttributeError(f"a tensor of a graph has no attribute {name!r}")
+
+
+class Sizes(Tensor):
+    """What ``tf.shape(x)`` gives: where a shape is asked for, the sizes of x in that run."""
+
+    __slots__ = ("axis", "of")
+    of: Tensor
+    axis: int | None  # of one size; None for all of them
+
+    @classmethod
+    def made(cls, out: Tensor, of: Tensor, axis: int | None = None) -> Any:
+        """A tensor of the graph that is known to be sizes of another."""
+        sized = cls(out.symbol)
+        sized.of, sized.axis = of, axis
+        out.graph.handles[out.symbol.variable.id] = sized
+        return sized
 
 
 class Variable(Tensor):
@@ -724,6 +743,9 @@ class Graph(GraphBuilder):
         symbols: list[Any] = []
 
         def taken(x: Any) -> Any:
+            if isinstance(x, Sizes) and kind in SHAPED:
+                symbols.append(self.own_symbol(x.of, f"{kind} {name!r}"))
+                return _Place(len(symbols) - 1, x.axis, sizes=True)
             if isinstance(x, Tensor):
                 symbols.append(self.own_symbol(x, f"{kind} {name!r}"))
                 return _Place(len(symbols) - 1)
@@ -753,17 +775,25 @@ _First.graph = Graph()
 
 
 class _Place:
-    """Stands in the arguments of an operation for the tensor with this number."""
+    """Stands in the arguments of an operation for the tensor with this number, or its sizes."""
 
-    __slots__ = ("index",)
+    __slots__ = ("axis", "index", "sizes")
 
-    def __init__(self, index: int) -> None:
-        self.index = index
+    def __init__(self, index: int, axis: int | None = None, sizes: bool = False) -> None:
+        self.index, self.axis, self.sizes = index, axis, sizes
+
+    def value(self, values: Sequence[Any]) -> Any:
+        """What it stands for."""
+        x = values[self.index]
+        if not self.sizes:
+            return x
+        shape = tuple(x.shape)
+        return list(shape) if self.axis is None else shape[self.axis]
 
 
 def _filled(x: Any, values: Sequence[Any]) -> Any:
     if isinstance(x, _Place):
-        return values[x.index]
+        return x.value(values)
     if isinstance(x, (list, tuple)) and not hasattr(x, "_fields"):
         return type(x)([_filled(v, values) for v in x])
     return {k: _filled(v, values) for k, v in x.items()} if type(x) is dict else x

@@ -98,6 +98,7 @@ def dropout(
     Either may be a tensor, such as a placeholder that is fed 1.0 when the model is tested.
     """
     chance = _either("dropout", keep_prob=keep_prob, rate=rate)
+    x = x if isinstance(x, Tensor) else graphs.constant(x)
     if not isinstance(chance, Tensor) and not 0 <= chance <= 1:
         raise ArgumentError(f"dropout: expected a number from 0 to 1, got {chance!r}")
 

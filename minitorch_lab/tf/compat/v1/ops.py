@@ -20,7 +20,7 @@ from ... import random as tf_random
 from ...tensor import TensorShape
 from . import graphs
 from .errors import GraphShape
-from .graphs import Tensor
+from .graphs import Sizes, Tensor
 
 # name in tf: type of the operation, and its name where that is another
 TABLE = {
@@ -110,6 +110,17 @@ WRITERS = taken(TABLE, tf_math, arrays, linalg)
 OF_NN = taken(NN, nn, tf_math, linalg)
 OF_RANDOM = taken(RANDOM, tf_random)
 
+_shape = WRITERS["shape"]
+
+
+def shape(input: Any, out_type: Any = "int32", name: str | None = None) -> Any:
+    """The sizes of a tensor, as a tensor: those of the run."""
+    out = _shape(input, out_type, name=name)
+    return Sizes.made(out, input) if isinstance(input, Tensor) else out
+
+
+WRITERS["shape"] = shape
+
 # Operators -------------------------------------------------------------------------------------
 
 _OPERATORS = {
@@ -157,7 +168,9 @@ def _item(x: Tensor, index: Any) -> Any:
             f"{x.name}[...]: a slice whose bounds are tensors\n"
             "  expected Python's numbers there; tf.slice or tf.gather take tensors"
         )
-    return x.graph.write("StridedSlice", "strided_slice", lambda v, i: v[i], (x, index), {})
+    out = x.graph.write("StridedSlice", "strided_slice", lambda v, i: v[i], (x, index), {})
+    one = isinstance(x, Sizes) and x.axis is None and isinstance(index, int)
+    return Sizes.made(out, x.of, index) if one else out
 
 
 _operators()
