@@ -145,7 +145,7 @@ function makeTimeline({ root, send, about, spoken }) {
     const back = now.step < newest && now.state !== "running";
     hint.textContent = !tree.kept.length ? "" : back
       ? `Step ${whole(now.step)} of ${whole(newest)}. Going on forgets the steps after it; a fork keeps them.`
-      : "Drag the ring, or use the arrow keys on it, to go back to a kept step.";
+      : "Drag the ring, or use its arrow keys, to go back.";
     memory.textContent = tree.memory;
   };
 
