@@ -141,8 +141,7 @@ class GradientTape:
         if self._used:
             raise GradError(
                 f"{what}(): this tape was used before, and gives one gradient\n"
-                "  A non-persistent GradientTape can only be used to compute one set of gradients "
-                "(or jacobians)\n  expected tf.GradientTape(persistent=True), or one call with all "
+                "  expected tf.GradientTape(persistent=True), or one call with all "
                 "sources in a list:\n  tape.gradient(loss, [w, b])"
             )
         self._used = not self._persistent

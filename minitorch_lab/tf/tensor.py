@@ -401,7 +401,7 @@ def as_tensor(value: Any, dtype: Any = None, like: Any = None) -> Any:
             raise ArgumentError(
                 f"a tensor of {value.dtype.name} was given where {as_dtype(dtype).name} is asked "
                 f"for\n  tensor  {value.spec}  {origin(value)}".rstrip()
-                + f"\n  expected one of {as_dtype(dtype).name}\n  tf.cast(x, "
+                + f"\n  expected {as_dtype(dtype).name}\n  tf.cast(x, "
                 f"tf.{as_dtype(dtype).name}) converts"
             )
         return value
