@@ -693,3 +693,51 @@ def test_lists_of_seeds_are_told_apart() -> None:
 def test_a_layer_needs_a_module() -> None:
     with pytest.raises(KindError, match="or a Keras model"):
         lab.transfer_weights(layers.Dense, nn.Linear(1, 1))
+
+
+def test_a_layer_that_draws_and_a_step_with_two_losses() -> None:
+    """A variational autoencoder: models inside of a model, tf's ops in a layer and in a step."""
+
+    class Sampling(layers.Layer):
+        def call(self, inputs: Any) -> Any:
+            mean, log_var = inputs
+            return mean + tf.exp(0.5 * log_var) * tf.random.normal(shape=tf.shape(mean))
+
+    class VAE(keras.Model):
+        def __init__(self, encoder: Any, decoder: Any) -> None:
+            super().__init__()
+            self.encoder, self.decoder = encoder, decoder
+            self.total = keras.metrics.Mean(name="total_loss")
+            self.apart = keras.metrics.Mean(name="kl_loss")
+
+        @property
+        def metrics(self) -> list[Any]:
+            return [self.total, self.apart]
+
+        def train_step(self, data: Any) -> Any:
+            with tf.GradientTape() as tape:
+                mean, log_var, z = self.encoder(data)
+                made = self.decoder(z)
+                wrong = tf.reduce_sum((data - made) ** 2, axis=1)
+                apart = -0.5 * (1 + log_var - tf.square(mean) - tf.exp(log_var))
+                apart = tf.reduce_mean(tf.reduce_sum(apart, axis=1))
+                total = tf.reduce_mean(wrong) + apart
+            grads = tape.gradient(total, self.trainable_weights)
+            self.optimizer.apply_gradients(zip(grads, self.trainable_weights, strict=True))
+            self.total.update_state(total)
+            self.apart.update_state(apart)
+            return {"loss": self.total.result(), "kl_loss": self.apart.result()}
+
+    keras.utils.set_random_seed(0)
+    x = keras.Input((8,))
+    h = layers.Dense(16, activation="relu")(x)
+    mean, log_var = layers.Dense(2, name="mean")(h), layers.Dense(2, name="log_var")(h)
+    encoder = keras.Model(x, [mean, log_var, Sampling()([mean, log_var])], name="encoder")
+    code = keras.Input((2,))
+    decoder = keras.Model(code, layers.Dense(8, "sigmoid")(layers.Dense(16, "relu")(code)))
+    vae = VAE(encoder, decoder)
+    vae.compile(optimizer=keras.optimizers.Adam(0.01))
+    points = (np.arange(64)[:, None] % 2 == np.arange(8) % 2).astype("float32")
+    history = vae.fit(points, epochs=30, batch_size=16, verbose=0).history
+    assert list(history) == ["kl_loss", "loss"]
+    assert history["loss"][-1] < history["loss"][0]
