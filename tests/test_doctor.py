@@ -21,6 +21,8 @@ from minitorch_lab.lessons.doctor import CHECKS, demos
 from minitorch_lab.lessons.doctor.magic import doctor_magic, without_magics
 from minitorch_lab.lessons.doctor.reflow import reflow
 from minitorch_lab.lessons.doctor.table import markdown
+from minitorch_lab.tf import keras
+from minitorch_lab.tf.keras import layers, models
 
 ROOT = Path(__file__).parents[1]
 WRITTEN = ROOT / "tests" / "articles" / "as_written"
@@ -299,6 +301,13 @@ RIGHT = {
             saver.restore(sess, "model.ckpt")
             print(sess.run(w * 2.0))
     """,
+    "a function that someone else calls may be seeded there": """
+        import tensorflow as tf
+        def fit(x, y):
+            model = tf.keras.Sequential([tf.keras.layers.Dense(1)])
+            model.compile("sgd", "mse")
+            model.fit(x, y)
+    """,
     "what no one can know is not spoken of": """
         model = build()
         optimizer = choose(model)
@@ -379,6 +388,28 @@ def test_a_function_s_source_is_read() -> None:
     assert found.findings[0].lines == (2, 2)
     assert found.title == "grad"
     assert "[1.0, 2.0, 3.0]" in found.fix()
+
+
+def test_a_compiled_keras_model_is_asked_for_its_loss() -> None:
+    def made(activation: str | None, loss: Any) -> Any:
+        model = models.Sequential([layers.Dense(3, activation=activation, input_shape=(4,))])
+        model.compile("sgd", loss)
+        return model
+
+    named = "sparse_categorical_crossentropy"
+    logits = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    x, classes, rows = np.zeros((5, 4)), np.zeros(5, int), np.eye(3)[[0, 1, 2, 0, 1]]
+    for activation, loss, expected in [
+        ("softmax", named, []),
+        (None, logits, []),
+        ("softmax", logits, ["L02"]),
+        (None, named, ["L02"]),
+    ]:
+        assert lab.doctor(made(activation, loss)).checks == expected
+        assert lab.doctor(made(activation, loss), x, classes).checks == expected
+    assert lab.doctor(made("softmax", named), x, rows).checks == ["L23"]
+    assert lab.doctor(made("softmax", named[7:]), x, rows).checks == []
+    assert lab.doctor(made("softmax", named), np.zeros((5, 6)), classes).checks == ["L01"]
 
 
 class Shell:
@@ -537,9 +568,9 @@ def test_a_hundred_lines_take_little_time() -> None:
     text += "\n" * 3 + "\n".join(f"x{i} = torch.randn(2, {i + 1}).relu().sum()" for i in range(10))
     times = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()  # what others do meanwhile does not count
         lab.doctor(text)
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     assert min(times) < 0.5
 
 

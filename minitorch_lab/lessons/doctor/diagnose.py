@@ -9,6 +9,7 @@ from types import CodeType
 from typing import Any
 
 from ...errors import KindError, describe
+from ...tf.keras.model import Model
 from .case import Case
 from .checks import ALL
 from .diagnosis import Diagnosis
@@ -184,7 +185,8 @@ def _of_object(subject: Any, inputs: tuple[Any, ...]) -> Diagnosis:
         lines = list(code.co_positions())
         return int(lines[instruction // 2][0] or first) - first + 1
 
-    found = tuple(examine(subject, inputs, line_of)) if inputs else ()
+    asked = inputs or isinstance(subject, Model)  # a compiled model of Keras knows its loss
+    found = tuple(examine(subject, inputs, line_of)) if asked else ()
     shown = (
         diagnose(source, _plain(space), title=title) if source else Diagnosis("", (), "", "", title)
     )

@@ -57,10 +57,11 @@ class Program:
         self._starts = [0]
         for line in source.splitlines(keepends=True):
             self._starts.append(self._starts[-1] + len(line))
+        self._nodes = list(ast.walk(self.tree))
         self.imports = dict(self._imports())
 
     def _imports(self) -> Iterator[tuple[str, str]]:
-        for node in ast.walk(self.tree):
+        for node in self._nodes:
             if isinstance(node, ast.Import):
                 for name in node.names:
                     if name.asname:
@@ -89,11 +90,11 @@ class Program:
     @cached_property
     def parents(self) -> dict[ast.AST, ast.AST]:
         """What each node stands in."""
-        return {c: n for n in ast.walk(self.tree) for c in ast.iter_child_nodes(n)}
+        return {c: n for n in self._nodes for c in ast.iter_child_nodes(n)}
 
     def walk(self, kind: type[N]) -> list[N]:
         """All nodes of a kind."""
-        return [n for n in ast.walk(self.tree) if isinstance(n, kind)]
+        return [n for n in self._nodes if isinstance(n, kind)]
 
     def within(self, node: ast.AST) -> Iterator[ast.AST]:
         """What a node stands in, from the inside to the outside."""

@@ -60,7 +60,9 @@ class Reader:
         self.entered: set[ast.AST] = set()
         self.count = 0
         self.globals = Frame()
+        self.main = True  # what runs when the program does, and not only when someone calls it
         self.block(program.tree.body, self.globals)
+        self.main = False
         for node, frame in list(self._definitions):
             if node not in self.entered:
                 self.inline(Value("function", node=node, facts={"frame": frame}), [], {})
@@ -385,6 +387,7 @@ class Reader:
     def _note(self, event: Event) -> None:
         self.count += 1
         event.order, event.tapes, event.without = self.count, tuple(self.tapes), bool(self.without)
+        event.main = self.main
         self.events.append(event)
 
     def called(self, function: Value, event: Event) -> Value:

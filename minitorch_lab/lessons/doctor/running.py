@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ...dtypes import float32
 from ...errors import (
     DeviceError,
     DTypeError,
@@ -22,6 +23,9 @@ from ...errors import (
 from ...graph.ir import Equation, Graph, Var
 from ...graph.trace import trace
 from ...nn import Module
+from ...tensor import as_tensor
+from ...tf.keras.layer import Layer
+from ...tf.keras.model import Model
 from . import demos
 from .model import Finding
 from .table import CHECKS
@@ -41,7 +45,15 @@ def examine(
 ) -> Iterator[Finding]:
     """What one traced call shows. ``lines`` says which line of the source an equation came from."""
     given = inputs
-    if isinstance(function, Module):
+    if isinstance(function, Layer):  # Keras takes arrays
+        given = tuple(
+            as_tensor(x, dtype=float32) if isinstance(x, np.ndarray) else x for x in inputs[:1]
+        )
+        if isinstance(function, Model):
+            yield from _compiled(function, inputs)
+        if not inputs:
+            return
+    elif isinstance(function, Module):
         arrays = [x for x in inputs if isinstance(x, np.ndarray)]
         for x in arrays:
             yield found(
@@ -74,11 +86,47 @@ def examine(
     yield from _graph(graph, lines)
 
 
+def _compiled(model: Model, inputs: tuple[Any, ...]) -> Iterator[Finding]:
+    """What a compiled Keras model's loss gets: probabilities or logits, class numbers or rows."""
+    loss = getattr(model, "loss", None)
+    name = loss if isinstance(loss, str) else getattr(loss, "name", "")
+    if not isinstance(name, str) or "categorical_crossentropy" not in name or not model.layers:
+        return
+    last = model.layers[-1]
+    soft = getattr(getattr(last, "activation", None), "__name__", "linear") == "softmax"
+    logits = bool(getattr(loss, "settings", {}).get("from_logits"))
+    if soft and logits:
+        yield found(
+            "L02", 0, f"The last layer, {last.name}, applies softmax, and "
+            f"{name}(from_logits=True) does it again.",
+            CHECKS["L02"].why, "Take the activation away, or "
+            "from_logits=True.", demos.softmax_twice(),
+        )  # fmt: skip
+    elif type(last).__name__ == "Dense" and not soft and not logits:
+        yield found(
+            "L02", 0, f"The last layer, {last.name}, gives numbers of any size, and {name} "
+            "expects probabilities.",
+            "It takes the logarithm of what it gets, and of numbers below 0 there is none.",
+            "Say from_logits=True; then the loss applies softmax itself.",
+        )  # fmt: skip
+    shape = getattr(inputs[1], "shape", None) if len(inputs) > 1 else None
+    if shape is None:
+        return
+    rows = len(shape) == 2 and shape[1] > 1
+    if rows == name.startswith("sparse"):
+        form = "rows of shape" if rows else "class numbers of shape"
+        expected = "class numbers, shape (N,)" if rows else "a row for each example, shape (N, C)"
+        yield found(
+            "L23", 0, f"The labels are {form} {tuple(shape)}, and {name} expects {expected}.",
+            CHECKS["L23"].why, CHECKS["L23"].repair,
+        )  # fmt: skip
+
+
 def _error(error: LabError) -> Finding | None:
     head, _, rest = str(error).partition("\n")
     text = " ".join(rest.split())
     match error:
-        case ShapeError() if "inner sizes" in head or "channels" in head:
+        case ShapeError() if any(w in head for w in ("inner sizes", "channels", "last size")):
             check = "L01"
         case ShapeError():
             return None

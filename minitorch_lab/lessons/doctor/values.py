@@ -84,6 +84,7 @@ class Event:
         self.problem: tuple[Any, ...] = ()
         self.tapes: tuple[Value, ...] = ()
         self.without = False  # under no_grad
+        self.main = True  # it runs when the program does
 
     def arg(self, at: int, name: str = "") -> Value | None:
         """An argument, by place or by name."""

@@ -18,6 +18,8 @@ def arrays(case: Case) -> Iterator[Finding]:
         layer = (
             event.name.startswith("call:torch") and owner is not None and owner.library == "torch"
         )
+        if any(isinstance(n, ast.FunctionDef) and n.name == "call" for n in event.stack):
+            continue  # Keras makes tensors of arrays before it calls
         if not layer and not event.name.startswith("torch.nn.functional."):
             continue
         for at, value in enumerate(event.args):

@@ -78,7 +78,7 @@ def _theirs(case: Case) -> list[tuple[tuple[int, str], str, ast.AST | None]]:
             counts = [_built(x, x.facts.get("input")) for x in layers if x.kind == "layer"]
             if all(c is not None for c in counts):
                 found.append(_summed([c for c in counts if c], model.node))
-    session = [e.result for e in case.events if e.result.facts.get("layer")]
+    session = [e.result for e in case.events if "made_layer" in e.result.facts]
     if session:
         counts = [_built(v.facts["made_layer"], v.facts["from"]) for v in session]
         if all(c is not None for c in counts):
@@ -144,7 +144,7 @@ _SEEDS = (*"default_rng RandomState PRNGKey enable_op_determinism Generator".spl
 
 def seeds(case: Case) -> Iterator[Finding]:
     """L19: a training run prints numbers and sets no seed."""
-    if case.notebook or not case.trains:
+    if case.notebook or not case.trains or not case.trains[0].main:
         return
     names = {
         n.func.attr
@@ -159,7 +159,9 @@ def seeds(case: Case) -> Iterator[Finding]:
     if any("seed" in n or n in _SEEDS for n in names):
         return
     first = case.trains[0]
-    if not (first.name == ".fit" or _printed(case)):
+    quiet = first.kwargs.get("verbose")
+    shows = first.name == ".fit" and (quiet is None or quiet.const not in (0, False))
+    if not (shows or _printed(case)):
         return
     if not any(
         e.result.kind in ("model", "layer")
