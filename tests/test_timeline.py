@@ -87,6 +87,27 @@ def test_going_back_has_a_run_hold_first():
     assert panel.wait(WAIT).state == "stopped"
 
 
+def test_a_refusal_lets_a_run_go_on():
+    panel = Live(make(epochs=10_000))
+    panel.send = lambda content, buffers=None: None
+    panel.start()
+    with pytest.raises(lab.ArgumentError, match="expected 0 or more"):
+        panel.fork(lr=-1)
+    with pytest.raises(lab.ArgumentError, match=r"rewind\(-1\): step -1 is not kept"):
+        panel.rewind(-1)
+    assert panel.state == "running"
+    fork = panel.fork(lr=0.5)  # of a run that is under way: it holds now
+    root = panel.branches["signs"]
+    end = time.monotonic() + WAIT
+    while root.state != "paused":
+        assert time.monotonic() < end
+        time.sleep(0.001)
+    assert (panel.training, fork.state) == (fork, "ready")
+    assert fork.step_count <= root.step_count
+    root.stop()
+    root.wait(WAIT)
+
+
 def test_the_timeline_names_what_is_kept_and_its_bound(panel):
     steps(panel, 2)
     say(panel, type="hello")

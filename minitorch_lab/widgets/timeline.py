@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError, KindError, NonFiniteError
 from ..errors import describe as describe_value
-from .branches import Branch, Branches, between_steps
+from .branches import Branch, Branches, between_steps, kept_at
 from .history import History, Mark
 from .rewind import Kept, amount
 from .script import Script, script
@@ -58,15 +58,15 @@ class Timeline:
         Raises:
             ArgumentError: no such step is kept.
         """
+        kept_at(self.training, "rewind", step)  # a refused step changes nothing
         hold(self.training)
         return self.training.rewind(step)
 
     def fork(self, step: int | None = None, name: str | None = None, **settings: Any) -> Training:
-        """Have the run hold, and show a new one that starts from a kept step, or from now.
+        """Show a new run that starts from a kept step of this one, or from now; this one holds.
 
         ``start()`` starts it. Settings and errors are those of ``Training.fork``.
         """
-        hold(self.training)
         run = self.training.fork(step, name, **settings)
         self._show(run)
         return run

@@ -10,6 +10,7 @@ from axe import violations
 from host_page import show
 from live_page import ABOUT, page_text
 from playwright.sync_api import Locator, Page, expect
+from test_live_page import COUNT
 
 import minitorch_lab as lab
 from minitorch_lab import nn
@@ -243,6 +244,22 @@ def test_axe_finds_nothing(opened: Open, page: Page, panel: Live, dark: bool) ->
     root.locator("[data-act=script]").click()
     expect(root.get_by_role("region", name="Python script")).to_be_visible()
     assert violations(page) == []
+
+
+PINK = [195, 113, 159]  # of the second run
+
+
+def test_the_curve_of_another_branch_is_drawn_until_it_is_hidden(
+    opened: Open, page: Page, panel: Live
+) -> None:
+    panel.fork(3, "other", lr=0.5)
+    panel.start().wait(WAIT)
+    panel.select("signs")
+    root = opened(panel)
+    count = lambda: root.locator("canvas").first.evaluate(COUNT, PINK)  # noqa: E731
+    until(lambda: count() > 40, page)
+    root.locator("[data-branch=other]").uncheck()
+    until(lambda: count() == 0, page)
 
 
 # Speed -------------------------------------------------------------------------------------------

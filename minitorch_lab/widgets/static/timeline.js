@@ -109,9 +109,13 @@ function makeTimeline({ root, send, about, spoken }) {
   const last = () => Math.max(now?.step ?? 0, ...(tree ? [...tree.kept.slice(-1), ...tree.branches.map((branch) => branch.steps ?? 0)] : []));
   const px = (step) => (width * step) / end();
   const dots = (steps, y) => steps.map((step) => `M${px(step).toFixed(1)} ${y}h0`).join("");
-  const sizeOf = (steps) => Math.min(8, Math.max(3, ((px(steps[steps.length - 1]) - px(steps[0])) / steps.length) * 0.8));
+  // As large as half of the gaps between them allow.
+  const sizeOf = (steps) => {
+    const gaps = steps.slice(1).map((step, i) => px(step - steps[i])).sort((a, b) => a - b);
+    return Math.min(8, Math.max(3.5, gaps[gaps.length >> 1] ?? 8));
+  };
   const branchAt = (place) => `stroke="var(--lab-${paletteOf(place)})"`;
-  const kept = (steps, y, place) => steps.length ? `<path class="dots" ${branchAt(place)} stroke-width="${sizeOf(steps).toFixed(1)}" d="${dots(steps, y)}"/><path class="holes" stroke-width="${(sizeOf(steps) - 2.6).toFixed(1)}" d="${sizeOf(steps) > 4 ? dots(steps, y) : ""}"/>` : "";
+  const kept = (steps, y, place) => steps.length ? `<path class="dots" ${branchAt(place)} stroke-width="${sizeOf(steps).toFixed(1)}" d="${dots(steps, y)}"/><path class="holes" stroke-width="${(sizeOf(steps) - 2.4).toFixed(1)}" d="${sizeOf(steps) > 4 ? dots(steps, y) : ""}"/>` : "";
   const paint = () => {
     const rows = others();
     const track = rows.length * LANE + 16;
