@@ -52,8 +52,9 @@ class Merge(Layer):
 class Add(Merge):
     """The sum.
 
-    >>> Add()([[[1.0, 2.0]], [[3.0, 4.0]]])
-    <tf.Tensor: shape=(1, 2), dtype=float32, numpy=array([[4., 6.]], dtype=float32)>
+    >>> import numpy as np
+    >>> Add()([np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]])]).numpy()
+    array([[4., 6.]], dtype=float32)
     """
 
     def merge(self, inputs: list[Tensor]) -> Tensor:
@@ -106,8 +107,9 @@ class Minimum(Merge):
 class Concatenate(Merge):
     """One behind the other along ``axis``.
 
-    >>> Concatenate()([[[1.0, 2.0]], [[3.0]]])
-    <tf.Tensor: shape=(1, 3), dtype=float32, numpy=array([[1., 2., 3.]], dtype=float32)>
+    >>> import numpy as np
+    >>> Concatenate()([np.array([[1.0, 2.0]]), np.array([[3.0]])]).numpy()
+    array([[1., 2., 3.]], dtype=float32)
     """
 
     least = 1
@@ -131,8 +133,9 @@ class Concatenate(Merge):
 class Dot(Merge):
     """Products along one axis of each of two inputs, summed up.
 
-    >>> Dot(axes=1)([[[1.0, 2.0]], [[3.0, 4.0]]])
-    <tf.Tensor: shape=(1, 1), dtype=float32, numpy=array([[11.]], dtype=float32)>
+    >>> import numpy as np
+    >>> Dot(axes=1)([np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]])]).numpy()
+    array([[11.]], dtype=float32)
     """
 
     def __init__(self, axes: Any, normalize: bool = False, **kwargs: Any) -> None:
