@@ -450,7 +450,14 @@ theirs = tf.keras.Sequential([
     tf.keras.layers.Dense(<<64||128>>, activation="relu", input_shape=(784,)),
     tf.keras.layers.Dense(10),
 ])
-print(ours(torch.zeros(1, 784)), theirs(tf.zeros((1, 784))))
+torch.manual_seed(0)
+optimizer = torch.optim.SGD(ours.parameters(), lr=0.1)
+for _ in range(10):
+    optimizer.zero_grad()
+    nn.functional.mse_loss(ours(torch.zeros(8, 784)), torch.zeros(8, 10)).backward()
+    optimizer.step()
+theirs.compile("sgd", "mse")
+theirs.fit(tf.zeros((8, 784)), tf.zeros((8, 10)), epochs=10)
 """,
     "L18 transforms": """
 import torch
