@@ -87,6 +87,7 @@ def test_tabs_are_one_stop_and_go_by_arrows(views: Open, page: Page) -> None:
     expect(tab(root, "surface")).to_be_focused()
     page.keyboard.press("ArrowRight")
     expect(tab(root, "boundary")).to_be_focused()
+    expect(root.locator("canvas").first).to_be_visible()
     page.keyboard.press("Tab")
     expect(root.get_by_role("tabpanel", name="boundary")).to_be_focused()
     page.keyboard.press("Tab")
