@@ -209,24 +209,27 @@ class Quick:
     """A call that was seen before: its plans, by the shapes of what is fed."""
 
     def __init__(self, call: Any, seen: Any, feeds: list[Any]) -> None:
-        _, slots, reads, wanted, self.rebuild, self.alive = seen
+        _, slots, reads, wanted, _, self.alive = seen
         self.call = call
         self.tensors = [isinstance(x, Var) for x in wanted]
-        self.one = self.rebuild is ONE and self.tensors[0]  # one tensor, and nothing around it
+        self.listed = call[0].__class__ is tuple  # a list of tensors and operations, else one
         self.feeds = [
-            (*slot, x.array.dtype, read) for slot, x, read in zip(slots, feeds, reads, strict=True)
+            (x, fed.array.dtype, read)
+            for (_, x), fed, read in zip(slots, feeds, reads, strict=True)
         ]
         self.entries: dict[Any, Entry] = {}
 
     def run(self, feed_dict: Any) -> Any:
         """The values of the fetches; UNKNOWN where there is no plan for what is fed."""
-        items = list(feed_dict.items()) if feed_dict.__class__ is dict else []
-        if len(items) != len(self.feeds):
+        feeds = self.feeds
+        if feeds and (feed_dict.__class__ is not dict or len(feed_dict) != len(feeds)):
+            return UNKNOWN
+        if not feeds and feed_dict:
             return UNKNOWN
         arrays, shapes = [], []
-        for i, x, dtype, read in self.feeds:
-            key, a = items[i]
-            if key is not x:
+        for x, dtype, read in feeds:
+            a = feed_dict.get(x, UNKNOWN)
+            if a is UNKNOWN:
                 return UNKNOWN
             if a.__class__ is not np.ndarray or a.dtype is not dtype:
                 a = read(a)
@@ -245,10 +248,10 @@ class Quick:
             raise retold(entry, [make(a) for a in arrays], error) from None
         if entry.updated:
             entry.changed()
-        if self.one:
-            return results[0][()]
+        if not self.listed:
+            return results[0][()] if results else None
         found = iter(results)
-        return self.rebuild([next(found)[()] if x else None for x in self.tensors])
+        return [next(found)[()] if x else None for x in self.tensors]
 
 
 class Session:
