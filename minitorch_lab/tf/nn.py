@@ -34,7 +34,7 @@ relu = unary("relu", "The larger of 0 and each entry.", takes_ints=True)
 relu6 = unary("relu6", "Each entry, at least 0 and at most 6.", F.relu6)
 elu = unary("elu", "x above 0, exp(x) - 1 below.", F.elu)
 selu = unary("selu", "A scaled elu that keeps mean and variance.", F.selu)
-softsign = unary("softsign", "x / (1 + |x|) of each entry.", F.softsign)
+softsign = unary("softsign", "x / (1 + abs(x)) of each entry.", F.softsign)
 silu = unary("silu", "x times its sigmoid, for each entry.", F.silu)
 swish = silu
 
