@@ -228,9 +228,12 @@ def sparse_softmax_cross_entropy(
     reduction: str = MEAN,
 ) -> Any:
     """The same with the numbers of the classes as labels."""
+    plain = isinstance(weights, (int, float)) and weights == 1 and reduction == MEAN
 
     def entropy(y: Any, z: Any) -> Any:
         y = y.squeeze(-1) if y.ndim == z.ndim and y.shape[-1] == 1 else y
+        if plain and (y.ndim, z.ndim) == (1, 2):
+            return F.cross_entropy(z, y.long())  # the mean at once, which has a kernel of its own
         return sparse_softmax_cross_entropy_with_logits(y, z)
 
     labels = labels if isinstance(labels, Tensor) else graphs.constant(labels)
