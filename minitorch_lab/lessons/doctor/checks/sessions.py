@@ -137,6 +137,9 @@ def _empty(case: Case) -> Iterator[Finding]:
     ):
         return
     for event in case.events:
+        inside = [n.name for n in event.stack if isinstance(n, ast.FunctionDef)]
+        if inside and "__init__" not in inside:
+            continue  # who asked for it may fill it
         value = event.args[0] if event.args else None
         if (
             event.result.name == "parameter"
