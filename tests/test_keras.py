@@ -12,8 +12,8 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import keras_questions_more  # noqa: F401  it adds its own questions
+import numpy as np
 import pytest
 from keras_questions import QUESTIONS, RECORDED, plain, training
 

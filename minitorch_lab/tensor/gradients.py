@@ -73,7 +73,7 @@ def collect(
         return x.node is None or x.node.id < since
 
     leaves = {id(x): i for i, x in enumerate(targets) if is_leaf(x)}
-    inner = {x.node.id: i for i, x in enumerate(targets) if not is_leaf(x)}
+    inner = {x.node.id: i for i, x in enumerate(targets) if x.node is not None and not is_leaf(x)}
     if is_leaf(root):
         if id(root) in leaves:
             add(leaves[id(root)], g if create else g.array)

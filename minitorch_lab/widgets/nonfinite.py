@@ -137,7 +137,8 @@ def of_logged(value: float, step: int, logged: Any, kept: str, lr: float | None)
         leaf = next((x for x in _leaves(nodes) if not _finite(x.array)), None)
         bad = [(node, array) for node, array in nodes if not _finite(array)]
         if leaf is not None:
-            name = f"{leaf.name!r}" if leaf.name else f"a {leaf.array.dtype} of shape {tuple(leaf.shape)}"
+            plain = f"a {leaf.array.dtype} of shape {tuple(leaf.shape)}"
+            name = repr(leaf.name) if leaf.name else plain
             kind = "parameter" if leaf.requires_grad else "input"
             lines.append(f"  first     the {kind} {name} is {_extent(leaf.array)}")
             remedy = None if leaf.requires_grad else DATA
