@@ -523,10 +523,9 @@ def main(arguments: list[str] | None = None) -> int:
     if options.panel:
         from . import bench_panel  # it needs the widgets' packages, nothing else here does
 
-        heads = ["µs a step", "without", "with panel", "cost"]
         works = {"64-64-10 MLP": digits, "784-128-10 MLP": mlp}
         rows = bench_panel.table(works, options.rounds, options.seconds)
-        print("\n".join(markdown(heads, rows)))
+        print("\n".join(markdown(bench_panel.HEADS, rows)))
         return 0
     names, against = options.only or list(WORK), available(options.against)
     if options.drift:
