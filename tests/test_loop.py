@@ -491,8 +491,7 @@ def test_a_nan_may_pass():
         (
             lambda: Loop(model=len),
             lab.KindError,
-            "live: model is builtin_function_or_method\n"
-            "  expected an nn.Module",
+            "live: model is builtin_function_or_method\n  expected an nn.Module",
         ),
         (
             lambda: Loop(optimizer="adam"),

@@ -1,6 +1,6 @@
 """A short film of the live panel in JupyterLab, as an animated WebP: training that is steered.
 
-    python tests/browser/record.py docs/images/live.webp
+    python tests/browser/film.py docs/images/live.webp
 
 It opens lesson 14, runs it up to its first panel, starts, raises the learning rate, goes back, and
 forks with a lower rate. On a busy machine the film stutters: its frames keep their real times.
