@@ -180,14 +180,15 @@ def test_the_same_losses(library):
 
 
 def test_the_cost_of_the_panel_is_measured_in_turns(capsys):
-    assert bench.main(["--panel", "--rounds", "1", "--seconds", "0.02"]) == 0
+    assert bench.main(["--panel", "--rounds", "1", "--seconds", "0.1"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 6
     assert lines[0].endswith("| cost | its own work | updates a second |")
-    for line in lines[2:]:
-        own, rate = line.rstrip(" |").split(" | ")[-2:]
-        assert 0 < float(own.removesuffix(" %")) < 100
-        assert float(rate) < 100  # 30 at most, in longer turns
+    last = [line.rstrip(" |").split(" | ")[-2:] for line in lines[2:]]
+    own = [float(share.removesuffix(" %")) for share, _ in last]
+    assert all(0 <= share < 100 for share in own)
+    assert max(own) > 0
+    assert all(float(rate) < 100 for _, rate in last)  # 30 at most, in longer turns
     assert lines[2].startswith("| 64-64-10 MLP, eager | ")
 
 
