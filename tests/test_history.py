@@ -2,12 +2,13 @@
 
 import math
 import time
+from copy import deepcopy
 
 import numpy as np
 import pytest
 
-from minitorch_lab.widgets.history import History, Stream
-from minitorch_lab.widgets.live import table
+from minitorch_lab.widgets.history import Epoch, History, Rows, Stream
+from minitorch_lab.widgets.live import points, table
 
 
 def filled(values, most=64):
@@ -82,3 +83,55 @@ def test_only_what_changed_is_logged():
         history.log(lr=rate)
     assert history.streams["lr"].step.tolist() == [1, 3, 5]
     assert history.streams["lr"].mean.tolist() == [0.1, 0.01, 0.1]
+
+
+def rows_of(count, most=8):
+    rows = Rows(most=most)
+    for epoch in range(1, count + 1):
+        rows.append(Epoch(epoch, 10 * epoch, 1 / epoch, 0.5))
+    return rows
+
+
+@pytest.mark.parametrize("count", [1, 8, 9, 10, 17, 50, 1001])
+def test_epochs_are_bounded_with_the_first_and_the_last(count):
+    rows = rows_of(count)
+    epochs = [row.epoch for row in rows]
+    assert len(rows) <= 9
+    assert (epochs[0], epochs[-1], rows.total) == (1, count, count)
+    gaps = set(np.diff(epochs[:-1]).tolist())
+    assert len(gaps) <= 1, "all of the same distance, but for the last"
+    assert count > 8 or epochs == list(range(1, count + 1))
+
+
+def test_what_is_new_of_the_epochs_comes_once():
+    rows, seen, told = Rows(most=8), 0, []
+    for epoch in range(1, 101):
+        rows.append(Epoch(epoch, epoch, 0.0, 0.0))
+        if epoch % 3 == 0:
+            told += [row.epoch for row in rows.since(seen)]
+            seen = rows.total
+    assert told == sorted(set(told))
+    assert told[-1] == 99
+    assert rows.since(rows.total) == []
+    assert [row.epoch for row in rows.since(99)] == [100]
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 20, 33, 50])
+def test_epochs_that_were_cut_go_on_as_those_that_never_went_further(count):
+    rows = deepcopy(rows_of(50))
+    rows.cut(count)
+    assert all(row.epoch <= count for row in rows)
+    assert rows.total == count
+    for epoch in range(count + 1, 51):
+        rows.append(Epoch(epoch, 10 * epoch, 1 / epoch, 0.5))
+    assert rows == rows_of(50)
+
+
+def test_few_new_entries_are_read_as_many_are():
+    stream = filled([3.0, 1.0, 2.0])
+    assert stream.few(1) == [(2, 1.0), (3, 2.0)]
+    assert stream.few(1, most=1) is None
+    assert [list(row) for row in points(stream, 1)] == stream.thin(9, 1)[[0, 2, 3, 4]].T.tolist()
+    long = filled(range(5000))
+    assert long.few(4998) == [(4999, 4998), (5000, 4999)]
+    assert long.few(0) is None

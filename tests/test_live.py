@@ -11,6 +11,7 @@ pytest.importorskip("anywidget")
 
 import minitorch_lab as lab
 from minitorch_lab import nn
+from minitorch_lab.widgets.history import Epoch
 from minitorch_lab.widgets.live import Live, table, train
 from minitorch_lab.widgets.training import History, Training
 
@@ -67,6 +68,20 @@ def test_all_steps_arrive_once_and_in_order(panel):
     assert last["loss"] == pytest.approx(float(panel.history.loss[-1]))
     epochs = [row for content, _ in panel.wire.messages for row in content["epoch_rows"]]
     assert [row["step"] for row in epochs] == [8, 16, 24, 32]
+
+
+def test_of_many_epochs_a_message_has_eight_with_the_last(panel):
+    panel._push()
+    panel.wire.messages.clear()
+    for epoch in range(1, 101):
+        panel.history.add(0.5, 0.5)
+        panel.history.epochs.append(Epoch(epoch, epoch, 0.5, 0.5))
+    panel._push()
+    panel._push()
+    told = [[row["epoch"] for row in content["epoch_rows"]] for content, _ in panel.wire.messages]
+    assert told[1:] == [[]]
+    assert len(told[0]) <= 8
+    assert told[0][-1] == 100
 
 
 def test_a_new_view_gets_everything(panel):
@@ -267,6 +282,7 @@ lab.manual_seed(0)
 x = lab.randn(512, 3)
 y = (x.sum(1) > 0).long()
 model = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 2))
+from minitorch_lab.widgets.history import Epoch
 from minitorch_lab.widgets.live import train
 panel = train(model, (x, y), epochs=100_000, batch_size=8, seed=0, name="signs")
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ Floats = npt.NDArray[np.float64]
 
 MOST = 32768  # buckets of a stream: above it, neighbours are put together
 BLOCK = 1024  # values that wait for their bucket, and so stay exact
+ROWS = 4096  # epochs: above it, every second one goes
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,54 @@ class Epoch:
     loss: float
     accuracy: float
     metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+class Rows(list[Epoch]):
+    """The epochs of a run: all of them, of a long run every second one, every fourth, ..., and the
+    first and the last always. ``total`` counts those that there ever were.
+
+    >>> rows = Rows(most=4)
+    >>> for epoch in range(1, 8):
+    ...     rows.append(Epoch(epoch, 10 * epoch, 0.5, 1.0))
+    >>> [row.epoch for row in rows], rows.total
+    ([1, 3, 5, 7], 7)
+    """
+
+    def __init__(self, rows: Iterable[Epoch] = (), most: int = ROWS) -> None:
+        super().__init__(rows)
+        self.total = len(self)
+        self._most = most
+        # Row i is number i * gap, but for a last one that may stand between two of those.
+        self._gap, self._between = 1, False
+
+    def append(self, row: Epoch) -> None:
+        """Add a row."""
+        if self._between:
+            self[-1] = row
+        else:
+            super().append(row)
+        self._between = self.total % self._gap > 0
+        self.total += 1
+        if len(self) > self._most:
+            even = self[: len(self) - self._between : 2]
+            self._gap *= 2
+            self._between = (self.total - 1) % self._gap > 0
+            self[:] = [*even, row] if self._between else even
+
+    def since(self, count: int) -> list[Epoch]:
+        """Those of the rows that came after the first ``count``."""
+        return self[-(-count // self._gap) :] if count < self.total else []
+
+    def cut(self, count: int) -> None:
+        """Forget all but the first ``count`` rows that there ever were."""
+        if count < self.total:
+            del self[-(-count // self._gap) :]
+            self.total, self._between = count, False
+
+    def __deepcopy__(self, memo: Any) -> Rows:
+        twin = Rows(self, self._most)
+        twin.total, twin._gap, twin._between = self.total, self._gap, self._between
+        return twin
 
 
 class Stream:
@@ -121,6 +170,20 @@ class Stream:
         rows = self.rows(after)
         return merge(rows, np.arange(0, rows.shape[1], max(1, -(-rows.shape[1] // most))))
 
+    def few(self, after: int, most: int = 8) -> list[tuple[int, float]] | None:
+        """Step and value of the entries after step ``after``; None where they are more than
+        ``most``, or do not all stand alone."""
+        waiting, flushed = self._parts[3:]
+        found: list[tuple[int, float]] = []
+        for place in range(self.total - flushed - 1, -1, -1):
+            step = int(waiting[0, place])
+            if step <= after:
+                return found[::-1]
+            if len(found) == most:
+                return None
+            found.append((step, float(waiting[1, place])))
+        return None if flushed else found[::-1]
+
     @property
     def step(self) -> npt.NDArray[np.int64]:
         """The last step of each bucket."""
@@ -170,20 +233,28 @@ def merge(rows: Floats, starts: npt.NDArray[Any]) -> Floats:
     """Buckets put together: one from each of ``starts`` to the next."""
     if not len(starts) or len(starts) == rows.shape[1]:
         return rows
-    step, count, mean, low, high, bad = rows
+    step, count, _, low, high, bad = rows
     found = np.empty((6, len(starts)))
     found[0] = step[np.append(starts[1:], rows.shape[1]) - 1]
     found[1] = np.add.reduceat(count, starts)
+    found[2] = means(rows, starts)
     found[3] = np.fmin.reduceat(low, starts)
     found[4] = np.fmax.reduceat(high, starts)
     found[5] = np.add.reduceat(bad, starts)
-    finite = np.isfinite(mean)
-    weight = np.where(finite, count - bad if bad.any() else count, 0.0)
+    return found
+
+
+def means(rows: Floats, starts: npt.NDArray[Any]) -> Floats:
+    """The means of buckets put together: of the finite values, where there are any."""
+    _, count, mean, _, high, bad = rows
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        if not bad.any():
+            return np.add.reduceat(mean * count, starts) / np.add.reduceat(count, starts)
+        finite = np.isfinite(mean)
+        weight = np.where(finite, count - bad, 0.0)
         total = np.add.reduceat(np.where(finite, mean, 0.0) * weight, starts)
         counted = np.add.reduceat(weight, starts)
-        found[2] = np.where(counted > 0, total / counted, found[4])
-    return found
+        return np.where(counted > 0, total / counted, np.fmax.reduceat(high, starts))
 
 
 class History:
@@ -199,8 +270,7 @@ class History:
     def __init__(self) -> None:
         self._loss, self._accuracy = Stream(), Stream()
         self.streams: dict[str, Stream] = {"loss": self._loss, "accuracy": self._accuracy}
-        self.epochs: list[Epoch] = []
-        self.validation: list[Epoch] = []
+        self.epochs, self.validation = Rows(), Rows()
         self.marks: list[Mark] = []
         self._count = 0
 
@@ -243,12 +313,19 @@ class History:
     def __len__(self) -> int:
         return self._count
 
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """How many epochs, validations and marks there have been."""
+        return self.epochs.total, self.validation.total, len(self.marks)
+
     def cut(self, step: int, epochs: int, validation: int, marks: int) -> None:
-        """Forget what came after ``step``; the counts are of the rows that there were."""
+        """Forget what came after ``step``, and after so many epochs, validations and marks."""
         self._count = min(step, self._count)
         for stream in self.streams.values():
             stream.cut(self._count)
-        del self.epochs[epochs:], self.validation[validation:], self.marks[marks:]
+        self.epochs.cut(epochs)
+        self.validation.cut(validation)
+        del self.marks[marks:]
 
     def since(self, start: int) -> tuple[float, float]:
         """Mean loss and accuracy of the steps after step ``start``."""

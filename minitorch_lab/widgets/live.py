@@ -11,7 +11,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from typing import Any, Literal
 
@@ -23,7 +23,7 @@ from ..device import why_no_cuda
 from ..errors import ArgumentError, LabError, NonFiniteError
 from .base import LabWidget
 from .gauges import STREAMS
-from .history import Epoch, History, merge
+from .history import Epoch, History, Stream, means, merge
 from .live_still import STYLE, Drawn, picture
 from .threads import end_with_cell, stop_all
 from .threads import notebook_shell as _shell
@@ -40,7 +40,9 @@ MESSAGES = 26  # a second at most; with answers to what the page asks they are 3
 ROWS_A_MESSAGE = 250  # rows in one message while training
 ROWS_IN_ALL = 8000  # and when a view asks for everything
 EPOCHS = 2000  # rows of epochs, then
+EPOCHS_A_MESSAGE = 8  # and while training
 POINTS = 500  # of each other stream, then
+CALM = 0.2  # seconds between two messages with the kept steps of a run that goes on
 OTHERS = 0.5  # seconds between two messages about a run that goes on and is not shown
 MOST_SPAN = 500  # steps over which the bold line is smoothed, at most
 
@@ -280,26 +282,24 @@ class Live(Timeline, LabWidget):
             first, seen = sent[0], sent[1:]
             count = len(history)
             marks = marks_of(self.training)
-            lists: list[list[Any]] = [history.validation, history.epochs, marks]
-            new: list[list[Any]] = [
-                list(rows[start:]) for rows, start in zip(lists, seen, strict=True)
-            ]
-            ends = [start + len(rows) for start, rows in zip(seen, new, strict=True)]
-            self._sent = [count, *ends]
-            if reset:  # of a long run not every epoch
-                new[0], new[1] = thinned(new[0]), new[1][-EPOCHS:]
+            self._sent = [count, history.validation.total, history.epochs.total, len(marks)]
+            most = EPOCHS if reset else EPOCHS_A_MESSAGE
+            checks, epochs = (
+                thinned(rows.since(start), most)
+                for rows, start in zip((history.validation, history.epochs), seen, strict=False)
+            )
             rows = table(history, first, count, ROWS_IN_ALL if reset else ROWS_A_MESSAGE)
             message = {
                 "type": "update",
                 "reset": reset,
                 "first": first,
                 "now": self._now(count),
-                "validation": [_row(row) for row in new[0]],
-                "epoch_rows": [_row(row) for row in new[1]],
+                "validation": [_row(row) for row in checks],
+                "epoch_rows": [_row(row) for row in epochs],
                 "points": self._points(reset),
                 "marks": [
                     {"step": mark.step, "kind": mark.kind, "from": mark.old, "to": mark.new}
-                    for mark in new[2]
+                    for mark in marks[seen[2] :]
                 ],
                 # A step of its own is not finite as its row; of old ones, look into the buckets.
                 "bad": not_finite(history, first)
@@ -318,9 +318,12 @@ class Live(Timeline, LabWidget):
         if reset:
             self._sent_timeline, self._sent_curves = None, {}
         found: dict[str, Any] = {}
-        version = self._version()
-        if version != self._sent_timeline:
-            found["timeline"], self._sent_timeline = self._timeline(), version
+        version, kept = self._version()
+        old, before, at = self._sent_timeline or (None, None, 0.0)
+        calm = self.training.state == "running" and self._at - at < CALM
+        if version != old or (kept != before and not calm):
+            found["timeline"] = self._timeline()
+            self._sent_timeline = version, kept, self._at
         names = ["loss", "accuracy", *(name for name, _ in self.about["streams"])]
         for name, (first, history) in self._curves().items():
             known = (first, id(history), len(history))
@@ -348,11 +351,10 @@ class Live(Timeline, LabWidget):
         for name, stream in self.training.history.streams.items():
             if name in ("loss", "accuracy"):
                 continue
-            step, _, mean, low, high, _ = stream.thin(POINTS, self._ends.get(name, 0))
-            if len(step):
-                self._ends[name] = int(step[-1])
-                columns = zip(*(c.tolist() for c in (step, mean, low, high)), strict=True)
-                found[name] = [[_number(v) for v in row] for row in columns]
+            rows = points(stream, self._ends.get(name, 0))
+            if rows:
+                self._ends[name] = int(rows[-1][0])
+                found[name] = [[_number(v) for v in row] for row in rows]
         return found
 
     def _now(self, count: int) -> dict[str, Any]:
@@ -523,15 +525,26 @@ def table(history: History, first: int, count: int, most: int) -> npt.NDArray[np
     if losses[1, 0] > losses[0, 0] - first:  # a bucket that began before: its rest
         losses[1, 0] = losses[0, 0] - first
     starts = np.arange(0, shown, max(1, -(-shown // most)))
-    losses, means = merge(losses, starts), merge(accuracies[:, :shown], starts)[2]
-    columns = [*losses[:5], means]
+    found = np.empty((len(starts), 6), dtype=np.float32)
     with np.errstate(over="ignore", invalid="ignore"):  # a loss on its way to infinity
-        return np.stack(columns, axis=1).astype(np.float32)
+        found[:, :5] = merge(losses, starts)[:5].T
+        found[:, 5] = means(accuracies[:, :shown], starts)
+    return found
 
 
-def thinned(rows: list[Any]) -> list[Any]:
-    """At most ``EPOCHS`` of some rows, from the first to the last."""
-    return rows[:: -max(1, -(-len(rows) // EPOCHS))][::-1]
+def points(stream: Stream, after: int) -> list[Sequence[float]]:
+    """The entries of a stream after a step, in at most ``POINTS`` rows of step, mean, least and
+    greatest."""
+    few = stream.few(after)
+    if few is not None:
+        return [(step, value, value, value) for step, value in few]
+    rows = stream.thin(POINTS, after)
+    return rows[[0, 2, 3, 4]].T.tolist()  # type: ignore[no-any-return]
+
+
+def thinned(rows: list[Any], most: int) -> list[Any]:
+    """At most ``most`` of some rows, with the last."""
+    return rows[:: -max(1, -(-len(rows) // most))][::-1]
 
 
 def _row(row: Epoch) -> dict[str, Any]:

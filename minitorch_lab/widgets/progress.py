@@ -36,9 +36,11 @@ class Progress:
                 print(f"\r{self.line()}\x1b[K", end="", flush=True, file=self._out)
             return
         history = self._run.history
-        done = len(history.validation if self._run.valid else history.epochs)
+        rows = history.validation if self._run.valid else history.epochs
+        done = rows[-1].epoch if rows else 0
         for epoch in range(self._shown + 1, done + 1):
-            print(f"{self._count(epoch)}: {self._epoch(epoch)}", file=self._out)
+            if said := self._epoch(epoch):  # not of each one of thousands
+                print(f"{self._count(epoch)}: {said}", file=self._out)
         self._shown = done
 
     def end(self) -> None:

@@ -53,6 +53,7 @@ class Event:
     step: int
     kind: Literal["start", "draw"]
     random: States
+    left: bool = False  # the pass before it was left before its end
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def take(run: Training, place: Place) -> Checkpoint:
         schedule=None if schedule is None else deepcopy(schedule.state_dict()),
         mode=run.mode,
         batch_size=run.batch_size,
-        rows=(len(history.epochs), len(history.validation), len(history.marks)),
+        rows=history.counts,
         events=run._keeper.events,
     )
 
@@ -417,8 +418,9 @@ class Keeper:
             self._event("draw")
 
     def _event(self, kind: Literal["start", "draw"]) -> None:
-        step = len(self._run.history)
-        self.events = (*self.events, Event(step, kind, states_of(self._run)))
+        step, epochs = len(self._run.history), self._run.history.epochs
+        left = kind == "start" and step > 0 and (not epochs or epochs[-1].step < step)
+        self.events = (*self.events, Event(step, kind, states_of(self._run), left))
 
     def _at(self, place: Place) -> None:
         # in parts, because they change with each step

@@ -305,7 +305,6 @@ class _Writer:
                 lines.append(f"# the fork {branch.name!r}")
                 for name, (_, new) in branch.changed.items():
                     lines += self._fork(branch, name, new)
-        ends = {row.step for row in self.run.history.epochs}
         for event in self.run._keeper.events:
             if event.step >= steps:
                 continue
@@ -317,7 +316,7 @@ class _Writer:
                 before.setdefault(event.step, []).append(line)
                 continue
             begins.setdefault(event.step, []).append(line)
-            if event.step and event.step not in ends:
+            if event.left:
                 after.setdefault(event.step, []).append("break  # stopped; started again")
         history = self.run.history
         bad = history.step[~np.isfinite(history.loss) & (history.step < steps)]

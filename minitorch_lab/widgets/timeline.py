@@ -163,16 +163,17 @@ class Timeline:
                 self._followed.add(id(run))
                 run.listeners.append(lambda what, run=run: self._heard(run, what))
 
-    def _version(self) -> Any:
-        """What changes when the timeline does."""
-        run = self.training
+    def _version(self) -> tuple[Any, Any]:
+        """What changes when the timeline does; and apart, how the kept steps change."""
+        run, tree = self.training, self._tree()
         rows = [
-            (branch.name, len(branch.run.kept), list(branch.run.kept[-1:]), branch.run.state)
+            (branch.name, branch.run.state)
             + (() if branch.run is run else (len(branch.run.history),))
-            for branch in self._tree()
+            for branch in tree
         ]
+        kept = [(len(branch.run.kept), list(branch.run.kept[-1:])) for branch in tree]
         others = [(name, len(history_of(other))) for name, other in self._others.items()]
-        return id(run), id(run.error), rows, others, sorted(self._hidden)
+        return (id(run), id(run.error), rows, others, sorted(self._hidden)), kept
 
     def _timeline(self) -> dict[str, Any] | None:
         """Kept steps and branches; None for a run that keeps no steps."""
