@@ -1,13 +1,16 @@
 """The gallery: each widget as it stays in a page without a kernel, made when the site is built."""
 
+import io
 import linecache
 import os
 import shutil
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import Any
 
 PAGES = "pages"  # below gallery/: widgets as pages of their own
 
-# A heading, a few words, and the cell that shows the widget: its last line is the widget.
+# A heading, a few words, and the cell that shows the widget: its last line, or the loop over `run`.
 WIDGETS = [
     (
         "Explorer",
@@ -67,6 +70,31 @@ WIDGETS = [
         """,
     ),
     (
+        "Doctor",
+        "What is wrong with a program, why, and how it is repaired. In a notebook `%%doctor` as "
+        "the first line of a cell does the same.",
+        """
+        program = '''
+        import torch
+        from torch import nn
+
+        torch.manual_seed(0)
+        images, labels = torch.randn(32, 1, 28, 28), torch.randint(0, 10, (32,))
+        model = nn.Sequential(
+            nn.Conv2d(1, 32, 3), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Flatten(), nn.Linear(32 * 12 * 12, 10),
+        )
+        criterion = nn.CrossEntropyLoss()
+        optimizer = torch.optim.Adam(model.parameters())
+        for step in range(100):
+            loss = criterion(model(images), labels)
+            loss.backward()
+            optimizer.step()
+        '''
+        lab.doctor(program)
+        """,
+    ),
+    (
         "Quiz",
         "The questions at the end of a lesson. Each choice says why it is right, or why not.",
         """
@@ -82,8 +110,9 @@ WIDGETS = [
     ),
     (
         "Live training",
-        "A run that is watched and steered: start, pause, step, learning rate, eager or graph. "
-        "When the kernel is gone, its curves and the last view of the model stay.",
+        "A run that is watched and steered: start, pause, step, learning rate, eager or graph; "
+        "back to an earlier step, and on from there another way. When the kernel is gone, its "
+        "curves and the last view of the model stay.",
         """
         angle, noise = 3.14 * lab.rand(200), 0.1 * lab.randn(200, 2)
         side = lab.arange(200) % 2
@@ -98,6 +127,39 @@ WIDGETS = [
         """,
     ),
     (
+        "A loop of your own",
+        "The panel for a loop that you write: two lines are new, that with `lab.live` and that "
+        "with `log`.",
+        """
+        from minitorch_lab.utils.data import DataLoader, TensorDataset
+
+        x = lab.randn(512, 3)
+        y = x.sum(1, keepdim=True).sin() + 0.1 * lab.randn(512, 1)
+        model = lab.nn.Sequential(lab.nn.Linear(3, 16), lab.nn.Tanh(), lab.nn.Linear(16, 1))
+        optimizer = lab.optim.Adam(model.parameters(), lr=0.01)
+        loader = DataLoader(TensorDataset(x, y), batch_size=32, shuffle=True)
+
+        run = lab.live(loader, epochs=25, model=model, optimizer=optimizer, name="a sine")
+        for inputs, targets in run:
+            optimizer.zero_grad()
+            error = model(inputs) - targets
+            loss = (error**2).mean()
+            run.log(loss=loss, largest_error=error.abs().max())
+            loss.backward()
+            optimizer.step()
+        """,
+    ),
+    (
+        "Playground",
+        "A network that learns points in the plane: data, layers, units and single weights can be "
+        "changed while it trains.",
+        """
+        play = lab.playground(data="circles", units=[4, 3], seed=0)
+        play.step(300)
+        play
+        """,
+    ),
+    (
         "Mode toggle",
         "Eager or graph, for what runs from here on.",
         """
@@ -105,7 +167,21 @@ WIDGETS = [
         """,
     ),
 ]
-ALIVE = {"Prediction", "Live training", "Mode toggle"}  # for a kernel: without one only the still
+# For a kernel: without one only the still.
+ALIVE = {"Prediction", "Live training", "A loop of your own", "Mode toggle"}
+
+
+def shown(lines: list[str], scope: dict[str, Any]) -> Any:
+    """What a notebook shows when it has run these lines of a cell."""
+    from minitorch_lab.widgets.loop_panel import LoopPanel
+
+    *rest, last = lines
+    loop = last.startswith(" ")  # the body of the loop over `run`
+    code = compile("\n".join(lines if loop else rest), "cell", "exec")
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # a terminal's progress
+        exec(code, scope)  # noqa: S102  the cells above
+    widget = LoopPanel(scope["run"]) if loop else eval(last, scope)  # noqa: S307
+    return widget.widget() if hasattr(widget, "widget") else widget  # a diagnosis has one
 
 
 def write_gallery(folder: Path) -> None:
@@ -128,11 +204,9 @@ def write_gallery(folder: Path) -> None:
         lab.manual_seed(0)
         scope = {"lab": lab}
         code = "\n".join(lines)
-        *rest, last = lines
         linecache.cache["cell"] = (len(code), None, code.splitlines(keepends=True), "cell")
-        exec(compile("\n".join(rest), "cell", "exec"), scope)  # noqa: S102  the cells above
-        widget = eval(last, scope)  # noqa: S307
-        still = "".join(line.strip() + "\n" for line in widget.static_html().splitlines())
+        widget = shown(lines, scope)
+        still = widget.static_html().strip() + "\n"
         name = title.lower().replace(" ", "-") + ".html"
         parts.append(
             f"## {title}\n\n{words}\n\n```python\n{code}\n```\n\n```{{raw}} html\n{still}```\n"
