@@ -194,6 +194,21 @@ def test_where_branches_leave_the_one_that_is_shown():
     assert above.step_count == 1
 
 
+def test_a_run_that_goes_on_behind_a_fork_parts_from_it_there(panel):
+    steps(panel, 5)
+    root = panel.training
+    fork = panel.fork(4, "late")
+    panel.select("signs")
+    panel.rewind(2)
+    assert fork_point(fork._branch, root._branch) == (4, None)  # it has not gone on yet
+    steps(panel, 1)
+    assert fork_point(fork._branch, root._branch) == (2, None)
+    assert fork_point(root._branch, fork._branch) == (2, None)
+    assert fork._branch.step == 4
+    say(panel, type="hello")
+    assert latest(panel, "curves")["late"]["from"] == 2
+
+
 def test_after_nan_the_page_is_offered_a_tenth_of_the_rate():
     x = lab.tensor(np.linspace(-1, 1, 64, dtype=np.float32)[:, None])
     panel = Live(
@@ -270,6 +285,34 @@ def test_another_run_is_drawn_over_this_one(panel):
     sent = latest(panel, "curves")["again"]["loss"]
     assert [step for step, _ in sent] == list(range(1, 33))
     np.testing.assert_allclose([value for _, value in sent], other.history.loss)
+
+
+def test_a_run_over_this_one_is_taken_away_again(panel):
+    other = make(name="other", lr=0.1)
+    panel.overlay(other).hide("other")
+    heard = len(other.listeners)
+    panel.remove("other")
+    assert [row["name"] for row in latest(panel, "timeline")["branches"]] == ["signs"]
+    assert len(other.listeners) == heard - 1
+    panel.overlay(other)
+    assert latest(panel, "timeline")["branches"][-1]["hidden"] is False
+    assert len(other.listeners) == heard
+    with pytest.raises(lab.ArgumentError) as caught:
+        panel.remove("signs")
+    assert str(caught.value) == (
+        "remove('signs'): this is a branch of the run, and stays\n"
+        "  expected a run of overlay(); hide('signs') draws a branch no more"
+    )
+
+
+def test_the_validation_of_another_run_is_sent(panel):
+    x = lab.randn(16, 3)
+    other = make(name="other", valid=(x, (x.sum(1) > 0).long()))
+    other.start().wait(WAIT)
+    panel.overlay(other)
+    checks = latest(panel, "curves")["other"]["checks"]
+    assert [row["step"] for row in checks] == [8, 16, 24, 32]
+    assert [row["loss"] for row in checks] == [row.loss for row in other.history.validation]
 
 
 def test_what_is_no_run_is_not_overlaid(panel):

@@ -35,12 +35,15 @@ T = TypeVar("T")
 
 @dataclass(eq=False)
 class Branch:
-    """A run, and where it came from. ``changed``: setting, then its old and its new value."""
+    """A run, and where it came from. ``changed``: setting, then its old and its new value.
+    ``shared``: the steps that it has in common with its parent, fewer than ``step`` where the
+    parent has gone back behind the fork, and on from there."""
 
     run: Training
     name: str
     parent: Branch | None = None
     step: int = 0
+    shared: int = 0
     changed: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     children: list[Branch] = field(default_factory=list)
     start: Checkpoint | None = None
@@ -247,6 +250,7 @@ class Branching:
         run._keeper.kept.add(start)
         run._keeper.resume = start
         run._branch.parent, run._branch.step = self._branch, checkpoint.step
+        run._branch.shared = checkpoint.step
         run._branch.changed, run._branch.start = changed, start
         self._branch.children.append(run._branch)
         return run

@@ -27,7 +27,15 @@ from .history import Epoch, History, Stream, means, merge
 from .live_still import STYLE, Drawn, picture
 from .threads import end_with_cell, stop_all
 from .threads import notebook_shell as _shell
-from .timeline import STEERS, Timeline, marks_of, not_finite, thin_curve
+from .timeline import (
+    STEERS,
+    Timeline,
+    marks_of,
+    not_finite,
+    thin_checks,
+    thin_curve,
+    thinned,
+)
 from .timeline import number_or_none as _number
 from .training import Training
 from .views import VIEWS, Picture, still
@@ -331,7 +339,11 @@ class Live(Timeline, LabWidget):
                 self._sent_curves[name] = known
                 begin = max(0, first - 2 * self.about["span"])  # to smooth from there
                 curves = {stream: thin_curve(history, stream, begin) for stream in names}
-                found.setdefault("curves", {})[name] = {"from": first, **curves}
+                found.setdefault("curves", {})[name] = {
+                    "from": first,
+                    "checks": thin_checks(history, first),
+                    **curves,
+                }
         return found
 
     def _crowded(self) -> bool:
@@ -539,12 +551,8 @@ def points(stream: Stream, after: int) -> list[Sequence[float]]:
     if few is not None:
         return [(step, value, value, value) for step, value in few]
     rows = stream.thin(POINTS, after)
-    return rows[[0, 2, 3, 4]].T.tolist()  # type: ignore[no-any-return]
-
-
-def thinned(rows: list[Any], most: int) -> list[Any]:
-    """At most ``most`` of some rows, with the last."""
-    return rows[:: -max(1, -(-len(rows) // most))][::-1]
+    found: list[Sequence[float]] = rows[[0, 2, 3, 4]].T.tolist()
+    return found
 
 
 def _row(row: Epoch) -> dict[str, Any]:

@@ -383,8 +383,11 @@ class Keeper:
         self._batches += 1
         self._samples += size
         if self._whole is not None:  # a step anew: what came after it once is gone
+            before = len(self._run.history) - 1
             self._whole = None
-            self.kept.drop_after(len(self._run.history) - 1)
+            self.kept.drop_after(before)
+            for child in self._run._branch.children:
+                child.shared = min(child.shared, before)
         if now >= self._next and self.kept.due(len(self._run.history)):
             self.keep()
 

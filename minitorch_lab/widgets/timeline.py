@@ -38,7 +38,7 @@ class Timeline:
         self._others: dict[str, Any] = {}  # runs and histories of overlay(), by name
         self._places: dict[str, int] = {}  # of a run in the list of colours
         self._hidden: set[str] = set()
-        self._followed: set[int] = set()
+        self._followed: dict[int, tuple[Any, Any]] = {}  # runs, and what hears of them
 
     @property
     def kept(self) -> Kept:
@@ -122,7 +122,7 @@ class Timeline:
                 f"overlay(other): a run called {name!r} is drawn already\n"
                 "  expected another name: overlay(other, name='second')"
             )
-        self._others[name] = run
+        self._others = {**self._others, name: run}  # another thread may be going through it
         self._push()
         return self
 
@@ -136,6 +136,27 @@ class Timeline:
         """Draw a branch that was hidden again."""
         self._known("unhide", name)
         self._hidden.discard(name)
+        self._push()
+
+    def remove(self, name: str) -> None:
+        """Draw a run of ``overlay`` no more, and forget it.
+
+        Raises:
+            ArgumentError: there is no such run, or it is a branch, which can be hidden.
+        """
+        self._known("remove", name)
+        if name not in self._others:
+            raise ArgumentError(
+                f"remove({name!r}): this is a branch of the run, and stays\n"
+                f"  expected a run of overlay(); hide({name!r}) draws a branch no more"
+            )
+        run = self._others[name]
+        self._others = {other: of for other, of in self._others.items() if other != name}
+        self._hidden.discard(name)
+        _, listener = self._followed.get(id(run), (None, None))
+        if listener is not None and run not in self._others.values():
+            del self._followed[id(run)]
+            run.listeners.remove(listener)
         self._push()
 
     # For the page.
@@ -160,14 +181,15 @@ class Timeline:
         runs = [self.training, *(branch.run for branch in self._tree()), *self._others.values()]
         for run in runs:
             if id(run) not in self._followed and hasattr(run, "listeners"):
-                self._followed.add(id(run))
-                run.listeners.append(lambda what, run=run: self._heard(run, what))
+                listener = lambda what, run=run: self._heard(run, what)  # noqa: E731
+                self._followed[id(run)] = run, listener
+                run.listeners.append(listener)
 
     def _version(self) -> tuple[Any, Any]:
         """What changes when the timeline does; and apart, how the kept steps change."""
         run, tree = self.training, self._tree()
         rows = [
-            (branch.name, branch.run.state)
+            (branch.name, branch.shared, branch.run.state)
             + (() if branch.run is run else (len(branch.run.history),))
             for branch in tree
         ]
@@ -280,13 +302,13 @@ def fork_point(branch: Branch, shown: Branch) -> tuple[int, str | None]:
     ours = shown.line
     if branch in ours:  # the one that is shown came from it
         place = ours.index(branch)
-        return (0 if branch is shown else ours[place + 1].step), None
+        return (0 if branch is shown else ours[place + 1].shared), None
     parent = branch.parent
     if parent is None or parent is shown:
-        return branch.step, None
-    if parent in ours and branch.step <= fork_point(parent, shown)[0]:
-        return branch.step, None
-    return branch.step, parent.name
+        return branch.shared, None
+    if parent in ours and branch.shared <= fork_point(parent, shown)[0]:
+        return branch.shared, None
+    return branch.shared, parent.name
 
 
 def changes(branch: Branch) -> list[Mark]:
@@ -325,6 +347,24 @@ def thin_curve(history: History, name: str, first: int) -> list[list[float | Non
         return []
     rows = stream.thin(POINTS, first)
     return [[int(step), number_or_none(value)] for step, value in rows[[0, 2]].T]
+
+
+def thin_checks(history: History, first: int) -> list[dict[str, float | None]]:
+    """The validation after step ``first``, in at most ``POINTS`` rows."""
+    rows = [row for row in history.validation if row.step > first]
+    return [
+        {
+            "step": row.step,
+            "loss": number_or_none(row.loss),
+            "accuracy": number_or_none(row.accuracy),
+        }
+        for row in thinned(rows, POINTS)
+    ]
+
+
+def thinned(rows: list[Any], most: int) -> list[Any]:
+    """At most ``most`` of some rows, with the last."""
+    return rows[:: -max(1, -(-len(rows) // most))][::-1]
 
 
 def not_finite(history: History, first: int = 0) -> list[list[Any]]:

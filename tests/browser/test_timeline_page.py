@@ -234,6 +234,19 @@ def test_many_branches_fit(opened: Open, page: Page, panel: Live, width: int) ->
         assert box["x"] + box["width"] <= whole["x"] + whole["width"]
 
 
+def test_the_line_of_a_branch_that_went_back_stays_in_the_board(
+    opened: Open, page: Page, panel: Live
+) -> None:
+    panel.rewind(1)
+    panel.fork(None, "anew")
+    root = opened(panel)
+    line, board = root.locator(".tree .fork").bounding_box(), root.locator(".board").bounding_box()
+    assert line is not None
+    assert board is not None
+    assert line["width"] > 0.2 * board["width"]  # to the last step that is kept, the eighth
+    assert line["x"] + line["width"] <= board["x"] + board["width"] + 2
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_axe_finds_nothing(opened: Open, page: Page, panel: Live, dark: bool) -> None:
     panel.fork(5, "slow", lr=1e-5)

@@ -375,7 +375,7 @@ function chart(canvas, names, range) {
     if (points.length < (right - left) / 8) for (const [x, y] of points) dot(x, y, 2.5);
   };
 
-  // Other runs: dashed, each with its name at its end.
+  // Other runs: dashed, each with its name at its end; their validation as points, too.
   const others = (runs) => {
     const { right, top, bottom, px, py } = geometry;
     const names = [];
@@ -393,6 +393,7 @@ function chart(canvas, names, range) {
       paint.stroke();
       paint.setLineDash([]);
       if (x === x) names.push({ run, x, y });
+      if (run.checks) checks(run.checks, { text: run.colour });
     }
     names.sort((a, b) => a.y - b.y);
     let free = top - 6;

@@ -106,7 +106,7 @@ function makeTimeline({ root, send, about, spoken }) {
 
   // The picture: all in two strokes a branch, so that hundreds of kept steps cost nothing.
   const end = () => reach(now.total, last());
-  const last = () => Math.max(now?.step ?? 0, ...(tree ? [...tree.kept.slice(-1), ...tree.branches.map((branch) => branch.steps ?? 0)] : []));
+  const last = () => Math.max(now?.step ?? 0, ...(tree ? [...tree.kept.slice(-1), ...tree.branches.flatMap((branch) => [branch.steps ?? 0, branch.from, ...branch.kept.slice(-1)])] : []));
   const px = (step) => (width * step) / end();
   const dots = (steps, y) => steps.map((step) => `M${px(step).toFixed(1)} ${y}h0`).join("");
   // As large as half of the gaps between them allow.
@@ -125,7 +125,7 @@ function makeTimeline({ root, send, about, spoken }) {
     for (const branch of rows) {
       const [x, y, y0, to] = [px(branch.from), lane(branch.name), lane(branch.on), px(Math.max(branch.steps, branch.from, ...branch.kept.slice(-1)))];
       const begin = branch.other ? `M${x} ${y}` : `M${x} ${y0}C${x + 8} ${y0} ${x} ${y} ${x + 12} ${y}`;
-      parts.push(`<path class="fork" ${branchAt(branch.place)} stroke-dasharray="${dashOf(branch.place)}" d="${begin}H${Math.max(to, x + 12)}"/>`, kept(branch.kept, y, branch.place));
+      parts.push(`<path class="fork" ${branchAt(branch.place)} stroke-dasharray="${dashOf(branch.place)}" d="${begin}H${Math.max(Math.min(to, width), x + 12)}"/>`, kept(branch.kept, y, branch.place));
       lanes.get(branch.name).gap.style.flexBasis = `${(100 * branch.from) / end()}%`;
     }
     const place = mine?.place ?? 0;
@@ -202,10 +202,10 @@ function makeTimeline({ root, send, about, spoken }) {
 
 // The curves of another run: of each stream rows of step and value, which begin before the step from which it is drawn,
 // so that the smoothed line begins where the other one is.
-function curvesOf({ from, ...rows }, span) {
+function curvesOf({ from, checks, ...rows }, span) {
   const streams = {};
   for (const [name, found] of Object.entries(rows)) {
-    streams[name] = { from, step: found.map((row) => row[0]), raw: found.map((row) => row[1] ?? NaN), value: [], rows: found.length };
+    streams[name] = { from, checks, step: found.map((row) => row[0]), raw: found.map((row) => row[1] ?? NaN), value: [], rows: found.length };
   }
   const smoother = (factor) => {
     for (const [name, one] of Object.entries(streams)) {
