@@ -165,7 +165,7 @@ for step in range(100):
     x = tf.random.normal((16, 10))
     y = <<tf.random.normal((16, 1))||tf.reduce_sum(x, axis=1, keepdims=True)>>
     with tf.GradientTape() as tape:
-        loss = tf.reduce_mean(tf.keras.losses.mean_squared_error(y, model(x)))
+        loss = tf.reduce_mean(tf.keras.losses.mse(y, model(x)))
     optimizer.apply_gradients(zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables))
 """,
     "L07 PyTorch": """
@@ -188,7 +188,7 @@ model = tf.keras.Sequential([tf.keras.layers.Dense(1)])
 optimizer = tf.keras.optimizers.SGD(0.1)
 x, y = tf.ones((8, 2)), tf.ones((8, 1))
 with tf.GradientTape() as tape:
-    loss = <<tf.keras.losses.mean_squared_error(y, model(x))||tf.reduce_mean(tf.keras.losses.mean_squared_error(y, model(x)))>>
+    loss = <<tf.keras.losses.mse(y, model(x))||tf.reduce_mean(tf.keras.losses.mse(y, model(x)))>>
 grads = tape.gradient(loss, model.trainable_variables)
 optimizer.apply_gradients(zip(grads, model.trainable_variables))
 """,

@@ -13,10 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 from doctor_samples import SAMPLES, right, wrong
+from double import DeviceArray, make_cupy
 from golden import Golden
 
 import minitorch_lab as lab
+import minitorch_lab.tf as tf
 from minitorch_lab import nn
+from minitorch_lab.device import CUDA, register, unregister
 from minitorch_lab.lessons.doctor import CHECKS, demos
 from minitorch_lab.lessons.doctor.magic import doctor_magic, without_magics
 from minitorch_lab.lessons.doctor.reflow import reflow
@@ -376,6 +379,134 @@ def test_a_model_with_inputs_that_do_not_fit() -> None:
     assert "got 4 and 5" in found.findings[0].why
     assert lab.doctor(model, np.ones((2, 4))).checks == ["L11"]
     assert lab.doctor(Classifier).checks == []
+
+
+MADE = {
+    "model": nn.Linear(4, 3),
+    "each": nn.CrossEntropyLoss(reduction="none"),
+    "mean": nn.CrossEntropyLoss(),
+    "dense": keras.Sequential([layers.Dense(1, input_shape=(4,))]),
+    "sgd": keras.optimizers.SGD(0.1),
+    "mse": keras.losses.mse,
+}
+
+
+def learn(loss: str) -> Callable[..., Any]:
+    def step(x: Any, y: Any) -> Any:
+        made = MADE[loss](MADE["model"](x), y)
+        made.backward()
+
+    return step
+
+
+def again(times: int) -> Callable[..., Any]:
+    def step(x: Any, y: Any) -> Any:
+        loss = MADE["mean"](MADE["model"](x), y)
+        for back in [loss.backward] * times:
+            back()
+
+    return step
+
+
+def taped(reduce: Callable[..., Any], times: int = 1, **how: Any) -> Callable[..., Any]:
+    def step(x: Any, y: Any) -> Any:
+        weights = MADE["dense"].trainable_variables
+        with tf.GradientTape() as tape:
+            loss = reduce(MADE["mse"](y, MADE["dense"](x)))
+        for ask in [tape.gradient] * times:
+            gradients = ask(loss, weights, **how)
+        MADE["sgd"].apply_gradients(zip(gradients, weights, strict=True))
+
+    return step
+
+
+def looked_at(x: Any, y: Any) -> Any:
+    """Slopes at several points, which no weight follows."""
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        values = MADE["mse"](y, MADE["dense"](x))
+    return tape.gradient(values, x)
+
+
+def counted(x: Any, y: Any) -> Any:
+    """Each loss with what it counts, as the caller says."""
+    weights = MADE["dense"].trainable_variables
+    with tf.GradientTape() as tape:
+        loss = MADE["mse"](y, MADE["dense"](x))
+    gradients = tape.gradient(loss, weights, output_gradients=tf.ones(5))
+    MADE["sgd"].apply_gradients(zip(gradients, weights, strict=True))
+
+
+def followed(x: Any) -> Any:
+    x.requires_grad_()
+    return (x * x).sum()
+
+
+def moved(x: Any) -> Any:
+    return MADE["model"](x).sum()
+
+
+X, Y = np.ones((5, 4), np.float32), [0, 1, 2, 0, 1]
+PAIRS = (lab.tensor(X), lab.tensor(Y)), (tf.constant(X), tf.ones((5, 1)))
+# A step, its inputs, its twin that is right, and the line and the words of what is found.
+TRACED = {
+    "L07 backward": (learn("each"), PAIRS[0], learn("mean"), 3, "many numbers at once"),
+    "L07 tape": (taped(lambda x: x), PAIRS[1], taped(tf.reduce_mean), 4, "has shape (5,)"),
+    "L09 backward": (again(2), PAIRS[0], again(1), 4, "freed by an earlier backward()"),
+    "L09 tape": (taped(tf.reduce_mean, 2), PAIRS[1], taped(tf.reduce_mean), 6, "was used before"),
+}
+
+
+@pytest.mark.parametrize("name", TRACED)
+def test_a_traced_step_shows_what_its_source_does_not(name: str) -> None:
+    wrong, inputs, right, line, words = TRACED[name]
+    assert lab.doctor(wrong).checks == lab.doctor(right, *inputs).checks == []
+    found = lab.doctor(wrong, *inputs)
+    assert found.checks == [name[:3]]
+    assert found.findings[0].lines == (line, line)
+    assert words in found.findings[0].what
+    assert MADE["model"].weight.grad is None
+
+
+def test_a_traced_step_that_follows_whole_numbers() -> None:
+    assert lab.doctor(followed).checks == lab.doctor(followed, lab.ones(2)).checks == []
+    found = lab.doctor(followed, lab.tensor([1, 2]))
+    assert found.checks == ["L12"]
+    assert found.findings[0].lines == (2, 2)
+    assert "a tensor of int64 cannot have a gradient" in found.findings[0].what
+
+
+@pytest.mark.parametrize("step", [looked_at, counted], ids=lambda f: f.__name__)
+def test_several_numbers_that_are_meant(step: Callable[..., Any]) -> None:
+    assert lab.doctor(step, *PAIRS[1]).checks == []
+
+
+def test_a_traced_step_on_two_devices() -> None:
+    register(DeviceArray, make_cupy(), CUDA)  # the tests' own device
+    try:
+        there = PAIRS[0][0].cuda()
+        assert lab.doctor(moved).checks == lab.doctor(moved, PAIRS[0][0]).checks == []
+        found = lab.doctor(moved, there)
+        MADE["model"].cuda()
+        assert lab.doctor(moved, there).checks == []
+    finally:
+        MADE["model"].cpu()
+        unregister(DeviceArray)
+    assert found.checks == ["L24"]
+    assert found.findings[0].lines == (2, 2)
+    assert "expected all on one device, got cpu and cuda" in found.findings[0].why
+
+
+def test_notes_are_told_from_mistakes() -> None:
+    found = {f.check: f for f in lab.doctor(wrong("L17"))} | {
+        f.check: f for f in lab.doctor(article("C1b"))
+    }
+    assert {check: f.kind for check, f in found.items()} == {
+        "L17": "note", "L22": "mistake", "L01": "mistake", "L19": "note", "L15": "mistake",
+    }  # fmt: skip
+    page = lab.doctor(wrong("L17")).widget().static_html()
+    assert '<span class="badge">L17</span>' in page
+    assert "lines 5 to 8, a note</span>" in page
 
 
 def test_a_function_s_source_is_read() -> None:

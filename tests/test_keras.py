@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import doctest
-import gzip
 import json
 import linecache
 import re
@@ -15,6 +14,7 @@ from typing import Any
 import keras_questions_more  # noqa: F401  it adds its own questions
 import numpy as np
 import pytest
+from digits import write_pictures
 from keras_questions import QUESTIONS, RECORDED, plain, training
 
 import minitorch_lab as lab
@@ -258,25 +258,11 @@ def test_initialisers_have_their_spread() -> None:
 # The articles' programs -------------------------------------------------------------------------
 
 
-def write_idx(path: Path, array: Any) -> None:
-    """A file of MNIST's format."""
-    head = bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape)
-    path.write_bytes(gzip.compress(head + array.tobytes()))
-
-
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A folder with pictures in MNIST's files, 480 and 80: a bright bar, as high as the class."""
     folder = tmp_path_factory.mktemp("data")
-    (folder / "mnist").mkdir()
-    drawn = np.random.default_rng(0)
-    for part, count in (("train", 480), ("t10k", 80)):
-        classes = (np.arange(count) % 10).astype(np.uint8)
-        images = drawn.integers(0, 100, (count, 28, 28))
-        for image, k in zip(images, classes, strict=True):
-            image[2 + 2 * k : 5 + 2 * k] += 150
-        write_idx(folder / "mnist" / f"{part}-images-idx3-ubyte.gz", images.astype(np.uint8))
-        write_idx(folder / "mnist" / f"{part}-labels-idx1-ubyte.gz", classes)
+    write_pictures(folder / "mnist")
     before = lab.executor()
     lab.executor("numpy")  # a C compiler takes longer than this training
     with pytest.MonkeyPatch.context() as patch:

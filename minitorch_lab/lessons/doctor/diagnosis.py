@@ -77,6 +77,11 @@ def where(finding: Finding) -> str:
     return f"line {first}" if first == last else f"lines {first} to {last}"
 
 
+def note(finding: Finding) -> str:
+    """``a note``, or nothing for a mistake."""
+    return "a note" if finding.kind == "note" else ""
+
+
 def count(n: int) -> str:
     """``nothing``, ``one finding``, ``3 findings``."""
     return "nothing found" if n == 0 else "1 finding" if n == 1 else f"{n} findings"
@@ -89,7 +94,7 @@ def transcript(diagnosis: Diagnosis) -> str:
     lines = diagnosis.source.splitlines()
     for f in diagnosis.findings:
         place = where(f)
-        parts += ["", f"{f.check} {f.name}" + (f", {place}" if place else "")]
+        parts += ["", ", ".join(filter(None, [f"{f.check} {f.name}", place, note(f)]))]
         first, last = f.lines
         for number in range(first, min(last, first + 5) + 1) if first else ():
             if number <= len(lines):
@@ -140,7 +145,8 @@ def changed(text: str) -> str:
 
 def article(finding: Finding) -> str:
     """One finding as HTML."""
-    place = where(finding)
+    place = ", ".join(filter(None, [where(finding), note(finding)]))
+    badge = "badge" if note(finding) else "badge grad"
     rows = "".join(
         f'<tr><td>{cards.rich(words)}</td><td class="n">{escape(value)}</td></tr>'
         for words, value in finding.measured
@@ -158,7 +164,7 @@ def article(finding: Finding) -> str:
         else ""
     )
     return (
-        f'<h3><span class="badge grad">{finding.check}</span> {escape(finding.name)}'
+        f'<h3><span class="{badge}">{finding.check}</span> {escape(finding.name)}'
         f'<span class="muted">{place}</span></h3>'
         f"<p>{cards.rich(finding.what)}</p><p class='why'>{cards.rich(finding.why)}</p>{measured}"
         f"<p>{cards.rich(finding.do)}</p>{repair}"

@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+NOTES = frozenset(("L17", "L19"))  # good to know, and no mistakes
+
 
 @dataclass(frozen=True)
 class Check:
@@ -45,6 +47,11 @@ class Finding:
     measured: tuple[tuple[str, str], ...] = ()
     edits: tuple[Edit, ...] = ()
     diff: str = ""
+
+    @property
+    def kind(self) -> str:
+        """``"mistake"``, or ``"note"`` for what is good to know and breaks nothing."""
+        return "note" if self.check in NOTES else "mistake"
 
     def with_diff(self, source: str) -> Finding:
         """The same finding with what its repair changes in ``source``."""

@@ -1109,9 +1109,9 @@ def _keras(rest: str, tail: str, first: str, name: str, event: Event) -> Value:
         return _object("symbolic", name, first, event)
     if rest.startswith("layers.") and tail[:1].isupper():
         return _object("layer", name, first, event)
-    if rest.startswith("losses.") and tail[:1].isupper():
+    if rest.startswith("losses.") and tail[:1].isupper() and not tail.isupper():  # MSE is one too
         return _object("loss", name, first, event)
-    if rest.startswith(("losses.", "metrics.")) and not tail[:1].isupper():
+    if rest.startswith("losses.") or (rest.startswith("metrics.") and not tail[:1].isupper()):
         out = Value(
             "tensor",
             library=first,

@@ -27,6 +27,7 @@ from ...tensor import as_tensor
 from ...tf.keras.layer import Layer
 from ...tf.keras.model import Model
 from . import demos
+from .checks.shapes import SUMMED
 from .model import Finding
 from .table import CHECKS
 
@@ -69,7 +70,7 @@ def examine(
     except TraceError:
         return  # it asks for values, so its source has to do
     except (ShapeError, DeviceError, DTypeError, GradError, KindError) as error:
-        told = _error(error)
+        told = _error(error, _line(error, lines))
         if told is not None:
             yield told
         return
@@ -122,9 +123,18 @@ def _compiled(model: Model, inputs: tuple[Any, ...]) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _error(error: LabError) -> Finding | None:
+def _line(error: LabError, lines: Callable[[Any], int]) -> int:
+    """The line of the function that an error came through; 0 where it came from elsewhere."""
+    line, step = 0, error.__traceback__
+    while step is not None:
+        line = lines((step.tb_frame.f_code, step.tb_lasti)) or line
+        step = step.tb_next
+    return line
+
+
+def _error(error: LabError, line: int) -> Finding | None:
     head, _, rest = str(error).partition("\n")
-    text = " ".join(rest.split())
+    text = "; ".join(" ".join(line.split()) for line in rest.splitlines())
     match error:
         case ShapeError() if any(w in head for w in ("inner sizes", "channels", "last size")):
             check = "L01"
@@ -134,19 +144,19 @@ def _error(error: LabError) -> Finding | None:
             check = "L24"
         case KindError() if "numpy" in str(error).lower():
             check = "L11"
-        case GradError() if "scalar" in head or "one number" in str(error) or "shape" in head:
-            check = "L07"
-        case GradError() if "second" in str(error) or "freed" in str(error):
-            check = "L09"
-        case DTypeError() if "requires_grad" in str(error):
+        case GradError() if head.startswith("requires_grad: "):
             check = "L12"
+        case GradError() if "of many numbers at once" in head:
+            check = "L07"
+        case GradError() if "freed by" in head or "was used before" in head:
+            check = "L09"
         case _:
             return None
     return found(
         check,
-        0,
+        line,
         f"A call with these inputs stops: {head}.",
-        text or CHECKS[check].why,
+        f"{text}." if text else CHECKS[check].why,
         CHECKS[check].repair,
     )
 
@@ -167,6 +177,29 @@ def _graph(graph: Graph, lines: Callable[[Any], int]) -> Iterator[Finding]:
                 )  # fmt: skip
         if e.op.name in _LOSSES or (e.op.name == "sub" and _squared(e, made)):
             yield from _wide(e, line)
+    yield from _summed(graph, lines)
+
+
+def _summed(graph: Graph, lines: Callable[[Any], int]) -> Iterator[Finding]:
+    """L07: weights follow a gradient that a tape began at several numbers."""
+    first = next((e for e in graph.equations if e.of is not None), None)
+    if first is None or first.of is None or first.of.asked is None:
+        return
+    code, _ = first.of.asked
+    given = any(isinstance(c, tuple) and "output_gradients" in c for c in code.co_consts)
+    if "gradient" not in code.co_names or given:
+        return  # backward() refuses several numbers, or was told what each counts
+    if not any(target.kind == "param" for target, _ in graph.updates):
+        return  # slopes to be looked at
+    for x in first.inputs:
+        start = graph.constant_values.get(x.id) if isinstance(x, Var) else None
+        if start is not None and np.size(start) > 1 and bool(np.all(start == 1)):
+            yield found(
+                "L07", lines(first.source), f"The loss has shape {np.shape(start)}: one number "
+                "for each example.",
+                SUMMED + "A loss has shape ().", "Take the mean: `tf.reduce_mean(...)`.",
+                demos.several(),
+            )  # fmt: skip
 
 
 def _cross_entropy(e: Equation, made: dict[int, Equation], line: int) -> Iterator[Finding]:

@@ -181,7 +181,7 @@ def _reported(case: Case, loop: ast.For, branch: ast.If, name: str) -> bool:
 def _lost(case: Case, loop: ast.For, branch: ast.If, name: str, count: int, size: int) -> Finding:
     i = loop.target.elts[0] if isinstance(loop.target, ast.Tuple) else loop.target
     number, over = case.text(i), count % size
-    first = f"{name} / {size}"
+    first, rest = f"{name} / {size}", f"({number} % {size} + 1)"
     said = next(
         (
             case.program.text(s)
@@ -190,7 +190,7 @@ def _lost(case: Case, loop: ast.For, branch: ast.If, name: str, count: int, size
         ),
         "",
     )
-    line = said.replace(first, f"{name} / {over}") if said else f"print({name} / {over})"
+    line = said.replace(first, f"{name} / {rest}") if said else f"print({name} / {rest})"
     edit = case.program.insert_after(loop, f"if {number} % {size} != {size - 1}:\n    {line}")
     return case.find(
         "L15", branch, f"The last {over} batches of each round are never reported.",

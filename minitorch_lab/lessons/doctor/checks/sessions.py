@@ -168,8 +168,10 @@ _SESSIONS = (
     "initialize_all_variables get_variable variable_scope get_default_graph reset_default_graph"
 ).split()
 _NOW = {
-    "tf.losses.mean_squared_error": "tf.keras.losses.mean_squared_error",
-    "tf.losses.absolute_difference": "tf.keras.losses.mean_absolute_error",
+    "tf.losses.mean_squared_error": "tf.keras.losses.mse",
+    "tf.losses.absolute_difference": "tf.keras.losses.mae",
+    "tf.keras.losses.mean_squared_error": "tf.keras.losses.mse",
+    "tf.keras.losses.mean_absolute_error": "tf.keras.losses.mae",
     "tf.log": "tf.math.log", "tf.random_normal": "tf.random.normal",
     "tf.random_uniform": "tf.random.uniform", "tf.truncated_normal": "tf.random.truncated_normal",
     "tf.set_random_seed": "tf.random.set_seed", "tf.to_float": "tf.cast(x, tf.float32)",

@@ -172,6 +172,12 @@ def _applied(case: Case, event: Event) -> bool:
     )
 
 
+SUMMED = (
+    "The tape adds them up without a word: the gradient is that of their sum, and grows with the "
+    "batch. "
+)
+
+
 def _tape(case: Case, event: Event, loss: Value) -> Finding:
     node = loss.node
     edits = []
@@ -184,8 +190,7 @@ def _tape(case: Case, event: Event, loss: Value) -> Finding:
         "It is a row with one number in it, not a number: `'{:.4f}'.format(loss.numpy())` is a "
         "TypeError. "
         if alone
-        else "The tape adds them up without a word: the gradient is that of their sum, "
-        "and grows with the batch. "
+        else SUMMED
     )
     return case.find(
         "L07", node or event.node,
