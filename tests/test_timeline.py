@@ -225,6 +225,12 @@ def test_after_nan_the_page_is_offered_a_tenth_of_the_rate():
     assert panel.fork_lower("again").lr == pytest.approx(0.3)
 
 
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a script puts the weights that it starts from."""
+    monkeypatch.chdir(tmp_path)
+
+
 def test_the_page_gets_the_script(panel):
     steps(panel, 3)
     say(panel, type="script")

@@ -178,6 +178,12 @@ def test_a_branch_is_shown_hidden_and_continued_by_keys(
     until(lambda: panel.training is panel.branches["signs"] and panel.state == "done", page)
 
 
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a script puts the weights that it starts from."""
+    monkeypatch.chdir(tmp_path)
+
+
 def test_the_script_is_shown_and_copied(opened: Open, page: Page, panel: Live) -> None:
     root = opened(panel)
     button = root.locator("[data-act=script]")
