@@ -141,6 +141,15 @@ def test_the_twins_without_a_kernel():
     assert panel.static_html().count("<svg") == 1
 
 
+def test_a_panel_of_a_loop_that_is_over_has_all_its_pictures():
+    run = Loop(range(3))
+    for i in run:
+        run.log(loss=float(i), reward=i)
+    panel = LoopPanel(run)
+    assert panel.static_html().count("<svg") == 2
+    assert panel.about["streams"][0] == ["reward", "reward"]
+
+
 # A real kernel -------------------------------------------------------------------------------
 
 

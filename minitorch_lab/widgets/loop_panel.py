@@ -28,6 +28,8 @@ class LoopPanel(Live):
         self.run = run
         super().__init__(run)
         run.listeners.append(self._renew)
+        if run.names:  # a panel that is shown when something was logged already
+            self._renew("names")
 
     def _renew(self, what: str) -> None:
         if what == "names":

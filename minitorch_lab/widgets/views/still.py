@@ -23,7 +23,7 @@ STYLE = (
     "var(--jp-ui-font-family,system-ui,sans-serif));color:var(--vscode-editor-foreground,"
     "var(--jp-ui-font-color1,inherit));font-variant-numeric:tabular-nums}"
     ".lab-views h4{margin:0;font-size:13px;font-family:inherit}.lab-views p{margin:0 0 8px}"
-    ".lab-views small{font-weight:400;opacity:.75}"
+    ".lab-run>.lab-views{margin-top:16px}.lab-views small{font-weight:400;opacity:.75}"
     ".lab-views ul{display:flex;flex-wrap:wrap;gap:8px 16px;margin:0;padding:0;list-style:none}"
     ".lab-views li{width:136px}.lab-views img{image-rendering:pixelated;display:block}"
     ".lab-views table{border-collapse:collapse;font-size:12px}"
