@@ -86,6 +86,15 @@ def _as_python_says_it(app, what, name, obj, options, signature, returns) -> Any
     return str(found.replace(parameters=bare, return_annotation=found.empty)), returns
 
 
+def _no_empty_last_line(app, doctree) -> None:
+    """An example that is a test ends with an empty line, which a reader need not see."""
+    for block in doctree.findall(nodes.literal_block):
+        text = block.astext()
+        if text.endswith("\n") and block.rawsource == text:  # else something is marked up in it
+            block.rawsource = text.rstrip("\n")
+            block[:] = [nodes.Text(block.rawsource)]
+
+
 def _one_sidebar_for_a_folder(app, name, template, context, doctree) -> None:
     """Pages outside of the tree share their folder's sidebar: to build it takes 0.1 s a page."""
     if not name.startswith(("api/generated/functions/", "_modules/")):
@@ -107,6 +116,7 @@ def setup(app) -> None:
     """Bring in what stands elsewhere: the lessons, and a page for each function."""
     app.connect("autodoc-skip-member", _has_its_own_page)
     app.connect("autodoc-process-signature", _as_python_says_it)
+    app.connect("doctree-read", _no_empty_last_line)
     app.connect("html-page-context", _one_sidebar_for_a_folder, priority=100)  # before the theme
     inline = (lambda self, node: _math(self, node, False), None)
     block = (lambda self, node: _math(self, node, True), None)

@@ -74,7 +74,7 @@ WIDGETS = [
         "What is wrong with a program, why, and how it is repaired. In a notebook `%%doctor` as "
         "the first line of a cell does the same.",
         """
-        program = '''
+        program = '''\\
         import torch
         from torch import nn
 
