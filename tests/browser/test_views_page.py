@@ -244,3 +244,22 @@ def test_narrow_the_views_stand_below_and_nothing_is_cut(views: Open, page: Page
     assert box is not None
     assert curves is not None
     assert box["y"] >= curves["y"] + curves["height"]
+
+
+@pytest.mark.parametrize("width", [640, 770, 900, 1300])
+def test_the_tabs_are_one_line_and_the_curves_as_high_as_fits(
+    views: Open, page: Page, width: int
+) -> None:
+    root = views(width=width)
+    expect(root.locator(".square canvas")).to_be_visible()
+    tops = "e => [...e.children].map(tab => tab.getBoundingClientRect().top)"
+    assert len(set(root.get_by_role("tablist").evaluate(tops))) == 1
+    assert root.get_by_role("tablist").evaluate("e => e.scrollWidth - e.clientWidth") <= 0
+    heights = page.locator(".curves canvas:visible").evaluate_all(
+        "all => all.map(canvas => canvas.clientHeight)"
+    )
+    assert all(240 <= height <= 420 for height in heights)
+    if width == 1300:  # beside the views: nothing is blank below
+        low = "e => e.getBoundingClientRect().bottom"
+        assert abs(page.locator("section.timeline").evaluate(low) - root.evaluate(low)) <= 2
+        assert min(heights) > 300
