@@ -591,11 +591,24 @@ def test_the_magic_runs_the_cell_and_knows_its_shapes(shown: list[Any]) -> None:
     assert shown[-1].checks == ["L13"]
 
 
-def test_the_magic_repairs_a_cell(shown: list[Any]) -> None:
+def test_the_magic_repairs_a_cell(shown: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
     shell = Shell()
     doctor_magic(shell, "--fix", wrong("L12 tensor"))
+    assert 'Press "apply all repairs" and "copy the program"' in capsys.readouterr().out
     assert "[1.0, 2.0, 3.0]" in shell.next
     assert shell.ran == []
+    doctor_magic(shell, "--fix", "%matplotlib inline\n" + wrong("L12 tensor") + "\n!ls")
+    assert shell.next.startswith("%%doctor\n%matplotlib inline\n")
+    assert shell.next.rstrip().endswith("!ls")
+    assert "[1.0, 2.0, 3.0]" in shell.next
+    doctor_magic(shell, "--fix", "x = 1")
+    assert shell.next == "%%doctor\nx = 1"
+    assert "Ctrl+Z" in capsys.readouterr().out  # of the cell before
+    doctor_magic(shell, "--fix", "x = 1")
+    assert capsys.readouterr().out == ""  # nothing was to be repaired
+    doctor_magic(shell, "--fix", article("C4d"))  # line breaks are a repair too
+    assert shell.next == "%%doctor\n" + lab.doctor(article("C4d")).reflow().rstrip("\n")
+    assert "Ctrl+Z" in capsys.readouterr().out
     doctor_magic(shell, "", article("C4d"))  # it cannot be read as it stands
     assert shell.ran == []
     assert shown[-1].checks == ["L22"]

@@ -12,6 +12,12 @@ from .diagnose import _plain, diagnose
 from .diagnosis import Diagnosis
 
 _OPTIONS = ("--only", "--fix")
+_SAID = (
+    "The repaired program is in the cell: read it, then run it. Ctrl+Z in the cell brings yours "
+    'back.\nDid the cell not change? Press "apply all repairs" and "copy the program", and paste.'
+)
+_MAGIC = re.compile(r"^[%!].*$", re.MULTILINE)
+_HIDDEN = "# doctor keeps: "  # a comment, while the rest is read as Python
 
 
 def doctor_magic(shell: Any, line: str, cell: str) -> None:
@@ -27,8 +33,11 @@ def doctor_magic(shell: Any, line: str, cell: str) -> None:
     before = _plain(shell.user_ns)
     found = diagnose(source, before)
     if "--fix" in wanted:
-        shell.set_next_input(f"%%doctor\n{found.fix()}" if len(found) else cell, replace=True)
+        repaired = _repaired(cell, before)
+        shell.set_next_input(f"%%doctor\n{repaired}", replace=True)
         display(found)
+        if repaired != cell.rstrip("\n"):
+            print(_SAID)
         return
     if "--only" in wanted:
         display(found)
@@ -49,10 +58,16 @@ def _after(
     return later if len(later) >= len(found) else found
 
 
+def _repaired(cell: str, before: dict[str, Any]) -> str:
+    """The cell with its repairs, and its magics and shell lines where they were."""
+    hidden = _MAGIC.sub(rf"{_HIDDEN}\g<0>", cell)
+    return diagnose(hidden, before).fix().replace(_HIDDEN, "").rstrip("\n")
+
+
 def without_magics(cell: str) -> str:
     r"""A cell with its magics and shell lines as empty lines, so that the lines keep their numbers.
 
     >>> without_magics("%matplotlib inline\nx = 1")
     '\nx = 1'
     """
-    return re.sub(r"^[%!].*$", "", cell, flags=re.MULTILINE)
+    return _MAGIC.sub("", cell)

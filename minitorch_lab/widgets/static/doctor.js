@@ -59,7 +59,7 @@ function render({ model, el }) {
     fix.hidden = !model.get("fixable");
     undo.hidden = !model.get("changed");
     code.hidden = !model.get("text");
-    said.textContent = after || (findings.length ? "Point at a finding to see its lines. Nothing in your cell is changed." : "");
+    said.textContent = after || (findings.length ? "Point at a finding to see its lines. A repair here changes this copy, not your cell." : "");
     if (after && !root.contains(document.activeElement)) (fix.hidden ? copy : fix).focus();
     after = "";
   }
