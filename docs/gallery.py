@@ -168,7 +168,7 @@ WIDGETS = [
     ),
 ]
 # For a kernel: without one only the still.
-ALIVE = {"Prediction", "Live training", "A loop of your own", "Mode toggle"}
+ALIVE = {"Prediction", "Live training", "A loop of your own", "Playground", "Mode toggle"}
 
 
 def shown(lines: list[str], scope: dict[str, Any]) -> Any:
