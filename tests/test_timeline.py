@@ -279,6 +279,15 @@ def test_streams_and_branches_are_shown_and_hidden_by_name(panel):
 # Other runs --------------------------------------------------------------------------------------
 
 
+def test_what_is_hidden_is_said_also_after_many_messages(panel):
+    panel.overlay(make(name="other"))
+    for _ in range(40):
+        panel._push()
+    assert len(panel.messages) < 40  # of a second
+    panel.hide("other")
+    assert panel.messages[-1]["timeline"]["branches"][-1]["hidden"] is True
+
+
 def test_another_run_is_drawn_over_this_one(panel):
     other = make(name="other", lr=0.1)
     other.start().wait(WAIT)

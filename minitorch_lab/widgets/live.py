@@ -276,11 +276,12 @@ class Live(Timeline, LabWidget):
         if run is self.training and what == "tick":
             self._viewer.heard(run)
 
-    def _push(self, reset: bool = False) -> None:
-        """Send what is new since the last message, or everything."""
+    def _push(self, reset: bool = False, at_once: bool = False) -> None:
+        """Send what is new since the last message, or everything. ``at_once``: also where there
+        were many messages, as no other may follow."""
         self._follow()
         with self._lock:
-            if not reset and self._crowded():
+            if not (reset or at_once) and self._crowded():
                 return
             history = self.training.history
             reset = reset or history is not self._history  # another run, or rewound

@@ -86,11 +86,11 @@ class LoopPanel(Live):
             case {"type": str() as name} if name in (*SETTINGS, *TAKEN):
                 super()._on_message(widget, content, buffers)
 
-    def _push(self, reset: bool = False) -> None:
+    def _push(self, reset: bool = False, at_once: bool = False) -> None:
         now = time.monotonic()
         if not self._answers and not reset and now >= self._anew:
             reset, self._anew = True, now + ANEW
-        super()._push(reset)
+        super()._push(reset, at_once)
 
     def _around(self, reset: bool) -> dict[str, Any]:
         found = super()._around(reset)

@@ -123,20 +123,20 @@ class Timeline:
                 "  expected another name: overlay(other, name='second')"
             )
         self._others = {**self._others, name: run}  # another thread may be going through it
-        self._push()
+        self._push(at_once=True)
         return self
 
     def hide(self, name: str) -> None:
         """Draw a branch, or a run of ``overlay``, no more over the curves; ``unhide`` draws it."""
         self._known("hide", name)
         self._hidden.add(name)
-        self._push()
+        self._push(at_once=True)
 
     def unhide(self, name: str) -> None:
         """Draw a branch that was hidden again."""
         self._known("unhide", name)
         self._hidden.discard(name)
-        self._push()
+        self._push(at_once=True)
 
     def remove(self, name: str) -> None:
         """Draw a run of ``overlay`` no more, and forget it.
@@ -157,7 +157,7 @@ class Timeline:
         if listener is not None and run not in self._others.values():
             del self._followed[id(run)]
             run.listeners.remove(listener)
-        self._push()
+        self._push(at_once=True)
 
     # For the page.
 
@@ -174,7 +174,7 @@ class Timeline:
         if run is not self.training:
             hold(self.training)
             self.training = run
-        self._push()
+        self._push(at_once=True)
 
     def _follow(self) -> None:
         """Hear of what any of the runs does, each of them once."""
