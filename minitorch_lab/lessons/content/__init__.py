@@ -7,7 +7,7 @@ from importlib import import_module
 from ...errors import ArgumentError
 from ..model import Exercise, Lesson, Prediction
 
-NUMBERS = ("00", "02", "03", "07", "14")
+NUMBERS = ("00", "02", "03", "07", "14", "A1")
 
 
 def lesson(number: str) -> Lesson:
