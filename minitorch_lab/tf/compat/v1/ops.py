@@ -94,6 +94,8 @@ def lift(function: Callable[..., Any], row: str) -> Callable[..., Any]:
         return out
 
     write.__module__ = __name__
+    # without the example, which prints a value where here an operation is written
+    write.__doc__ = (function.__doc__ or "").partition("\n\n    >>>")[0]
     return write
 
 
