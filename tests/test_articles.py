@@ -1,6 +1,6 @@
 """The 13 programs of the articles: as they are written, and repaired by the doctor, both run here.
 
-The texts stand in tests/articles/as_written as they are published, without their line breaks.
+The texts stand in minitorch_lab/lessons/articles as they are published, without their line breaks.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from digits import write_pictures
 
 import minitorch_lab as lab
 import minitorch_lab.tf.compat.v1 as tf1
+from minitorch_lab.lessons import museum
+from minitorch_lab.lessons.museum import WRITTEN, write_pictures
 
 HERE = Path(__file__).parent
-WRITTEN = HERE / "articles" / "as_written"
 
 # Where each program is run: what it prints or how it fails as written, and what its repair does.
 # What stands elsewhere is not said here again.
@@ -69,25 +69,15 @@ def test_each_program_has_its_tests() -> None:
 
 # Running them -----------------------------------------------------------------------------------
 
-OURS = {  # import lines, and nothing else
-    r"^import torch$": "import minitorch_lab as torch",
-    r"^import torchvision$": "import minitorch_lab.vision as torchvision",
-    r"^import torchvision\.": "import minitorch_lab.vision.",
-    r"^import torch\.": "import minitorch_lab.",
-    r"^(import|from) tensorflow\b": r"\1 minitorch_lab.tf",
-}
-
 
 def diagnosis(name: str) -> Any:
-    return lab.doctor((WRITTEN / f"{name}.txt").read_text(encoding="utf-8"))
+    return lab.doctor(museum.program(name))
 
 
 def run(text: str, **names: Any) -> dict[str, Any]:
     """Run a program with its import lines changed: the names that it leaves."""
-    for theirs, ours in OURS.items():
-        text = re.sub(theirs, ours, text, flags=re.MULTILINE)
     names["__name__"] = "article"
-    exec(compile(text, "article", "exec"), names)  # noqa: S102  a text of ours
+    exec(compile(museum.imports(text), "article", "exec"), names)  # noqa: S102  a text of ours
     return names
 
 

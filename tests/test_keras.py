@@ -14,13 +14,13 @@ from typing import Any
 import keras_questions_more  # noqa: F401  it adds its own questions
 import numpy as np
 import pytest
-from digits import write_pictures
 from keras_questions import QUESTIONS, RECORDED, plain, training
 
 import minitorch_lab as lab
 import minitorch_lab.tf as tf
 from minitorch_lab.errors import ShapeError, TraceError
 from minitorch_lab.graph import Compiled
+from minitorch_lab.lessons.museum import write_pictures
 from minitorch_lab.tape import Settings, location
 from minitorch_lab.tf import keras
 from minitorch_lab.tf.keras import progress

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from golden import Golden
 import minitorch_lab as lab
 import minitorch_lab.tf as tf
 from minitorch_lab.errors import LabError
+from minitorch_lab.lessons.museum import program
 
 c = tf.constant
 
@@ -312,10 +312,10 @@ def test_an_article_prints(name: str, capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_an_article_fails_as_in_tensorflow() -> None:
     """C0b asks tf.losses for a function that TensorFlow no longer has."""
-    text = (Path(__file__).parent / "articles" / "as_written" / "C0b.txt").read_text("utf-8")
-    program = lab.doctor(text).reflow().replace("import tensorflow", "import minitorch_lab.tf")
+    text = lab.doctor(program("C0b")).reflow()
+    text = text.replace("import tensorflow", "import minitorch_lab.tf")
     with pytest.raises(AttributeError, match="mean_squared_error"):
-        exec(program, {"__name__": "article"})  # noqa: S102
+        exec(text, {"__name__": "article"})  # noqa: S102
 
 
 # What a learner reads ----------------------------------------------------------------------
