@@ -97,6 +97,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    plt.switch_backend("agg")  # a lesson that ran before may have left the notebooks' own
     monkeypatch.chdir(folder)
     monkeypatch.setenv("MINITORCH_LAB_DATA", str(folder))
     lab.manual_seed(0)
