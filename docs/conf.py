@@ -1,6 +1,7 @@
 """The documentation: built offline, from the text here, the lessons and the docstrings."""
 
 import inspect
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -110,6 +111,14 @@ def _one_sidebar_for_a_folder(app, name, template, context, doctree) -> None:
 
 
 _sidebars: dict[str, str] = {}
+_BACK = re.compile(r'<a class="viewcode-back" href="[^"#]*#([^"]*)">\[docs\]</a>')
+
+
+def _back_to_what_is_there(app, name, template, context, doctree) -> None:
+    """Sources link back to their pages: not to what a page tells of under another name."""
+    if name.startswith("_modules/"):
+        known = app.env.domaindata["py"]["objects"]
+        context["body"] = _BACK.sub(lambda m: m[0] * (m[1] in known), context["body"])
 
 
 def setup(app) -> None:
@@ -117,6 +126,7 @@ def setup(app) -> None:
     app.connect("autodoc-skip-member", _has_its_own_page)
     app.connect("autodoc-process-signature", _as_python_says_it)
     app.connect("doctree-read", _no_empty_last_line)
+    app.connect("html-page-context", _back_to_what_is_there)
     app.connect("html-page-context", _one_sidebar_for_a_folder, priority=100)  # before the theme
     inline = (lambda self, node: _math(self, node, False), None)
     block = (lambda self, node: _math(self, node, True), None)
