@@ -377,3 +377,12 @@ def test_a_nan_stops_names_the_op_keeps_what_was_good_and_offers_a_fork(mode):
     lower = fork.fork(lr=0.3)
     assert lower.start().wait(60).state == "done"
     assert lower.history.loss[-1] < 1e-6
+
+
+def test_a_note_of_a_later_step_is_gone_where_the_run_went_back():
+    run = Training(network(2, 4, 2), moons(64), epochs=2, batch_size=16, seed=0)
+    run.start().wait(WAIT)
+    run._guards.notes = tuple(Note(f"{k}", "stuck", k, "no progress", "wait") for k in (0, 4))
+    assert [note.step for note in run.notes] == [0, 4]
+    run.rewind(0)
+    assert [note.step for note in run.notes] == [0]

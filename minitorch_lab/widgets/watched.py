@@ -73,8 +73,9 @@ class Watched:
 
     @property
     def notes(self) -> tuple[Note, ...]:
-        """What the run wants to be known at present: see ``guards``."""
-        return self._guards.notes
+        """What the run wants to be known at present: see ``guards``. One that was said later than
+        the step to which the run went back is not of this run any more."""
+        return tuple(note for note in self._guards.notes if note.step <= self.step_count)
 
     @property
     def part(self) -> float | None:
