@@ -20,6 +20,7 @@ from minitorch_lab.graph import (
     Session,
     UninitializedError,
 )
+from minitorch_lab.tape import location
 
 F = nn.functional
 X = np.array([[1.0, 2.0], [3.0, 5.0], [-1.0, 0.5]], "float32")
@@ -699,3 +700,16 @@ def test_the_page_of_sessions_is_true() -> None:
     result = doctest.testfile(str(page), module_relative=False, optionflags=doctest.ELLIPSIS)
     assert result.failed == 0
     assert result.attempted > 10
+
+
+def test_new_values_of_variables_have_the_line_that_assigns_them() -> None:
+    line = GraphBuilder()
+    with line:
+        w = line.variable([1.0, 2.0])
+        doubled = w.assign(w * 2.0)
+    session = Session(line)
+    session.run(line.initializer())
+    traced = session.graph_of(doubled, optimised=False)
+    texts = [where.text for where in map(location, traced.equations) if where is not None]
+    assert texts
+    assert set(texts) == {"doubled = w.assign(w * 2.0)"}

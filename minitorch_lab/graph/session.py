@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import partial
@@ -57,6 +58,7 @@ class Program:
         self.consumer = needed(session.graph, wanted, {v.id for v in fed}, session.Missing)
         self.steps = sorted(self.consumer, key=lambda o: o.index)
         self.reads = [_one(o) for o in self.steps if o.kind == "variable"]
+        self.writers = {o.assigns.id: o for o in self.steps if o.assigns is not None}
         self.assigned = [o.assigns.id for o in self.steps if o.assigns is not None]
         self.recording = any(o.kind == "gradients" for o in self.steps)
         # a value that comes in is copied on the way out, so that nothing else can change it
@@ -79,7 +81,8 @@ def replay(program: Program, *feeds: Any) -> tuple[Any, ...]:
             apply_step(o, values, state)
     with no_grad():
         for number, value in state.items():
-            session.value(session.graph.tensors[number].variable).copy_(value)
+            with _lines_of(program.writers[number]):
+                session.value(session.graph.tensors[number].variable).copy_(value)
         return tuple(
             e.clone(values[v.id]) if copied else values[v.id].detach()
             for v, copied in zip(program.wanted, program.copied, strict=True)
@@ -99,22 +102,13 @@ def apply_step(o: Operation, values: dict[int, Any], state: dict[int, Any]) -> N
     target = o.assigns
     if target is not None and len(inputs) > 1:  # assign_add: on top of what came before
         inputs[1] = state.get(target.id, inputs[1])
-    builder = getattr(current(), "builder", None)
-    start = len(builder.equations) if builder is not None else 0
-    token = SCOPE.set(o.scope)
     try:
-        results = o.compute(inputs, values)
+        with _lines_of(o):
+            results = o.compute(inputs, values)
     except LabError as error:
         if "\n  operation " in str(error):
             raise
         raise type(error)(f"{error}\n  operation {o.name!r} of the graph{o.where()}") from None
-    finally:
-        SCOPE.reset(token)
-    if builder is not None:
-        builder.equations[start:] = [
-            replace(q, source=o.source, scope=o.scope, of=q.of and q.of._replace(asked=o.source))
-            for q in builder.equations[start:]
-        ]
     for v, result in zip(o.outputs, results, strict=True):
         if v is None or v.id in values:  # a fed value stays
             continue
@@ -123,6 +117,23 @@ def apply_step(o: Operation, values: dict[int, Any], state: dict[int, Any]) -> N
         values[v.id] = result
     if target is not None:
         state[target.id] = results[0]
+
+
+@contextmanager
+def _lines_of(o: Operation) -> Iterator[None]:
+    """What is traced meanwhile has the line and the scope of an operation."""
+    builder = getattr(current(), "builder", None)
+    start = len(builder.equations) if builder is not None else 0
+    token = SCOPE.set(o.scope)
+    try:
+        yield
+    finally:
+        SCOPE.reset(token)
+    if builder is not None:
+        builder.equations[start:] = [
+            replace(q, source=o.source, scope=o.scope, of=q.of and q.of._replace(asked=o.source))
+            for q in builder.equations[start:]
+        ]
 
 
 def _another_size(o: Operation, v: Var, result: Tensor) -> str:
