@@ -34,7 +34,7 @@ def text(notebook: Notebook, index: int) -> str:
 
 
 def test_fix_takes_the_place_of_the_cell(server: Server, page: Page) -> None:
-    with opened(page, server, "doctor", patience=15_000) as notebook:
+    with opened(page, server, "doctor", patience=60_000) as notebook:
         notebook.run_cell(1, f"%%doctor --fix\n{OURS}")
         page.wait_for_function(
             "() => jupyterapp.shell.currentWidget.content.model.toJSON().cells[1].source"

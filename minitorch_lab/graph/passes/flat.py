@@ -124,7 +124,7 @@ class _Gatherer:
         self.made = {e.out.id: e for e in graph.equations}
         self.bound = {v.id: b for v, b in zip(graph.inputs, traced.bindings, strict=True)}
         pairs = zip(graph.updates, traced.targets, strict=True)
-        self.updates = {e.id: v for (e, v), t in pairs if isinstance(t, Captured)}
+        self.updates = {e.id: self.meant(v) for (e, v), t in pairs if isinstance(t, Captured)}
         self.source: Any = None  # the line of the update that is looked at
         self.forms: dict[tuple[Any, ...], int] = {}
         self.whole: dict[Row, Any] = {}  # values -> the one that stands for them
@@ -133,6 +133,12 @@ class _Gatherer:
         self.order: list[Equation] = []
         self.done: set[int] = set()  # values that are no longer made one by one
         self.same: list[Row] = []
+
+    def meant(self, v: Var) -> Var:
+        """What is written where a copy of it is."""
+        e = self.made.get(v.id)
+        copied = e is not None and e.op.name == "copy" and e.inputs[1:2]
+        return copied[0] if copied and copied[0].spec == v.spec else v
 
     # Updates that are alike
 
