@@ -293,12 +293,29 @@ def simplify(graph: Graph, note: Note = no_note) -> Graph:
                 continue
             instead[e.out.id] = new
             if e.out.id in results:
+                known.made[e.out.id] = e
                 out.append(e)
             else:
                 note("rewritten", (e,), (known.made.get(new.id, new),), by.text)
             e = None
-    now = with_equations(graph, out)
-    return graph if now.equations == graph.equations else now
+    updates = tuple(
+        (target, _written(value, instead, known, results)) for target, value in graph.updates
+    )
+    now = with_equations(graph, out, updates=updates)
+    return graph if now.equations == graph.equations and updates == graph.updates else now
+
+
+def _written(value: Var, instead: dict[int, Var], known: Known, results: set[int]) -> Var:
+    """New state that is a copy of a value: the value itself, if it has memory of its own and is no
+    other result."""
+    copy, new = known.made.get(value.id), instead.get(value.id)
+    made = None if new is None else known.made.get(new.id)
+    if made is None or new is None or new.id in results or made.op.view:
+        return value
+    if copy is not None and copy.op.name != "copy":
+        return value
+    results.add(new.id)
+    return new
 
 
 def _first(e: Equation, known: Known) -> tuple[Equation | Var, Rule] | None:
