@@ -381,9 +381,19 @@ def test_a_script_knows_of_all_settings_that_were_changed(optimiser, tmp_path):
     go(training)
     same_losses(training, tmp_path)
     found = training.fork(4)
-    # a run that still holds when its thread wakes keeps the step once more, with what was changed
-    assert found.batch_size in (16, 8)
-    assert (found.dropout, found.momentum) == (0.3, 0.9)
+    assert (found.batch_size, found.dropout, found.momentum) == (16, 0.3, 0.9)
+
+
+def test_a_kept_step_has_the_settings_that_it_was_made_with():
+    training = steps(make(), 4)
+    training.set_batch_size(8)
+    end = time.monotonic() + WAIT
+    while training.batch_size != 8:
+        assert time.monotonic() < end
+        time.sleep(0.0005)
+    time.sleep(0.05)  # it holds again
+    assert training.fork(4).batch_size == 16
+    training.stop()
 
 
 def test_a_script_has_the_source_of_the_model_and_its_seed(tmp_path):

@@ -233,7 +233,7 @@ def test_the_states_of_a_run(slow_data):
     summary = training.wait(WAIT)
     assert summary.state == training.state == "stopped"
     assert summary.message == f"Stopped after step {summary.step:,}; the weights are from there."
-    until(lambda: not any(t.name == f"train {training.name}" for t in threading.enumerate()))
+    until(lambda: not training._thread.is_alive())  # no thread is left behind
 
 
 def test_stopping_a_paused_run_ends_it():

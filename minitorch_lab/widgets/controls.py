@@ -217,6 +217,7 @@ class Controls:
         """Do what was asked for since the last step, hold while paused; False to stop."""
         while True:
             with self._lock:
+                changed = bool(self._requests)
                 while self._requests:
                     self._requests.pop(0)()
                 if self._stop:
@@ -232,7 +233,7 @@ class Controls:
                 self._state = "paused"
             for meter in self._meters.values():
                 meter.settle()
-            self._keeper.hold()
+            self._keeper.hold(changed)
             self._tell("state")
             with self._lock:
                 while not (self._requests or self._stop or self._go or self._owed):

@@ -525,7 +525,7 @@ class Nobody:
     def go_on(self) -> None:
         """Nothing was put away."""
 
-    def hold(self) -> None:
+    def hold(self, changed: bool = False) -> None:
         """Nothing is put away."""
 
 

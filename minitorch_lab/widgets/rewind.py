@@ -402,9 +402,12 @@ class Keeper:
         now = time.perf_counter()
         self._next = now + max(PACE, (now - began) / SHARE)
 
-    def hold(self) -> None:
-        """The run holds, or ends: nobody else's random numbers shall change how it goes on."""
-        if self._whole is None:
+    def hold(self, changed: bool = False) -> None:
+        """The run holds, or ends: nobody else's random numbers shall change how it goes on.
+
+        What was ``changed`` since the step is no part of it: one that is kept stays as it was.
+        """
+        if self._whole is None and not (changed and len(self._run.history) in self.kept):
             self.keep()
         if self._states is None and not self.moved:
             self._states = states_of(self._run)
