@@ -111,7 +111,8 @@ class Entry:
         # most guards ask whether a dict still holds the same object: checked in one tight loop
         known = [g for g in self.guards if isinstance(g, Guard)]
         self.cells = [(g.owner.cell, g.value, g) for g in known if isinstance(g.owner, Cell)]
-        self.quick = [(g.owner, g.key, g.value, g) for g in known if not isinstance(g.owner, Cell)]
+        dicts = [g for g in known if not isinstance(g.owner, Cell)]
+        self.quick = [(g.owner.get, g.key, g.value, g) for g in dicts]
         self.slow = [g for g in self.guards if not isinstance(g, Guard)]
         self.grads = tuple(t for t in traced.targets if isinstance(t, (Grad, ArgumentGrad)))
         self.cleared = traced.cleared
@@ -129,8 +130,8 @@ class Entry:
 
     def holds(self) -> bool:
         """Whether all guards hold."""
-        for owner, key, value, guard in self.quick:
-            if owner.get(key) is not value and not guard.holds():
+        for get, key, value, guard in self.quick:
+            if get(key) is not value and not guard.holds():
                 return False
         try:
             for cell, value, guard in self.cells:

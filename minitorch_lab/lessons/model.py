@@ -47,7 +47,10 @@ class Judge(Protocol):
 
 @dataclass(frozen=True)
 class Exercise:
-    """One exercise. ``right`` is what is said to a right answer; hints come one at a time."""
+    """One exercise. ``right`` is what is said to a right answer; hints come one at a time.
+
+    ``also`` holds right answers that are written in another way than the solution in the text.
+    """
 
     title: str
     level: Level
@@ -55,6 +58,7 @@ class Exercise:
     right: str
     hints: tuple[str, ...]
     wrong: tuple[Wrong, ...]
+    also: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)

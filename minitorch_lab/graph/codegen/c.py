@@ -37,6 +37,8 @@ from .numpy import NUMBER_CODE, Plan
 from .routines import ROUTINES
 from .text import C_TYPES, REFUSES, Place, Text, index_of, joined
 
+SMALL = 2048  # bytes of a result that is copied for the learner
+
 
 def build(traced: Traced, graph: Graph, without: Collection[str] = ()) -> Plan:
     """The plan of a graph; ``traced`` says what its inputs and targets are."""
@@ -251,12 +253,16 @@ class _Writer:
             self.make_view(e)
 
     def kept(self) -> set[int]:
-        """Values that the learner keeps: memory of their own in each run."""
-        out = {v.id for v in self.graph.outputs}
+        """Values that the learner keeps and that are made in memory of their own in each run.
+
+        Small ones are made in the plan's memory and copied: that takes less time than to hand the
+        address of a new array to C.
+        """
+        out = set(self.graph.outputs)
         for (_, value), target in zip(self.graph.updates, self.traced.targets, strict=True):
             if isinstance(target, (Grad, ArgumentGrad)):
-                out.add(value.id)
-        return {i for i in out if i in self.step_of}
+                out.add(value)
+        return {v.id for v in out if v.id in self.step_of and v.spec.nbytes > SMALL}
 
     def direct_targets(self) -> dict[int, Any]:
         """New state that is written over the old at once: nothing reads the old one later."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pkgutil import iter_modules
 
 from ...errors import ArgumentError
 from ..model import Exercise, Lesson, Prediction
 
-NUMBERS = ("00", "02", "03", "07", "14", "A1")
+NUMBERS = tuple(sorted(found.name[1:] for found in iter_modules(__path__)))
 
 
 def lesson(number: str) -> Lesson:
