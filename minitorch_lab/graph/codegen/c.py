@@ -37,7 +37,7 @@ from .numpy import NUMBER_CODE, Plan
 from .routines import ROUTINES
 from .text import C_TYPES, REFUSES, Place, Text, index_of, joined
 
-SMALL = 2048  # bytes of a result that is copied for the learner
+SMALL = 1024  # bytes of a result that is copied for the learner
 
 
 def build(traced: Traced, graph: Graph, without: Collection[str] = ()) -> Plan:
