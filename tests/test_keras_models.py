@@ -357,7 +357,20 @@ def sequence_twins(kind: str, both: bool) -> tuple[Any, Any, Any]:
     return ours, Theirs(), (words, words)
 
 
-TWINS = {"pictures": picture_twins} | {
+def flat_twins(first: Any, theirs: Any, x: Any) -> tuple[Any, Any, tuple[Any, Any]]:
+    """Twins that flatten rows of numbers, where both have the same order."""
+    ours = keras.Sequential([keras.Input(tuple(x.shape[1:])), *first, layers.Flatten(),
+                             layers.Dense(2)])  # fmt: skip
+    return ours, nn.Sequential(*theirs, nn.Flatten(), nn.Linear(30, 2)), (x, x)
+
+
+TWINS = {
+    "pictures": picture_twins,
+    "grey pictures": lambda: flat_twins([], [], lab.rand(3, 5, 6)),
+    "embedded": lambda: flat_twins(
+        [layers.Embedding(9, 6)], [nn.Embedding(9, 6)], lab.randint(0, 9, (3, 5))
+    ),
+} | {
     f"{kind}{' both' * both}": (lambda kind=kind, both=both: sequence_twins(kind, both))
     for kind in ("SimpleRNN", "LSTM", "GRU")
     for both in (False, True)

@@ -23,6 +23,9 @@ Array = Any
 # How a pair of layers exchanges weights: for each weight of Keras the tensors of PyTorch's layer,
 # what makes Keras's array of theirs, and what makes theirs of Keras's.
 Rule = list[tuple[Any, list[Any], Callable[..., Array], Callable[[Array], list[Array]]]]
+CHANNELS_FIRST = (  # whose twins in PyTorch take and give sequences with their channels first
+    layers.Conv1D, layers.BatchNormalization, layers.MaxPooling1D, layers.AveragePooling1D,
+)  # fmt: skip
 
 
 class _NoTwin(ShapeError, ArgumentError):
@@ -126,15 +129,28 @@ def _rules(ours: Any, theirs: Any) -> list[Rule]:
 def _keras_layers(model: Any) -> Any:
     """Layers with weights, each with the ``(H, W, C)`` of the picture that was flattened for it."""
     flattened: dict[int, Any] = {}
+    before: Any = None  # the last layer that has weights or pools
     for layer in model._flatten_layers():
-        if isinstance(layer, layers.Flatten) and layer._build_shape and len(layer._build_shape) > 2:
+        if isinstance(layer, layers.Flatten) and _turned(layer._build_shape, before):
             for w in _next_dense(model, layer):
                 flattened[id(w)] = layer._build_shape[1:]
+        before = layer if layer.weights or isinstance(layer, CHANNELS_FIRST) else before
     for layer in model._flatten_layers():
         both = isinstance(layer, layers.Bidirectional)
         own = not any(True for _ in layer._parts()) and not _inside_bidirectional(model, layer)
         if layer.weights and (both or own):
             yield layer, flattened.get(id(layer))
+
+
+def _turned(shape: Any, before: Any) -> bool:
+    """Whether PyTorch flattens these in another order: only where it has the channels first.
+
+    A grey picture ``(28, 28)`` has no channels, and what an embedding or a recurrent layer gives has
+    its features last in both.
+    """
+    if not shape or len(shape) < 3:
+        return False
+    return len(shape) > 3 or isinstance(before, CHANNELS_FIRST)
 
 
 def _inside_bidirectional(model: Any, layer: Any) -> bool:
