@@ -145,8 +145,8 @@ def _keras_layers(model: Any) -> Any:
 def _turned(shape: Any, before: Any) -> bool:
     """Whether PyTorch flattens these in another order: only where it has the channels first.
 
-    A grey picture ``(28, 28)`` has no channels, and what an embedding or a recurrent layer gives has
-    its features last in both.
+    A grey picture ``(28, 28)`` has no channels, and what an embedding or a recurrent layer gives
+    has its features last in both.
     """
     if not shape or len(shape) < 3:
         return False
