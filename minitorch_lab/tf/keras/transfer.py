@@ -131,9 +131,10 @@ def _keras_layers(model: Any) -> Any:
     flattened: dict[int, Any] = {}
     before: Any = None  # the last layer that has weights or pools
     for layer in model._flatten_layers():
-        if isinstance(layer, layers.Flatten) and _turned(layer._build_shape, before):
+        shape = layer._build_shape if isinstance(layer, layers.Flatten) else None
+        if shape and _turned(shape, before):
             for w in _next_dense(model, layer):
-                flattened[id(w)] = layer._build_shape[1:]
+                flattened[id(w)] = shape[1:]
         before = layer if layer.weights or isinstance(layer, CHANNELS_FIRST) else before
     for layer in model._flatten_layers():
         both = isinstance(layer, layers.Bidirectional)
@@ -148,9 +149,7 @@ def _turned(shape: Any, before: Any) -> bool:
     A grey picture ``(28, 28)`` has no channels, and what an embedding or a recurrent layer gives
     has its features last in both.
     """
-    if not shape or len(shape) < 3:
-        return False
-    return len(shape) > 3 or isinstance(before, CHANNELS_FIRST)
+    return len(shape) > 3 or (len(shape) == 3 and isinstance(before, CHANNELS_FIRST))
 
 
 def _inside_bidirectional(model: Any, layer: Any) -> bool:
