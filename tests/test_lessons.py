@@ -1,9 +1,15 @@
 """The lessons: their checkers, their texts, their notebooks."""
 
 import ast
+import dataclasses
 import json
+import random
 import re
+import sys
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +24,8 @@ from minitorch_lab.errors import ArgumentError
 from minitorch_lab.lessons import ask, build, content, memory, source
 from minitorch_lab.lessons import check as check_function
 from minitorch_lab.lessons.check import Checked, judge, restart
-from minitorch_lab.lessons.judges import Function, Number, Values, show
+from minitorch_lab.lessons.guard import TooLong, limited
+from minitorch_lab.lessons.judges import Function, Number, Rule, Values, call, show
 from minitorch_lab.lessons.judges import number as in_short
 from minitorch_lab.lessons.model import Wrong
 from minitorch_lab.lessons.start import progress, start
@@ -129,14 +136,15 @@ def test_exercises_are_easy_core_and_stretch_with_three_hints() -> None:
 def test_a_function_is_compared_on_all_inputs_and_shown_in_a_table() -> None:
     found = check_function("03.2", lambda x: x**2)
     assert "the path through the square" in found.says
-    assert "At x = 2 your answer is 4; it should be 16." in repr(found)
+    assert "At x = 0.5 your answer is 0.25; it should be 1.75." in repr(found)
     assert "  2         16       4          −12" in repr(found)
     assert "<td" in found._repr_html_()
 
 
 def test_an_unknown_wrong_function_hears_how_many_inputs_are_right() -> None:
-    found = check_function("03.2", lambda x: 16.0)
+    found = check_function("03.2", lambda x: 16.0 if x == 2 else x)
     assert found.says == "Right for 1 of 3 inputs."
+    assert "At x = 0.5 your answer is 0.5; it should be 1.75." in repr(found)
 
 
 def test_a_function_that_raises_or_returns_nothing_is_told_so() -> None:
@@ -145,6 +153,186 @@ def test_a_function_that_raises_or_returns_nothing_is_told_so() -> None:
     assert "returns nothing" in check_function("03.2", lambda x: None).says
     assert "returns a text" in check_function("03.2", lambda x: "6").says
     assert "without brackets" in repr(check_function("03.2", 6.0))
+
+
+def test_an_error_is_shown_with_the_line_that_raised_it() -> None:
+    def divides(x: float) -> float:
+        return x / 0
+
+    detail = judge("03.2", divides).detail
+    assert re.fullmatch(
+        r"In line \d+, `return x / 0`, it raised ZeroDivisionError: float division by zero", detail
+    )
+    assert "calls itself again and again" in judge("03.2", lambda x: again(x)).detail
+    assert "called with 1 argument here" in judge("03.2", lambda x, y: x).says
+    assert "`<lambda>(x, y)`" in judge("03.2", lambda x, y: x).detail
+    assert "SystemExit" in judge("03.2", lambda x: sys.exit()).detail
+
+
+def again(x: float) -> float:
+    return again(x)
+
+
+def right(x: float) -> float:
+    return 2 * x * (x + 1) + x**2
+
+
+@pytest.mark.parametrize("where", ["main thread", "another thread"])
+def test_a_function_that_never_ends_is_stopped(where: str) -> None:
+    def forever(x: float) -> float:
+        while True:
+            pass
+
+    def stubborn(x: float) -> float:
+        while True:
+            try:
+                x += 1.0
+            except BaseException:  # noqa: BLE001
+                continue
+
+    def busy(x: float) -> float:
+        matrix = np.eye(60)
+        while True:
+            matrix = matrix @ matrix
+
+    def asleep(x: float) -> float:
+        time.sleep(60)
+        return x
+
+    def many_lines(x: float) -> float:
+        while True:
+            print(x)
+
+    asked = [forever, stubborn, busy, many_lines]
+    if where == "main thread":
+        asked.append(asleep)
+    for function in asked:
+        before, began = threading.active_count(), time.perf_counter()
+        verdict = elsewhere_or_here(where, function)
+        assert time.perf_counter() - began < 10
+        assert verdict.says.startswith("Your function had not ended for x = −1 after 0.3 seconds")
+        assert "while" in verdict.detail
+        assert threading.active_count() == before, "a thread is left"
+        assert sum(range(10**5)) == 4999950000  # nothing is raised afterwards
+        assert judge("03.2", right).right is True
+
+
+def elsewhere_or_here(where: str, function: Any) -> Any:
+    exercise = EXERCISES["03.2"]
+    quick = dataclasses.replace(exercise.judge, seconds=0.3)
+    if where == "main thread":
+        return quick.judge(function, exercise.wrong)
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(quick.judge, function, exercise.wrong).result()
+
+
+def test_the_end_and_the_deadline_may_come_together() -> None:
+    outcomes = set()
+    for i in range(60):
+        rest = 0.0005 * (i % 6)
+        try:
+            outcomes.add(limited(lambda: wait_busily(0.01 + rest - 0.001), 0.01))
+        except TooLong:
+            outcomes.add("too long")
+        wait_busily(0.002)  # what came too late would come here
+    assert outcomes <= {"done", "too long"}
+
+
+def wait_busily(seconds: float) -> str:
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        pass
+    return "done"
+
+
+def test_a_learners_own_interrupt_is_passed_on() -> None:
+    def pressed() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        limited(pressed)
+
+
+def test_a_rule_that_never_ends_is_stopped_too() -> None:
+    verdict = Rule(lambda function: function(), seconds=0.3).judge(lambda: wait_busily(60), ())
+    assert verdict.says.startswith("The check of your answer had not ended after 0.3 seconds")
+
+
+def test_a_rule_says_what_goes_wrong_in_a_function_that_it_calls() -> None:
+    rule = Rule(lambda function: None if call(function, 1.0, where="t = 1") else "zero")
+    assert rule.judge(lambda t: t, ()).right is True
+    assert rule.judge(lambda t: t - 1, ()).says == "zero"
+    assert rule.judge(lambda t: 1 / (t - 1), ()).says == "Your function stopped for t = 1."
+    assert rule.judge(lambda t: None, ()).says == "Your function returns nothing for t = 1."
+    assert rule.judge(lambda t: ..., ()).right is None
+    assert "changes its input" in Rule(lambda f: call(f, [1])).judge(lambda x: x.clear(), ()).says
+    bare = Rule(lambda function: function(1.0)).judge(lambda t: t / 0, ())
+    assert bare.says == "Your answer stopped."
+    assert "ZeroDivisionError" in bare.detail
+
+
+@pytest.mark.parametrize(
+    "made", [lambda: [1.0, 2.0], lambda: np.ones(2), lambda: lab.ones(2), lambda: {"a": [1.0]}]
+)
+def test_a_function_may_not_change_its_input(made: Any) -> None:
+    def changes(x: Any) -> float:
+        if isinstance(x, dict):
+            x["a"].append(3.0)
+        else:
+            x[0] = 5.0
+        return 1.0
+
+    function = Function(lambda x: 1.0, lambda: [(made(),)])
+    verdict = function.judge(changes, ())
+    assert verdict.says.startswith("Your function changes its input for x = ")
+    assert ".clone()" in verdict.detail if hasattr(made(), "clone") else ".copy()" in verdict.detail
+    assert dataclasses.replace(function, changes_input=True).judge(changes, ()).right is True
+    assert function.judge(lambda x: 1.0, ()).right is True
+
+
+def test_printing_instead_of_returning_is_told_so(capsys: pytest.CaptureFixture[str]) -> None:
+    verdict = judge("03.2", lambda x: print(right(x)))
+    assert verdict.says == "Your function prints its answer, and returns nothing."
+    assert "`return` for `print`" in verdict.detail
+    assert capsys.readouterr().out == "1.0\n"  # what was printed is seen
+
+    def looks(x: float) -> float:
+        print("x is", x)
+        return right(x)
+
+    assert judge("03.2", looks).right is True
+    assert "x is 0.5" in capsys.readouterr().out
+
+
+def test_answers_that_are_written_down_are_found_out() -> None:
+    table = {-1.0: 1.0, 0.5: 1.75, 2.0: 16.0}
+    verdict = judge("03.2", lambda x: table.get(x, 0.0))
+    assert verdict.says == "Right for the 3 inputs of the check, and not for others."
+    assert re.search(r"At x = \S+ your answer is 0; it should be \S+\.", verdict.detail)
+    assert judge("03.2", lambda x: 3.0).says == "Your function gives 3 for every x."
+    chosen = Function(
+        lambda n: n * n, [(1,), (2,)], fresh=lambda chance: (int(chance.integers(3, 9)),)
+    )
+    assert chosen.judge(lambda n: n**2, ()).right is True
+    assert chosen.judge(lambda n: {1: 1, 2: 4}.get(n, 0), ()).right is False
+
+
+def test_the_smallest_failing_input_is_the_one_in_words() -> None:
+    inputs = [([9.0, 1.0, 4.0],), ([5.0],), ([2.0, 2.0],), ([1.0, 1.0],)]
+    verdict = Function(lambda x: sorted(x)[0], inputs).judge(lambda x: x[0] * 2, ())
+    assert verdict.detail.startswith("At x = [5] your answer is 10")
+
+
+def test_an_answer_of_the_wrong_kind_hears_what_to_do() -> None:
+    assert "write brackets after its name" in judge("03.1", right).detail
+    assert "Leave the quotation marks out" in judge("03.1", "12").detail
+    assert "not a number" in judge("03.1", float("nan")).says
+
+
+def test_a_long_answer_shows_the_entries_that_are_wrong() -> None:
+    verdict = Values([0.0] * 30).judge([0.0] * 29 + [1.0], ())
+    assert verdict.table is not None
+    assert verdict.table.rows == (("29", "0", "1", "1"),)
 
 
 def test_the_same_mistake_in_another_form_gets_the_same_words() -> None:
@@ -179,12 +367,21 @@ def test_loop_exercise_takes_every_order_that_trains() -> None:
 
 
 def test_a_check_draws_no_random_number() -> None:
-    lab.manual_seed(7)
-    expected = lab.rand(3).tolist()
-    lab.manual_seed(7)
+    def drawn() -> list[Any]:
+        return [lab.rand(3).tolist(), np.random.rand(3).tolist(), random.random()]
+
+    def seed() -> None:
+        lab.manual_seed(7)
+        np.random.seed(7)
+        random.seed(7)
+
+    seed()
+    expected = drawn()
+    seed()
     for key in EXERCISES:
         check_function(key, EXERCISES[key].wrong[0].answer)
-    assert lab.rand(3).tolist() == expected
+    check_function("03.2", lambda x: [drawn(), right(x)][1])
+    assert drawn() == expected
 
 
 def test_answers_are_escaped() -> None:

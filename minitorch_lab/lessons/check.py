@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import textwrap
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from ..random import fork_rng
 from ..widgets import cards
 from . import content, memory
 from .model import Exercise, Verdict
@@ -92,8 +96,18 @@ def _nested(hints: tuple[str, ...]) -> str:
 
 def judge(key: str, answer: Any) -> Verdict:
     """The verdict alone: counts no try and shows nothing. For tests and for teachers."""
-    exercise = content.exercise(key)
-    return exercise.judge.judge(answer, exercise.wrong)
+    return _verdict(content.exercise(key), answer)
+
+
+def _verdict(exercise: Exercise, answer: Any) -> Verdict:
+    """Judge, and leave all random numbers where the learner's notebook had them."""
+    arrays, plain = np.random.get_state(), random.getstate()
+    try:
+        with fork_rng():
+            return exercise.judge.judge(answer, exercise.wrong)
+    finally:
+        np.random.set_state(arrays)
+        random.setstate(plain)
 
 
 def check(key: str, answer: Any = ...) -> Checked:
@@ -107,7 +121,7 @@ def check(key: str, answer: Any = ...) -> Checked:
     True
     """
     exercise = content.exercise(key)
-    verdict = exercise.judge.judge(answer, exercise.wrong)
+    verdict = _verdict(exercise, answer)
     number = key.partition(".")[0]
     before = memory.recall(number, "exercises", key)
     _tries[key] = _count(before) if key not in _tries else _tries[key]

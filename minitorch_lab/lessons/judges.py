@@ -13,85 +13,45 @@ from typing import Any
 
 import numpy as np
 
+from .calling import NOTHING, Refused, call, listening, own_line, stopped, too_long
+from .guard import SECONDS, TooLong, limited
 from .model import Table, Verdict, Wrong
+from .showing import as_array, kind, number, show
 
-NOTHING = Verdict(
-    None,
-    "Nothing to check yet. Put your answer in place of the three dots, and run the cell again.",
-)
+__all__ = [
+    "NOTHING", "Function", "Number", "Refused", "Rule", "Values", "as_array", "call", "number",
+    "show",
+]  # fmt: skip
+
 ROWS = 8  # a longer table hides the row that matters
-
-
-def number(value: float) -> str:
-    """A number for people: 4 significant digits and a real minus sign.
-
-    >>> number(2 / 3), number(-2.0), number(1.5e-7)
-    ('0.6667', '−2', '1.5e−07')
-    """
-    size = abs(value)
-    if not np.isfinite(value):
-        text = "nan" if np.isnan(value) else "∞" if value > 0 else "-∞"
-    elif float(value).is_integer() and size < 1e5:
-        text = str(int(value))
-    elif 1e4 <= size < 1e5:
-        text = f"{value:.0f}"
-    else:
-        text = f"{value:.4g}"
-    return text.replace("-", "−")
-
-
-def show(value: Any) -> str:
-    """Any value in a few characters, for a table.
-
-    >>> show([1.0, -0.5]), show("b")
-    ('[1, −0.5]', "'b'")
-    """
-    if hasattr(value, "detach"):
-        value = as_array(value)
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
-    if isinstance(value, bool) or value is None:
-        return str(value)
-    if isinstance(value, (int, float, np.number)):
-        return number(float(value))
-    if isinstance(value, (list, tuple)):
-        text = "[" + ", ".join(show(v) for v in value) + "]"
-    else:
-        text = repr(value)
-    return text if len(text) <= 40 else text[:39] + "…"
-
-
-def as_array(value: Any) -> np.ndarray:
-    """Numbers as an array of float64: a number, a list, a NumPy array, a tensor.
-
-    Raises TypeError or ValueError where the value is none of these.
-    """
-    if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
-    if isinstance(value, str):
-        raise TypeError("a text is no number")
-    return np.asarray(value, dtype=np.float64)
+FRESH = 6  # inputs that nobody has seen, after those of the table
+RULE_SECONDS = 20.0  # a rule may train something
 
 
 def _is_blank(answer: Any) -> bool:
     return answer is None or answer is ...
 
 
-def _kind(answer: Any) -> str:
-    if hasattr(answer, "detach"):
-        return "a tensor"
-    name = "function" if callable(answer) else type(answer).__name__
-    names = {
-        "str": "a text", "int": "a whole number", "float": "a number", "dict": "a dictionary",
-        "ndarray": "a NumPy array", "function": "a function",
-    }  # fmt: skip
-    return names.get(name, f"a {name}")
-
-
 def _near(a: np.ndarray, b: np.ndarray, tolerance: float) -> bool:
     return a.shape == b.shape and bool(
         np.allclose(a, b, rtol=tolerance, atol=tolerance, equal_nan=True)
     )
+
+
+def _same_numbers(given: np.ndarray, known: Any, tolerance: float) -> bool:
+    try:
+        return _near(given, as_array(known).reshape(given.shape), tolerance)
+    except (TypeError, ValueError):
+        return False
+
+
+def _no_numbers(expected: str, answer: Any) -> Verdict:
+    detail = ""
+    if callable(answer) and not hasattr(answer, "detach"):
+        detail = "This is the function itself. Call it: write brackets after its name."
+    elif isinstance(answer, str):
+        detail = "Leave the quotation marks out."
+    return Verdict(False, f"{expected} expected here, and this is {kind(answer)}.", detail)
 
 
 @dataclass(frozen=True)
@@ -108,15 +68,17 @@ class Number:
         try:
             given = as_array(answer)
         except (TypeError, ValueError):
-            return Verdict(False, f"A number is expected here, and this is {_kind(answer)}.")
+            return _no_numbers("A number is", answer)
         if given.size != 1:
             return Verdict(False, f"One number is expected here, and this holds {given.size}.")
         value, want = given.reshape(()), np.asarray(float(self.expected))
         if _near(value, want, self.tolerance):
             return Verdict(True, "")
         for known in wrong:
-            if _near(value, as_array(known.answer).reshape(()), self.tolerance):
+            if _same_numbers(value, known.answer, self.tolerance):
                 return Verdict(False, known.says)
+        if np.isnan(value):
+            return Verdict(False, "This is nan: somewhere a result was not a number.")
         side = "large" if value > want else "small"
         return Verdict(False, f"{number(float(value))} is too {side}.")
 
@@ -136,7 +98,7 @@ class Values:
         try:
             given = as_array(answer)
         except (TypeError, ValueError):
-            return Verdict(False, f"Numbers are expected here, and this is {_kind(answer)}.")
+            return _no_numbers("Numbers are", answer)
         if given.shape != want.shape:
             return Verdict(
                 False,
@@ -145,19 +107,26 @@ class Values:
             )
         if _near(given, want, self.tolerance):
             return Verdict(True, "")
+        fits = np.isclose(given, want, rtol=self.tolerance, atol=self.tolerance, equal_nan=True)
+        entries = list(np.ndindex(want.shape))
+        if all(fits[i] for i in entries[:ROWS]):  # what is wrong stands further down
+            entries = [i for i in entries if not fits[i]]
         rows = [
-            (str(list(i)) if len(i) > 1 else str(i[0]), number(w), number(g), number(g - w))
-            for i, w, g in (
-                (i, float(want[i]), float(given[i])) for i in np.ndindex(want.shape) if want.shape
+            (
+                str(list(i)) if len(i) > 1 else str(*i),
+                *map(number, (want[i], given[i], given[i] - want[i])),
             )
+            for i in entries[:ROWS]
         ]
-        table = Table(("entry", "expected", "yours", "difference"), tuple(rows[:ROWS]))
+        table = Table(("entry", "expected", "yours", "difference"), tuple(rows))
         for known in wrong:
-            if _near(given, as_array(known.answer), self.tolerance):
+            if _same_numbers(given, known.answer, self.tolerance):
                 return Verdict(False, known.says, table=table)
-        ok = sum(bool(np.isclose(g, w, rtol=self.tolerance, atol=self.tolerance))
-                 for g, w in zip(given.flat, want.flat, strict=True))  # fmt: skip
+        ok = int(fits.sum())
         return Verdict(False, f"{ok} of {want.size} entries are right.", table=table)
+
+
+Calls = Sequence[tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
@@ -166,13 +135,23 @@ class Function:
 
     ``inputs`` holds one tuple of arguments a call, or is a function that makes them (where they
     are tensors, say). ``labels`` names the calls in the table.
+
+    A function that is right on these is tried on inputs that nobody has seen: ``fresh`` makes one
+    tuple of arguments from a NumPy generator. Where all inputs are floats, it need not be given:
+    numbers between them are taken. The answers for the inputs of the table can be read off and
+    written down; for fresh ones they cannot.
+
+    ``changes_input`` allows the function to change what it is given.
     """
 
     reference: Callable[..., Any]
-    inputs: Sequence[tuple[Any, ...]] | Callable[[], Sequence[tuple[Any, ...]]]
+    inputs: Calls | Callable[[], Calls]
     labels: tuple[str, ...] = ()
     column: str = "x"
     tolerance: float = 1e-4
+    fresh: Callable[[np.random.Generator], tuple[Any, ...]] | None = None
+    changes_input: bool = False
+    seconds: float = SECONDS
 
     def judge(self, answer: Any, wrong: tuple[Wrong, ...]) -> Verdict:
         """Call ``answer`` on every input and compare what it returns."""
@@ -181,71 +160,91 @@ class Function:
         if not callable(answer):
             return Verdict(
                 False,
-                f"A function is expected here, and this is {_kind(answer)}.",
+                f"A function is expected here, and this is {kind(answer)}.",
                 "Give the function itself, without brackets after its name.",
             )
         calls = self.inputs() if callable(self.inputs) else self.inputs
-        labels = self.labels or tuple(", ".join(show(a) for a in call) for call in calls)
-        want = [as_array(self.reference(*call)) for call in calls]
-        given: list[np.ndarray] = []
-        blank = 0
-        for call, label in zip(calls, labels, strict=True):
-            try:
-                result = answer(*call)
-            except Exception as error:  # noqa: BLE001 - the learner's code may raise anything
-                text = str(error).splitlines()[0] if str(error) else ""
-                return Verdict(
-                    False,
-                    f"Your function stopped for {self.column} = {label}.",
-                    f"It raised {type(error).__name__}: {text}",
-                )
-            if result is ...:
-                return NOTHING
-            if result is None:
-                blank += 1
-                continue
-            try:
-                given.append(as_array(result))
-            except (TypeError, ValueError):
-                return Verdict(
-                    False,
-                    f"For {self.column} = {label} your function returns {_kind(result)}, "
-                    "and a number is expected.",
-                )
-        if blank:
-            return Verdict(
-                False, "Your function returns nothing.", "Does its last line begin with `return`?"
-            )
+        labels = self.labels or tuple(map(_label, calls))
+        try:
+            seen = self._compare(answer, calls, labels, wrong)
+            if not seen.right:
+                return seen
+            unseen = self._unseen(calls)
+            found = self._compare(answer, unseen, tuple(map(_label, unseen)), wrong)
+        except Refused as refused:
+            return refused.verdict
+        if found.right or found.says in {known.says for known in wrong}:
+            return found
+        says = f"Right for the {len(calls)} inputs of the check, and not for others."
+        return Verdict(False, says, found.detail, found.table)
+
+    def _compare(
+        self, answer: Any, calls: Calls, labels: tuple[str, ...], wrong: tuple[Wrong, ...]
+    ) -> Verdict:
+        want = [as_array(self.reference(*arguments)) for arguments in calls]
+        given = [
+            self._result(answer, arguments, label)
+            for arguments, label in zip(calls, labels, strict=True)
+        ]
         fits = [_near(g, w, self.tolerance) for g, w in zip(given, want, strict=True)]
         if all(fits):
             return Verdict(True, "")
+        first = min((i for i, fit in enumerate(fits) if not fit), key=lambda i: _size(calls[i]))
+        detail = self._detail(labels[first], want[first], given[first])
         table = self._table(labels, want, given)
-        detail = self._detail(labels, want, given, fits)
         for known in wrong:
-            same = [as_array(known.answer(*call)) for call in calls]
-            if all(_near(g, s, self.tolerance) for g, s in zip(given, same, strict=True)):
+            if self._is_known(known, calls, given):
                 return Verdict(False, known.says, detail, table)
+        if len(given) > 1 and all(_near(g, given[0], 0.0) for g in given):
+            says = f"Your function gives {show(given[0])} for every {self.column}."
+            return Verdict(False, says, f"Work it out from what comes in. {detail}", table)
         return Verdict(False, f"Right for {sum(fits)} of {len(fits)} inputs.", detail, table)
 
-    def _detail(
-        self,
-        labels: Sequence[str],
-        want: list[np.ndarray],
-        given: list[np.ndarray],
-        fits: list[bool],
-    ) -> str:
-        # The largest miss tells most; a tie goes to the later input.
-        misses = [i for i, fit in enumerate(fits) if not fit]
-        for i in misses:
-            if given[i].shape != want[i].shape:
-                return (
-                    f"For {self.column} = {labels[i]} your answer has the shape "
-                    f"{given[i].shape}; it should be {want[i].shape}."
-                )
-        worst = max(misses, key=lambda i: (np.nan_to_num(np.abs(given[i] - want[i])).max(), i))
+    def _result(self, answer: Any, arguments: tuple[Any, ...], label: str) -> np.ndarray:
+        where = f"{self.column} = {label}"
+        result = call(
+            answer, *arguments, where=where, seconds=self.seconds, changes_input=self.changes_input
+        )
+        try:
+            return as_array(result)
+        except (TypeError, ValueError):
+            says = f"For {where} your function returns {kind(result)}, and a number is expected."
+            raise Refused(Verdict(False, says)) from None
+
+    def _is_known(self, known: Wrong, calls: Calls, given: list[np.ndarray]) -> bool:
+        if not callable(known.answer):
+            return False
+        try:
+            same = [as_array(known.answer(*arguments)) for arguments in calls]
+        except Exception:  # noqa: BLE001 - a wrong answer may fail on inputs of chance
+            return False
+        return all(_near(g, s, self.tolerance) for g, s in zip(given, same, strict=True))
+
+    def _unseen(self, calls: Calls) -> Calls:
+        """Inputs of chance, apart from the random numbers that a learner draws."""
+        chance = np.random.default_rng()
+        if self.fresh is not None:
+            return [self.fresh(chance) for _ in range(FRESH)]
+        if not all(type(a) is float for arguments in calls for a in arguments):
+            return []
+        spans = [(min(column), max(column)) for column in zip(*calls, strict=True)]
+        made = [tuple(round(chance.uniform(*span), 2) for span in spans) for _ in range(FRESH)]
+        return [arguments for arguments in made if self._is_defined(arguments)]
+
+    def _is_defined(self, arguments: tuple[Any, ...]) -> bool:
+        try:
+            return bool(np.isfinite(as_array(self.reference(*arguments))).all())
+        except (ArithmeticError, ValueError):
+            return False
+
+    def _detail(self, label: str, want: np.ndarray, given: np.ndarray) -> str:
+        if given.shape != want.shape:
+            return (
+                f"For {self.column} = {label} your answer has the shape {given.shape}; "
+                f"it should be {want.shape}."
+            )
         return (
-            f"At {self.column} = {labels[worst]} your answer is {show(given[worst])}; "
-            f"it should be {show(want[worst])}."
+            f"At {self.column} = {label} your answer is {show(given)}; it should be {show(want)}."
         )
 
     def _table(
@@ -258,24 +257,51 @@ class Function:
         return Table((self.column, "expected", "yours", "difference"), tuple(rows[:ROWS]))
 
 
+def _label(arguments: tuple[Any, ...]) -> str:
+    return ", ".join(map(show, arguments))
+
+
+def _size(value: Any) -> tuple[int, float]:
+    """How large an example is: its numbers counted, and then summed up. For the smallest one."""
+    if isinstance(value, dict):
+        value = [*value.keys(), *value.values()]
+    if isinstance(value, (list, tuple)):
+        parts = [_size(part) for part in value]
+        return sum(count for count, _ in parts), sum(total for _, total in parts)
+    try:
+        array = as_array(value)
+    except (TypeError, ValueError):
+        return 1, 0.0
+    return array.size, float(np.nansum(np.abs(array)))
+
+
 @dataclass(frozen=True)
 class Rule:
     """An open answer, judged by a function.
 
     ``rule(answer)`` returns None where the answer is right, otherwise what is wrong with it: a
-    text, or a whole `Verdict` where a table helps.
+    text, or a whole `Verdict` where a table helps. A rule that calls a function of the learner's
+    does so by `call(function, ...)`, so that whatever goes wrong in it gets its own words.
     """
 
     rule: Callable[[Any], str | Verdict | None]
+    seconds: float = RULE_SECONDS
 
     def judge(self, answer: Any, wrong: tuple[Wrong, ...]) -> Verdict:
         """Ask the rule. What it cannot handle is an answer of the wrong kind."""
         if _is_blank(answer):
             return NOTHING
         try:
-            found = self.rule(answer)
-        except Exception:  # noqa: BLE001 - the answer may be anything at all
-            return Verdict(False, f"This cannot be checked: it is {_kind(answer)}.")
+            with listening():
+                found = limited(lambda: self.rule(answer), self.seconds)
+        except Refused as refused:
+            return refused.verdict
+        except TooLong:
+            return too_long("The check of your answer had not ended", self.seconds)
+        except Exception as error:  # noqa: BLE001 - the answer may be anything at all
+            if own_line(error):
+                return stopped("Your answer stopped.", error)
+            return Verdict(False, f"This cannot be checked: it is {kind(answer)}.")
         if isinstance(found, Verdict):
             return found
         return Verdict(True, "") if found is None else Verdict(False, found)
