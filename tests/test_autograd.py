@@ -241,6 +241,13 @@ def test_a_check_names_the_worst_place() -> None:
     assert gradcheck(Off.apply, x, atol=30.0)
 
 
+def test_a_check_of_one_number_shows_its_gradient() -> None:
+    with lab.broken("overwrite"), pytest.raises(RuntimeError, match="gradient 4, differences 6"):
+        gradcheck(
+            lambda x: x**2 + (x + x) + 1, lab.tensor(2.0, dtype=lab.float64, requires_grad=True)
+        )
+
+
 def test_the_second_check_finds_a_gradient_that_cannot_be_differentiated() -> None:
     class Detached(Function):
         @staticmethod

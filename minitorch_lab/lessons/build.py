@@ -116,7 +116,8 @@ def _joined(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for output in outputs:
         before = found[-1] if found else {}
-        if output["output_type"] == before.get("output_type") == "stream":
+        stream = output.get("name")  # stdout or stderr; None of what is no stream
+        if stream is not None and stream == before.get("name"):
             text = "".join([*before["text"], *output["text"]])
             before["text"] = text.splitlines(keepends=True)
         else:
