@@ -350,6 +350,7 @@ _LATER = {
     "start": "lessons:start",
     "check": "lessons:check",
     "hint": "lessons:hint",
+    "solution": "lessons:solution",
     "predict": "lessons.ask:predict",
     "reveal": "lessons.ask:reveal",
     "quiz": "lessons.ask:quiz",

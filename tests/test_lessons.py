@@ -23,7 +23,7 @@ import minitorch_lab as lab
 from minitorch_lab.errors import ArgumentError
 from minitorch_lab.lessons import ask, build, content, memory, source
 from minitorch_lab.lessons import check as check_function
-from minitorch_lab.lessons.check import Checked, judge, restart
+from minitorch_lab.lessons.check import WITHHELD, Checked, judge, restart
 from minitorch_lab.lessons.guard import TooLong, limited
 from minitorch_lab.lessons.judges import Function, Number, Rule, Values, call, show
 from minitorch_lab.lessons.judges import number as in_short
@@ -419,6 +419,43 @@ def test_hints_come_one_at_a_time() -> None:
     assert hints[1] in first[1]
     assert "That was the last hint." in texts[2]
     assert texts[3] == texts[2]
+
+
+def test_a_solution_comes_after_the_hints_or_at_once_on_request() -> None:
+    assert "There are 3 hints, and you have seen none" in repr(lab.solution("03.2"))
+    lab.hint("03.2")
+    assert "you have seen 1" in repr(lab.solution("03.2"))
+    assert "by_the_square" not in repr(lab.solution("03.2"))
+    assert "by_the_square" in repr(lab.solution("03.2", now=True))
+    assert "lab.hint(" in repr(check_function("03.2", 1.0))
+    lab.hint("03.2")
+    assert 'lab.solution("03.2")' in repr(lab.hint("03.2"))
+    assert 'lab.solution("03.2")' in repr(check_function("03.2", 1.0))
+    shown = lab.solution("03.2")
+    assert "by_the_square = (x + 1) * 2 * x" in shown._repr_html_()
+    assert "SOLUTION" not in repr(shown)
+    assert "lab.check" not in repr(shown)
+    restart()  # another day
+    assert lab.solution("03.2").code == shown.code
+    assert memory.recall("03", "exercises", "03.2")["solution"] is True
+
+
+def test_a_solved_exercise_shows_its_solution_to_compare() -> None:
+    check_function("03.1", 12)
+    assert lab.solution("03.1").code == "answer = 2 * 5 + 2"
+
+
+@pytest.mark.parametrize("key", EXERCISES)
+def test_each_exercise_has_a_solution_to_show(key: str) -> None:
+    assert lab.solution(key, now=True).code
+
+
+def test_a_teacher_can_keep_the_solutions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / WITHHELD).touch()
+    found = lab.solution("03.2", now=True)
+    assert found.code == ""
+    assert "with the teacher" in repr(found)
 
 
 def test_tries_are_counted_and_kept_until_solved(kept_in: Path) -> None:

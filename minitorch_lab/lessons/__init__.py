@@ -7,8 +7,8 @@ are made from it by ``python -m minitorch_lab.lessons.build``.
 `predict`, `reveal` and `quiz` are in `lessons.ask`: they need the widgets, and this does not.
 """
 
-from .check import check, hint
+from .check import check, hint, solution
 from .memory import load_progress, save_progress
 from .start import progress, start
 
-__all__ = ["check", "hint", "load_progress", "progress", "save_progress", "start"]
+__all__ = ["check", "hint", "load_progress", "progress", "save_progress", "solution", "start"]

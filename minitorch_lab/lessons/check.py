@@ -1,20 +1,29 @@
-"""Checking an exercise: `check` says in words what is right or wrong, `hint` helps one step."""
+"""Checking an exercise: `check` says in words what is right or wrong, `hint` helps one step.
+
+`solution` shows one, after the hints. It comes from the lesson's text, as everything else that is
+made of it: the notebooks for learners and for teachers.
+"""
 
 from __future__ import annotations
 
 import random
+import re
 import textwrap
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..errors import ArgumentError
 from ..random import fork_rng
 from ..widgets import cards
-from . import content, memory
+from . import build, content, memory, source
 from .model import Exercise, Verdict
 
 WIDTH = 88
+WITHHELD = "solutions-are-with-the-teacher.txt"  # beside the notebooks of a class
+NOT_SHOWN = re.compile(r"lab\.check\(|^\s*\w+ = \.\.\.$")  # the check, and the learner's blank
 _hints_shown: dict[str, int] = {}
 _tries: dict[str, int] = {}
 
@@ -58,7 +67,10 @@ class Checked:
                 lines += ["", cards.aligned(found.columns, found.rows), ""]
         if not self.right:
             count = len(self.exercise.hints)
-            lines.append(f'  lab.hint("{self.key}") shows a hint; there are {count}.')
+            if _hints_seen(self.key) < count:
+                lines.append(f'  lab.hint("{self.key}") shows a hint; there are {count}.')
+            else:
+                lines.append(f'  lab.solution("{self.key}") shows a solution.')
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -124,18 +136,19 @@ def check(key: str, answer: Any = ...) -> Checked:
     verdict = _verdict(exercise, answer)
     number = key.partition(".")[0]
     before = memory.recall(number, "exercises", key)
-    _tries[key] = _count(before) if key not in _tries else _tries[key]
+    _tries[key] = _whole(before, "tries") if key not in _tries else _tries[key]
     if verdict.right is not None:
         if not before.get("right"):  # a solved exercise may be run again without a new try
             _tries[key] += 1
         right = bool(before.get("right")) or verdict.right
-        memory.note(number, "exercises", key, {"tries": _tries[key], "right": right})
+        kept = before | {"tries": _tries[key], "right": right}
+        memory.note(number, "exercises", key, kept)
     return Checked(key, exercise, verdict, _tries[key])
 
 
-def _count(entry: dict[str, Any]) -> int:
-    tries = entry.get("tries")
-    return tries if isinstance(tries, int) else 0
+def _whole(entry: dict[str, Any], name: str) -> int:
+    value = entry.get(name)
+    return value if isinstance(value, int) else 0
 
 
 @dataclass(frozen=True)
@@ -152,14 +165,16 @@ class Hint:
         for i, text in enumerate(self.texts, 1):
             lines += [f"hint {i} of {self.count} for exercise {self.key}:", _wrap(text)]
         if len(self.texts) == self.count:
-            lines.append("  That was the last hint.")
+            lines.append(f'  That was the last hint. lab.solution("{self.key}") shows a solution.')
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         shown = len(self.texts)
         body = "".join(cards.said(text) for text in self.texts)
         if shown == self.count:
-            body += '<p class="muted small">That was the last hint.</p>'
+            body += cards.note(
+                f'That was the last hint. `lab.solution("{self.key}")` shows a solution.'
+            )
         aside = f'<span class="muted small">{shown} of {self.count}</span>'
         return cards.page(cards.card(f"hint {self.key}", self.title, body, aside=aside))
 
@@ -172,7 +187,72 @@ def hint(key: str) -> Hint:
     exercise = content.exercise(key)
     shown = min(_hints_shown.get(key, 0) + 1, len(exercise.hints))
     _hints_shown[key] = shown
+    number = key.partition(".")[0]
+    before = memory.recall(number, "exercises", key)
+    memory.note(number, "exercises", key, before | {"hints": max(shown, _whole(before, "hints"))})
     return Hint(key, exercise.title, exercise.hints[:shown], len(exercise.hints))
+
+
+def _hints_seen(key: str) -> int:
+    """How many hints were shown in this session: what an earlier one kept changes no text."""
+    return _hints_shown.get(key, 0)
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A solution, or, where ``code`` is empty, what comes before it."""
+
+    key: str
+    exercise: Exercise
+    code: str
+    says: str
+
+    def __repr__(self) -> str:
+        lines = [f"solution {self.key}: {self.exercise.title}", _wrap(self.says.replace("`", ""))]
+        if self.code:
+            lines += ["", *(f"    {line}".rstrip() for line in self.code.splitlines())]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        body = cards.said(self.says, "good" if self.code else "")
+        if self.code:
+            body += cards.code_list(self.code)
+        return cards.page(cards.card("solution", f"{self.key} {self.exercise.title}", body))
+
+
+def solution(key: str, *, now: bool = False) -> Solution:
+    """One right answer to an exercise, once you have seen its hints or solved it.
+
+    ``now=True`` shows it at once. Raises ArgumentError where there is no such exercise.
+
+    >>> solution("03.1")
+    solution 03.1: the gradient at another place
+      There are 3 hints, and you have seen none. ...
+    """
+    exercise = content.exercise(key)
+    if Path(WITHHELD).is_file():
+        return Solution(key, exercise, "", "In this class, solutions are with the teacher.")
+    number = key.partition(".")[0]
+    before = memory.recall(number, "exercises", key)
+    seen, count = _whole(before, "hints"), len(exercise.hints)
+    if not (now or before.get("right") or max(seen, _hints_seen(key)) >= count):
+        says = (
+            f'There are {count} hints, and you have seen {seen or "none"}. `lab.hint("{key}")` '
+            f'shows the next one; `lab.solution("{key}", now=True)` shows the solution at once.'
+        )
+        return Solution(key, exercise, "", says)
+    memory.note(number, "exercises", key, before | {"solution": True})
+    return Solution(key, exercise, _solution_text(number, key), exercise.right)
+
+
+def _solution_text(number: str, key: str) -> str:
+    """The exercise's cell from the lesson's text, solved, without the line that checks it."""
+    for cell in source.read(build.find_sources()[number]):
+        if cell.kind == "code" and f'lab.check("{key}"' in cell.text:
+            lines = source.solution(cell.text).splitlines()
+            kept = [line for line in lines if not NOT_SHOWN.search(line)]
+            return "\n".join(kept).strip("\n")
+    raise ArgumentError(f"the text of lesson {number} has no cell for exercise {key}")
 
 
 def restart() -> None:

@@ -56,6 +56,11 @@ def said(text: str, tone: str = "", *, bold: bool = False) -> str:
     return f'<p class="said {tone}">{inner}</p>'
 
 
+def note(text: str) -> str:
+    """A line below the rest of a card, small and muted."""
+    return f'<p class="muted small">{rich(text)}</p>'
+
+
 def facts(pairs: Sequence[tuple[str, str]]) -> str:
     """Names with their values, in a row."""
     items = "".join(
