@@ -19,7 +19,7 @@ import numpy as np
 
 from .guard import SECONDS, TooLong, limited
 from .model import Verdict
-from .showing import as_array, number, show
+from .showing import as_array, kind, number, show
 
 PRINTED = 2000  # characters that a check may print: an endless loop would fill the page
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -49,13 +49,21 @@ def call(
 ) -> Any:
     """What a learner's function returns.
 
-    Raises Refused, with the words for it, where the function raises, takes too long, changes its
-    arguments (unless ``changes_input``) or returns nothing (unless ``returns`` is False).
+    Raises Refused, with the words for it, where it is no function, raises, takes too long, changes
+    its arguments (unless ``changes_input``) or returns nothing (unless ``returns`` is False).
     ``where`` says with what it is called, such as ``"x = 2"``.
 
     >>> call(abs, -3)
     3
     """
+    if not callable(function):
+        raise Refused(
+            Verdict(
+                False,
+                f"A function is expected here, and this is {kind(function)}.",
+                "Give the function itself, without brackets after its name.",
+            )
+        )
     _fits(function, arguments)
     before = [(_frozen(a), show(a)) for a in arguments]
     at = f" for {where}" if where else ""

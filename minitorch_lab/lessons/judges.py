@@ -157,12 +157,6 @@ class Function:
         """Call ``answer`` on every input and compare what it returns."""
         if _is_blank(answer):
             return NOTHING
-        if not callable(answer):
-            return Verdict(
-                False,
-                f"A function is expected here, and this is {kind(answer)}.",
-                "Give the function itself, without brackets after its name.",
-            )
         calls = self.inputs() if callable(self.inputs) else self.inputs
         labels = self.labels or tuple(map(_label, calls))
         try:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import minitorch_lab as lab
-from minitorch_lab.lessons.judges import NOTHING, Rule, show
+from minitorch_lab.lessons.judges import Refused, Rule, call, show
 from minitorch_lab.lessons.model import (
     Choice,
     Exercise,
@@ -39,39 +39,16 @@ SUMS = "These are sums. A gap is a difference."
 NO_SIGN = "These are the gaps without their signs. Keep the minus."
 
 
-def _result(answer: Any, *args: Any) -> Any:
-    """What a learner's function returns, or the Verdict on it where that is nothing to compare."""
-    if not callable(answer):
-        return Verdict(
-            False,
-            "A function is expected here.",
-            "Give the function itself, without brackets after its name.",
-        )
-    given = ", ".join(show(arg) for arg in args)
-    try:
-        result = answer(*args)
-    except lab.GradError:
-        return Verdict(False, WHOLE_WATCHED, f"Your function stopped for {given}.")
-    except Exception as error:  # noqa: BLE001 - the learner's code may raise anything
-        return Verdict(
-            False,
-            f"Your function stopped for {given}.",
-            f"It raised {type(error).__name__}: {str(error).partition(chr(10))[0]}",
-        )
-    if result is ...:
-        return NOTHING
-    if result is None:
-        return Verdict(
-            False, "Your function returns nothing.", "Does its last line begin with `return`?"
-        )
+def _tensor(answer: Any, *args: Any) -> Any:
+    """The tensor that a learner's function returns; whatever else it returns is refused."""
+    result = call(answer, *args, where=", ".join(map(show, args)))
     if isinstance(result, np.ndarray):
-        return Verdict(False, AN_ARRAY)
+        raise Refused(Verdict(False, AN_ARRAY))
     if isinstance(result, list):
-        return Verdict(False, A_LIST)
+        raise Refused(Verdict(False, A_LIST))
     if not lab.is_tensor(result):
-        return Verdict(
-            False, f"A tensor is asked for, and this is of type {type(result).__name__}."
-        )
+        says = f"A tensor is asked for, and this is of type {type(result).__name__}."
+        raise Refused(Verdict(False, says))
     return result
 
 
@@ -79,12 +56,8 @@ def _own(answer: Any) -> Verdict | None:
     random = np.random.default_rng()
     for array in (np.arange(1.0, 4.0), random.integers(1, 9, (2, 2)), random.integers(1, 9, 5) / 2):
         before = array.copy()
-        made = _result(answer, array)
-        if isinstance(made, Verdict):
-            return made
+        made = _tensor(answer, array)
         held = f"For {show(before)} it holds {show(made)}."
-        if not np.array_equal(array, before):
-            return Verdict(False, "Your function changed the array itself.")
         if not np.array_equal(made.detach().numpy(), before):
             return Verdict(False, OTHER_NUMBERS, held)
         array += 1
@@ -97,9 +70,12 @@ def _own(answer: Any) -> Verdict | None:
 def _ready(answer: Any) -> Verdict | None:
     random = np.random.default_rng()
     for numbers in ([1, 2, 3], random.integers(1, 9, 4).tolist(), [0.5, 2, -1.5]):
-        made = _result(answer, list(numbers))
-        if isinstance(made, Verdict):
-            return made
+        try:
+            made = _tensor(answer, list(numbers))
+        except Refused as refused:
+            if "GradError" in refused.verdict.detail:
+                return Verdict(False, WHOLE_WATCHED, refused.verdict.detail)
+            raise
         given = f"The numbers were {show(numbers)}."
         if made.shape != (len(numbers),) or not np.allclose(made.detach().numpy(), numbers):
             return Verdict(False, "Your tensor does not hold these numbers.", given)
@@ -130,9 +106,7 @@ def _gaps(answer: Any) -> Verdict | None:
         drawn = random.choice(50, rows + columns, replace=False).astype(np.float32)
         p, q = drawn[:rows], drawn[rows:]
         p[0], p[-1] = -1, 99  # below and above all of q, so that a sign that is lost shows
-        made = _result(answer, lab.tensor(p), lab.tensor(q))
-        if isinstance(made, Verdict):
-            return made
+        made = _tensor(answer, lab.tensor(p), lab.tensor(q))
         want, given = p[:, None] - q, made.detach().numpy()
         if np.array_equal(given, want):
             continue
