@@ -1,5 +1,7 @@
 """The command line: ``minitorch-lab`` opens the lessons, ``minitorch-lab doctor`` looks around.
 
+``minitorch-lab assign FOLDER`` makes the copies of the lessons for a class.
+
 >>> from minitorch_lab.cli import main
 >>> main(["--version"])
 minitorch-lab ...
@@ -24,6 +26,7 @@ from pathlib import Path
 
 import minitorch_lab as lab
 from minitorch_lab._version import __version__
+from minitorch_lab.errors import LabError
 from minitorch_lab.graph.codegen import native
 
 PACKAGE = Path(__file__).parent
@@ -372,6 +375,26 @@ def doctor(as_json: bool) -> int:
     return 0 if ready else 1
 
 
+# -- a class --------------------------------------------------------------------------------------
+
+
+def make_class(options: argparse.Namespace) -> int:
+    """Write the copies of the lessons for a class, or read what came back."""
+    assigning = importlib.import_module("minitorch_lab.lessons.assign")
+    try:
+        if options.collect:
+            lines = assigning.collect(options.folder)
+        else:
+            lines = assigning.assign(
+                options.folder, options.chosen, solutions=not options.no_solutions
+            )
+    except (LabError, OSError) as error:
+        print(f"minitorch-lab assign: {error}", file=sys.stderr)
+        return 1
+    print("\n".join(lines))
+    return 0
+
+
 # -- arguments ------------------------------------------------------------------------------------
 
 
@@ -389,7 +412,8 @@ def parser() -> argparse.ArgumentParser:
     """The arguments that ``minitorch-lab`` takes."""
     main_parser = argparse.ArgumentParser(
         prog="minitorch-lab",
-        description="Open the lessons in JupyterLab, or look at what this machine has.",
+        description="Open the lessons in JupyterLab, look at what this machine has, or make the "
+        "copies of the lessons for a class.",
         epilog="minitorch-lab doctor says what is installed and what is missing.",
     )
     main_parser.add_argument("--version", action="store_true", help="print the version")
@@ -414,11 +438,29 @@ def parser() -> argparse.ArgumentParser:
         )
 
     add_lab_arguments(main_parser)
-    commands = main_parser.add_subparsers(dest="command", metavar="[lab | doctor]")
+    commands = main_parser.add_subparsers(dest="command", metavar="[lab | doctor | assign]")
     lessons = commands.add_parser("lab", help="open the lessons in JupyterLab (the default)")
     add_lab_arguments(lessons)
     health = commands.add_parser("doctor", help="versions, device, and what is missing")
     health.add_argument("--json", action="store_true", help="the same for a program to read")
+    giving = commands.add_parser("assign", help="copies of the lessons for a class")
+    giving.add_argument("folder", type=Path, metavar="FOLDER", help="a new folder to write into")
+    giving.add_argument(
+        "--only",
+        dest="chosen",
+        nargs="+",
+        default=(),
+        metavar="NN",
+        help="these lessons, such as 03",
+    )
+    giving.add_argument(
+        "--no-solutions", action="store_true", help="lab.solution shows none in the student copies"
+    )
+    giving.add_argument(
+        "--collect",
+        action="store_true",
+        help="FOLDER holds notebooks that came back: list what their outputs say; none is run",
+    )
     return main_parser
 
 
@@ -431,6 +473,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if options.command == "doctor":
         return doctor(options.json)
+    if options.command == "assign":
+        return make_class(options)
     return open_lab(options.lessons, options.port, options.browser)
 
 
