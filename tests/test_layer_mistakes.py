@@ -213,6 +213,7 @@ MISTAKES: dict[str, Any] = {
     ),
     "bilinear": lambda t: t.nn.Bilinear(2, 3, 4)(ones(t, 5, 2), ones(t, 5, 4)),
     "conv channels last": lambda t: t.nn.Conv2d(3, 8, 3)(ones(t, 2, 32, 32, 3)),
+    "conv grey channels last": lambda t: t.nn.Conv2d(1, 8, 3)(ones(t, 2, 28, 28, 1)),
     "conv no batch wrong": lambda t: t.nn.Conv2d(1, 8, 3)(ones(t, 28, 28)),
     "conv no channel": lambda t: t.nn.Conv2d(1, 8, 3)(ones(t, 16, 28, 28)),
     "conv uint8": lambda t: t.nn.Conv2d(3, 8, 3)(t.ones(2, 3, 8, 8, dtype=t.uint8)),

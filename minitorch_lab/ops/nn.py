@@ -327,8 +327,8 @@ def _conv_shape(
         raise Mismatch(
             "weight needs 4 dimensions", f"expected (out, in / groups, kh, kw), got {w.shape}"
         )
-    oh, ow = _check_window(x, w.shape[2:], stride, padding, dilation)  # type: ignore[arg-type]
-    if x.shape[1] != w.shape[1] * groups:
+    # before the window is: of (N, H, W, C) it would be said that the picture is too small
+    if x.ndim == 4 and x.shape[1] != w.shape[1] * groups:
         raise Mismatch(
             "the channels differ",
             f"expected input.shape[1] == {w.shape[1] * groups}, got {x.shape[1]}",
@@ -336,6 +336,7 @@ def _conv_shape(
             if x.shape[3] == w.shape[1] * groups
             else f"use Conv2d({x.shape[1]}, {w.shape[0]}, ...)",
         )
+    oh, ow = _check_window(x, w.shape[2:], stride, padding, dilation)  # type: ignore[arg-type]
     if w.shape[0] % groups:
         raise Mismatch("groups must divide the output channels", f"got {w.shape[0]} and {groups}")
     if b is not None and b.shape != w.shape[:1]:
