@@ -136,7 +136,9 @@ def setup(app) -> None:
     shutil.rmtree(lessons, ignore_errors=True)
     lessons.mkdir(parents=True)
     for notebook in sorted((ROOT / "notebooks").glob("*.ipynb")):
-        shutil.copy(notebook, lessons)
+        # The map of lesson 00 is a table of HTML, in which Sphinx follows no link.
+        text = re.sub(r'(href=\\"[0-9A]\d_\w+)\.ipynb', r"\1.html", notebook.read_text("utf-8"))
+        (lessons / notebook.name).write_text(text, "utf-8")
     write_op_pages(HERE / "api" / "generated")
     write_gallery(HERE / "gallery")
 

@@ -24,11 +24,12 @@ from minitorch_lab.errors import ArgumentError
 from minitorch_lab.lessons import ask, build, content, memory, source
 from minitorch_lab.lessons import check as check_function
 from minitorch_lab.lessons.check import WITHHELD, Checked, judge, restart
+from minitorch_lab.lessons.course import Predictions, hours, predictions, progress
 from minitorch_lab.lessons.guard import TooLong, limited
 from minitorch_lab.lessons.judges import Function, Number, Rule, Values, call, show
 from minitorch_lab.lessons.judges import number as in_short
 from minitorch_lab.lessons.model import Wrong
-from minitorch_lab.lessons.start import progress, start
+from minitorch_lab.lessons.start import start
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 LESSONS = {n: content.lesson(n) for n in content.NUMBERS}
@@ -522,6 +523,69 @@ def test_progress_goes_to_another_machine_in_a_file(tmp_path: Path) -> None:
         lab.lessons.load_progress(__file__)
     with pytest.raises(ArgumentError, match="no progress could be read"):
         lab.lessons.load_progress(tmp_path / "none.json")
+
+
+def test_the_map_shows_what_is_there_done_and_next() -> None:
+    before = progress()
+    assert before.next is not None
+    assert before.next.number == "00"
+    assert [s.number for s in before.stops if s.file] == list(LESSONS)
+    states = {s.number: s.state for s in before.stops}
+    assert states["03"] == "open"
+    assert states["28"] == "planned"
+    start("00")
+    assert "Go on with: 00 Start here, 15 minutes." in progress().headline
+    for key in LESSONS["00"].exercises:
+        memory.note("00", "exercises", key, {"right": True})
+    after = progress()
+    assert after.headline.startswith(f"1 of {len(LESSONS)} lessons done. Next: 01 ")
+    line = next(line for line in repr(after).splitlines() if line.startswith("00 "))
+    assert line.split() == "00 Start here 15 3 of 3 0 of 3 ✓ done".split()
+    html = after._repr_html_()
+    assert f'<a href="{SOURCES["03"].stem}.ipynb">' in html
+    assert 'lang="zh">中文读者<' in html
+    assert "<script" not in html
+
+
+def test_short_paths_name_lessons_that_are_on_the_map() -> None:
+    for name, _, path in progress().paths():
+        assert f"{name} ({hours(sum(s.minutes for s in path if s.file))})" in repr(progress())
+        assert len(path) == 7
+
+
+def test_the_map_of_a_whole_course_ends() -> None:
+    for number, lesson in LESSONS.items():
+        for key in lesson.exercises:
+            memory.note(number, "exercises", key, {"right": True})
+    assert "That was the whole course." in progress().headline
+
+
+def test_predictions_and_their_first_outcome_are_kept() -> None:
+    widget = ask.predict("03.p1")
+    widget.sure = 80
+    widget.answer = "5"
+    ask.reveal("03.p1", 6.0)
+    again = ask.predict("03.p1")
+    again.answer = "6"  # now it is known
+    ask.reveal("03.p1", 6.0)
+    kept = memory.recall("03", "predictions", "03.p1")
+    assert kept == {"answer": "6", "sure": 80, "first_right": False, "first_sure": 80}
+    assert predictions().outcomes == ((80, False),)
+    assert "So far: 1." in progress()._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "word"),
+    [
+        (((90, True),) * 9 + ((90, False),), "You know well what you know."),
+        (((90, True),) * 2 + ((80, False),) * 8, "You were surer than right."),
+        (((20, True),) * 6, "You know more than you think."),
+    ],
+)
+def test_how_well_you_predict_is_said_in_a_sentence(outcomes: Any, word: str) -> None:
+    found = Predictions(outcomes)
+    assert word in found.says
+    assert sum(count for _, count, _ in found.rows) == len(outcomes)
 
 
 def test_start_sets_mode_and_seed() -> None:

@@ -8,7 +8,8 @@ are made from it by ``python -m minitorch_lab.lessons.build``.
 """
 
 from .check import check, hint, solution
+from .course import progress
 from .memory import load_progress, save_progress
-from .start import progress, start
+from .start import start
 
 __all__ = ["check", "hint", "load_progress", "progress", "save_progress", "solution", "start"]

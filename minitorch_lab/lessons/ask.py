@@ -59,7 +59,10 @@ def predict(
         if not widget.answer:
             return
         _predicted[key] = (widget.answer, widget.sure)
-        memory.note(number, "predictions", key, {"answer": widget.answer, "sure": widget.sure})
+        now = memory.recall(number, "predictions", key)
+        memory.note(
+            number, "predictions", key, now | {"answer": widget.answer, "sure": widget.sure}
+        )
 
     widget.observe(keep, names=["answer", "sure"])
     return widget
@@ -131,10 +134,13 @@ def reveal(key: str, result: Any) -> Revealed:
     number = key.partition(".")[0]
     kept = memory.recall(number, "predictions", key)
     predicted, sure = _predicted.get(key, (str(kept.get("answer", "")), kept.get("sure", 50)))
+    sure = sure if isinstance(sure, int) else 50
     right = _agrees(predicted, result, text) if predicted else None
+    if right is not None and "first_right" not in kept:  # later ones know the result
+        memory.note(number, "predictions", key, kept | {"first_right": right, "first_sure": sure})
     return Revealed(
-        key, text.replace("`", ""), asked.why, predicted.replace("`", ""),
-        sure if isinstance(sure, int) else 50, right, key in _predicted,
+        key, text.replace("`", ""), asked.why, predicted.replace("`", ""), sure, right,
+        key in _predicted,
     )  # fmt: skip
 
 

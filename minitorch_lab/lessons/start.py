@@ -1,4 +1,4 @@
-"""Beginning a lesson, and looking at what has been done."""
+"""Beginning a lesson."""
 
 from __future__ import annotations
 
@@ -112,40 +112,3 @@ def start(number: str) -> Started:
     manual_seed(lesson.seed)
     memory.begin(lesson.number)
     return Started(lesson, mode(), DEVICE)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What has been done so far, lesson by lesson."""
-
-    rows: tuple[tuple[str, str, str], ...]
-
-    def __repr__(self) -> str:
-        return cards.aligned(("lesson", "exercises", "quiz"), self.rows, indent="")
-
-    def _repr_html_(self) -> str:
-        body = cards.table(("lesson", "exercises", "quiz"), self.rows, "Your progress")
-        where = memory.progress_path()
-        note = f"Kept in {where}" if where else "Kept for this session only"
-        body += f'<p class="muted small">{cards.rich(note)}</p>'
-        return cards.page(cards.card("progress", "what you have done", body))
-
-
-def progress() -> Progress:
-    """Your progress: lessons begun, exercises solved, quiz questions answered right."""
-    rows = []
-    for number in content.NUMBERS:
-        if number in memory.begun():
-            lesson = content.lesson(number)
-            right = sum(
-                bool(memory.recall(number, "quiz", str(i + 1)).get("right"))
-                for i in range(len(lesson.quiz))
-            )
-            rows.append(
-                (
-                    number,
-                    f"{len(memory.solved(number))} of {len(lesson.exercises)}",
-                    f"{right} of {len(lesson.quiz)}",
-                )
-            )
-    return Progress(tuple(rows))
