@@ -12,6 +12,7 @@ import pytest
 
 import minitorch_lab as lab
 import minitorch_lab.nn.functional as F
+import minitorch_lab.tf.compat.v1 as tf
 from minitorch_lab import nn
 from minitorch_lab.errors import ArgumentError, KindError
 from minitorch_lab.graph import GraphBuilder, Session
@@ -163,6 +164,30 @@ def test_modules_and_compiled_functions_and_sessions():
     assert set(shares(found).values()) == {(6, 6)}
     assert value(found, "weight").kind == "param"  # one style knows it, and that is enough
     assert lines(found, "session") == {"prediction = fed @ kept.T + bias": [4, 5, 6]}
+
+
+def test_what_a_session_assigns_is_compared_also_where_nobody_fetches_it():
+    w = lab.zeros(2, 1, requires_grad=True)
+
+    def step(x: Any, y: Any) -> Any:
+        loss = ((x @ w - y) ** 2).mean()
+        (slope,) = lab.autograd.grad(loss, (w,))
+        with lab.no_grad():
+            w.sub_(0.1 * slope)
+        return loss
+
+    with tf.Graph().as_default(), tf.Session() as session:
+        fed, target = tf.placeholder("float32", [None, 2]), tf.placeholder("float32", [None, 1])
+        kept = tf.Variable([[0.0], [0.0]])
+        loss = tf.reduce_mean(tf.square(tf.matmul(fed, kept) - target))
+        train = tf.train.GradientDescentOptimizer(0.1).minimize(loss)
+        session.run(tf.global_variables_initializer())
+        x, y = lab.rand(4, 2), lab.rand(4, 1)
+        run = session, [loss, train], {fed: x.numpy(), target: y.numpy()}
+        found = link({"step": step, "session": run}, x, y)
+    shared = shares(found)
+    assert shared["step"] == shared["session"]
+    assert shared["step"][0] == shared["step"][1]
 
 
 def test_a_tensor_has_the_name_that_the_function_reads_it_by():

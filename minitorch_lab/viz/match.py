@@ -202,9 +202,18 @@ def _of_session(title: str, session: Session, own: list[Any]) -> Graph:
             f"link({title!r}): got a session and {len(own)} more\n"
             "  expected (session, fetches) or (session, fetches, feeds)"
         )
-    # What is fetched is compared; that new values are copied into variables is the session's own.
     fetches, feeds = (*own, None)[:2]
-    return replace(session.graph_of(fetches, feeds, optimised=False), updates=())
+    graph = session.graph_of(fetches, feeds, optimised=False)
+    # New values are compared too; that they are copied into variables is the session's own.
+    before = {e.out: e.inputs[-1] for e in graph.equations if e.op.name in ("copy", "clone")}
+    new: list[Any] = []
+    for _, v in graph.updates:
+        made: Any = v
+        while made in before:
+            made = before[made]
+        new.append(made)
+    outputs = (*graph.outputs, *(v for v in new if isinstance(v, Var) and v not in graph.outputs))
+    return replace(graph, outputs=outputs, updates=())
 
 
 def _of_model(model: Model, inputs: tuple[Any, ...]) -> tuple[Graph, tuple[CodeType, ...], Any]:
