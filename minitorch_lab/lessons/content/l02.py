@@ -6,6 +6,8 @@ from itertools import permutations
 from math import factorial
 from typing import Any
 
+import numpy as np
+
 from minitorch_lab.lessons.judges import Function, Number, Rule
 from minitorch_lab.lessons.model import Choice, Exercise, Lesson, Prediction, Question, Wrong
 
@@ -13,10 +15,14 @@ Drawing = dict[str, list[str]]
 
 DRAWN: Drawing = {"h": ["x", "w"], "s": ["h", "b"], "y": ["s", "h"]}
 
+A_FORMULA = 'Give the names as a list, such as ["x", "w"], and leave out what is done with them.'
+
 
 def _drawing(answer: Any) -> str | None:
     if not isinstance(answer, dict):
         return 'A dictionary is expected: {"h": [...], "s": [...], "y": [...]}.'
+    if any(isinstance(made_from, str) for made_from in answer.values()):
+        return A_FORMULA
     given = {str(op): sorted(map(str, made_from)) for op, made_from in answer.items()}
     want = {op: sorted(made_from) for op, made_from in DRAWN.items()}
     if given == want:
@@ -57,6 +63,39 @@ def _only_first_input(graph: Drawing) -> int:
     return orders({op: made_from[:1] for op, made_from in graph.items()})
 
 
+def _by_what_is_ready(graph: Drawing) -> int:
+    """The same, one op after the other: each op that waits for nobody may be the next."""
+    ready = [op for op in graph if not any(x in graph for x in graph[op])]
+    if not graph:
+        return 1
+    rests = ({other: graph[other] for other in graph if other != op} for op in ready)
+    return sum(_by_what_is_ready(rest) for rest in rests)
+
+
+def _by_what_is_done(graph: Drawing) -> int:
+    """The same, looking for what each op needs among those that are done."""
+    count = 0
+    for order in permutations(graph):
+        done = {x for made_from in graph.values() for x in made_from} - set(graph)
+        legal = True
+        for op in order:
+            legal = legal and set(graph[op]) <= done
+            done.add(op)
+        count += legal
+    return count
+
+
+def _drawn(chance: np.random.Generator) -> tuple[Drawing]:
+    """A graph of chance with four ops, each made from one or two things that stand before it."""
+    names = ["x", "p", "q", "r", "s"]
+    return (
+        {
+            names[i]: [names[j] for j in chance.choice(i, min(i, 2), replace=False)]
+            for i in range(1, len(names))
+        },
+    )
+
+
 CHAIN: Drawing = {"h": ["x"], "y": ["h"]}
 TWO_THEN_ONE: Drawing = {"p": ["a", "b"], "q": ["a", "b"], "r": ["p", "q"]}
 THREE_THEN_ONE: Drawing = {"p": ["a"], "q": ["a"], "s": ["a"], "t": ["p", "q", "s"]}
@@ -71,22 +110,35 @@ LESSON = Lesson(
     next="03",
     predictions={
         "02.p1": Prediction(
-            question="The article says that its program prints the nodes of the graph. "
-            "What does ours print?",
-            code="a = lab.tensor(2.0)\nb = lab.tensor(3.0)\nc = a + b\nprint(c)",
-            lit=4,
-            choices=("`a + b`", "`tensor(5.)`", "a picture with three nodes"),
+            question="What do the last three lines print?",
+            code="a = tf.constant(2.0, name='a')\nb = tf.constant(3.0, name='b')\n"
+            "c = tf.add(a, b, name='c')\nprint(a)\nprint(b)\nprint(c)",
+            lit=6,
+            choices=(
+                "three values",
+                "three names: `a`, `b`, `a + b`",
+                "a picture with three boxes",
+            ),
             why="Printing shows a value. That c came from a and b cannot be seen in it.",
         ),
         "02.p2": Prediction(
-            question="Lines 3, 4 and 5 each make a node. In how many orders may these three "
+            question="Lines 2, 3 and 4 each make a node. In how many orders may these three "
             "lines run, so that the result is the same?",
-            code="a = lab.tensor(2.0)\nb = lab.tensor(3.0)\np = a * b\nq = a + b\nr = p * q",
+            code="def program(a, b):\n    p = a * b\n    q = a + b\n    r = p * q\n    return r",
             field="orders",
             why="p and q do not need each other, so either may come first. r needs both, so it "
             "comes last.",
         ),
         "02.p3": Prediction(
+            question="The old dialect writes a graph down. What does its last line print?",
+            code="with tf1.Graph().as_default() as written:\n    a = tf1.constant(2.0, name='a')\n"
+            "    b = tf1.constant(3.0, name='b')\n    c = tf1.add(a, b, name='c')\n    print(c)",
+            lit=5,
+            choices=("the value 5", "a name, and no value", "an error"),
+            why="Nothing was added yet, so there is no 5. The node has a name, a shape and a "
+            "dtype, for these are known before.",
+        ),
+        "02.p4": Prediction(
             question="The function is called three times in graph mode. How often does it print?",
             code="@lab.function\ndef f(a, b):\n"
             '    print("Python is running f")\n    return a * b + a',
@@ -142,10 +194,15 @@ LESSON = Lesson(
                     {"h": ["x", "w"], "y": ["s", "h"]},
                     "No entry for s. Each of the three lines makes one node.",
                 ),
+                Wrong({"h": "x * w", "s": "h + b", "y": "s * h"}, A_FORMULA),
                 Wrong(
                     ["x", "w", "h"],
                     'A dictionary is expected: {"h": [...], "s": [...], "y": [...]}.',
                 ),
+            ),
+            also=(
+                {"y": ["h", "s"], "s": ["b", "h"], "h": ["w", "x"]},
+                {"h": ("x", "w"), "s": ("h", "b"), "y": ("s", "h")},
             ),
         ),
         "02.3": Exercise(
@@ -156,6 +213,7 @@ LESSON = Lesson(
                 [(CHAIN,), (TWO_THEN_ONE,), (THREE_THEN_ONE,), (TWO_CHAINS,)],
                 labels=("a chain", "two, then one", "three, then one", "two chains"),
                 column="graph",
+                fresh=_drawn,
             ),
             right="Where an order is free, a graph mode may choose the best one, or run two ops "
             "at once. A list of lines does not show that freedom; the graph does.",
@@ -183,6 +241,7 @@ LESSON = Lesson(
                     "You forbid too much. An input such as x is no op: it is there from the start.",
                 ),
             ),
+            also=(_by_what_is_ready, _by_what_is_done),
         ),
     },
     quiz=(
