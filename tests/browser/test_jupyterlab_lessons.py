@@ -1,0 +1,78 @@
+"""Each lesson in JupyterLab, run as a learner runs it, and its widgets drawn.
+
+    MINITORCH_LAB_SHOTS=folder pytest tests/browser/test_jupyterlab_lessons.py
+
+keeps a picture of each whole lesson in that folder, in the light and in the dark theme.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from lab_server import Notebook, Server, complaints, serve
+from playwright.sync_api import Page
+
+from minitorch_lab.lessons.build import find_sources
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+LESSONS = Path(__file__).parents[2] / "notebooks"
+# For each output that is a widget, what its cell shows of widgets: a list of their heights.
+WIDGETS = """() => {
+  const view = "application/vnd.jupyter.widget-view+json";
+  return jupyterapp.shell.currentWidget.content.widgets
+    .filter((cell) => cell.model.type === "code")
+    .map((cell) => {
+      const outputs = cell.model.outputs;
+      const wanted = [...Array(outputs.length).keys()].filter((i) => view in outputs.get(i).data);
+      const drawn = [...cell.node.querySelectorAll(".jp-OutputArea-output .lab")];
+      return {
+        source: cell.model.sharedModel.getSource(),
+        wanted: wanted.length,
+        heights: drawn.map((element) => element.getBoundingClientRect().height),
+      };
+    })
+    .filter((cell) => cell.wanted);
+}"""
+HIGH = """() => Math.ceil(Math.max(...
+  [...document.querySelectorAll(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell")]
+    .map((cell) => cell.getBoundingClientRect().bottom)))"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """JupyterLab on a copy of the lessons."""
+    root, home = tmp_path_factory.mktemp("lessons"), tmp_path_factory.mktemp("home")
+    for lesson in LESSONS.glob("*.ipynb"):
+        shutil.copy(lesson, root)
+    with serve(root, home) as running:
+        yield running
+
+
+@pytest.mark.parametrize("number", find_sources())
+def test_a_lesson_runs_and_draws_all_its_widgets(
+    server: Server, page: Page, number: str, tmp_path: Path
+) -> None:
+    said = complaints(page)
+    # JupyterLab draws what can be seen: so all of it can.
+    page.set_viewport_size({"width": 1300, "height": 16_000})
+    notebook = Notebook(page, server, f"{find_sources()[number].stem}.ipynb")
+    page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
+    notebook.run_all()
+    page.wait_for_function(
+        f"""() => ({WIDGETS})().every((cell) =>
+            cell.heights.length >= cell.wanted && cell.heights.every((height) => height > 20))""",
+        timeout=30_000,
+    )
+    assert page.evaluate(WIDGETS), "a lesson has a quiz at least"
+    assert page.get_by_text("Error displaying widget").count() == 0
+    assert page.get_by_text("Loading widget").count() == 0
+    folder = Path(os.environ.get("MINITORCH_LAB_SHOTS", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    page.set_viewport_size({"width": 1300, "height": page.evaluate(HIGH) + 40})
+    for theme in ("light", "dark"):
+        notebook.theme(theme)
+        page.screenshot(path=folder / f"{number}-{theme}.png")
+    assert said == []
