@@ -10,11 +10,11 @@ import pytest
 
 from minitorch_lab import cli
 from minitorch_lab.errors import ArgumentError
-from minitorch_lab.lessons import build, content, source
+from minitorch_lab.lessons import content, source
 from minitorch_lab.lessons.assign import POINTS, as_markdown, assign, collect, points
 from minitorch_lab.lessons.check import WITHHELD
 
-STEM = build.find_sources()["03"].stem
+STEM = source.find_sources()["03"].stem
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def test_students_get_stubs_and_teachers_solutions(made: Path) -> None:
 
 @pytest.mark.parametrize("number", content.NUMBERS)
 def test_nbgrader_finds_an_answer_and_a_check_for_each_exercise(made: Path, number: str) -> None:
-    stem = build.find_sources()[number].stem
+    stem = source.find_sources()[number].stem
     ours = book(made / f"nbgrader/source/{stem}/{stem}.ipynb")
     theirs = book(made / f"nbgrader/release/{stem}/{stem}.ipynb")
     graded = {c.metadata.nbgrader.grade_id: c for c in ours.cells if "nbgrader" in c.metadata}

@@ -34,7 +34,7 @@ from minitorch_lab.lessons.start import start
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 LESSONS = {n: content.lesson(n) for n in content.NUMBERS}
 EXERCISES = {k: e for lesson in LESSONS.values() for k, e in lesson.exercises.items()}
-SOURCES = build.find_sources()
+SOURCES = source.find_sources()
 
 
 @pytest.fixture(autouse=True)
@@ -79,12 +79,16 @@ def test_each_known_wrong_answer_gets_its_own_words(key: str) -> None:
 
 
 # Lessons that are older than `Exercise.also`: a number comes off when its exercises have it.
-ALSO_TO_COME = {"00", "03", "07", "14", "A1"}
+ALSO_TO_COME = {"03", "07", "14", "A1"}
 
 
 @pytest.mark.parametrize("key", EXERCISES)
-def test_right_answers_that_are_written_in_another_way_pass(key: str) -> None:
+def test_right_answers_that_are_written_in_another_way_pass(
+    key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     exercise = EXERCISES[key]
+    monkeypatch.chdir(tmp_path)
+    lab.lessons.save_progress("my_progress.json")  # 00.2 asks for it
     others = list(exercise.also)
     if isinstance(exercise.judge, Number | Values):
         want = exercise.judge.expected

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from minitorch_lab.lessons import build, source
+from minitorch_lab.lessons import source
 
 ROOT = Path(__file__).parents[1]
-SOURCES = build.find_sources()
+SOURCES = source.find_sources()
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
     *sorted((ROOT / "docs").glob("*.md")),

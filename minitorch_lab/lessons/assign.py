@@ -45,7 +45,7 @@ def assign(folder: Path, numbers: Sequence[str] = (), *, solutions: bool = True)
     ``numbers`` chooses lessons, otherwise all. Without ``solutions``, `lab.solution` shows none
     where the student copies are. Raises ArgumentError where the folder holds something already.
     """
-    sources = build.find_sources()
+    sources = source.find_sources()
     chosen = [content.lesson(number) for number in (numbers or content.NUMBERS)]
     _new_folder(folder)
     for lesson in chosen:

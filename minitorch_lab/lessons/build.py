@@ -25,7 +25,6 @@ from ..errors import ArgumentError
 from . import source
 from .content import NUMBERS
 
-TEXTS = Path(__file__).parent / "text"
 CHECKOUT = Path(__file__).parents[2]
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -144,15 +143,6 @@ def _style_once(book: dict[str, Any]) -> None:
                 output["data"]["text/html"] = text.splitlines(keepends=True)
 
 
-def find_sources(folder: Path = TEXTS) -> dict[str, Path]:
-    """The text of each lesson, by number. Raises ArgumentError where one is missing."""
-    found = {number: sorted(folder.glob(f"{number}_*.md")) for number in NUMBERS}
-    for number, paths in found.items():
-        if len(paths) != 1:
-            raise ArgumentError(f"{folder} holds {len(paths)} sources of lesson {number}, not one")
-    return {number: paths[0] for number, paths in found.items()}
-
-
 def write(book: dict[str, Any], path: Path) -> None:
     """Write a notebook as Jupyter does: one space of indentation, sorted keys, real characters."""
     text = json.dumps(book, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
@@ -173,7 +163,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--no-run", action="store_true", help="write them without outputs")
     chosen = parser.parse_args(arguments)
     try:
-        sources = find_sources()
+        sources = source.find_sources()
         for number in chosen.numbers or NUMBERS:
             if number not in sources:
                 raise ArgumentError(f"no lesson {number}; there are {', '.join(sources)}")

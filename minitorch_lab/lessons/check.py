@@ -18,7 +18,7 @@ import numpy as np
 from ..errors import ArgumentError
 from ..random import fork_rng
 from ..widgets import cards
-from . import build, content, memory, source
+from . import content, memory, source
 from .model import Exercise, Verdict
 
 WIDTH = 88
@@ -247,7 +247,7 @@ def solution(key: str, *, now: bool = False) -> Solution:
 
 def _solution_text(number: str, key: str) -> str:
     """The exercise's cell from the lesson's text, solved, without the line that checks it."""
-    for cell in source.read(build.find_sources()[number]):
+    for cell in source.read(source.find_sources()[number]):
         if cell.kind == "code" and f'lab.check("{key}"' in cell.text:
             lines = source.solution(cell.text).splitlines()
             kept = [line for line in lines if not NOT_SHOWN.search(line)]

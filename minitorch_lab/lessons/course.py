@@ -8,7 +8,7 @@ from functools import cached_property
 from html import escape
 
 from ..widgets import cards
-from . import build, content, memory
+from . import content, memory, source
 
 # Lessons that are not written yet: number, title, minutes. One that is written needs no line here.
 PLANNED = (
@@ -103,7 +103,7 @@ def _stop(number: str) -> Stop:
         number,
         lesson.title,
         lesson.minutes,
-        f"{build.find_sources()[number].stem}.ipynb",
+        f"{source.find_sources()[number].stem}.ipynb",
         lesson.asks,
         len(lesson.exercises),
         len(set(memory.solved(number)) & set(lesson.exercises)),

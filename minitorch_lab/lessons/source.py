@@ -23,7 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ArgumentError
+from .content import NUMBERS
 
+TEXTS = Path(__file__).parent / "text"
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 FENCE = re.compile(r"^```\{code-cell\}.*$")
 
@@ -143,3 +145,12 @@ def solution(text: str) -> str:
 def read(path: Path) -> list[Cell]:
     """The cells of a source file."""
     return parse(path.read_text(encoding="utf-8"), path.name)
+
+
+def find_sources(folder: Path = TEXTS) -> dict[str, Path]:
+    """The text of each lesson, by number. Raises ArgumentError where one is missing."""
+    found = {number: sorted(folder.glob(f"{number}_*.md")) for number in NUMBERS}
+    for number, paths in found.items():
+        if len(paths) != 1:
+            raise ArgumentError(f"{folder} holds {len(paths)} sources of lesson {number}, not one")
+    return {number: paths[0] for number, paths in found.items()}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import minitorch_lab
+from minitorch_lab.graph.compiler import ModeSwitch
 from minitorch_lab.lessons.judges import Rule
 from minitorch_lab.lessons.model import Choice, Exercise, Lesson, Prediction, Question, Wrong
 
@@ -59,7 +60,7 @@ LESSON = Lesson(
     minutes=15,
     needs=(),
     asks="What is this page, and what happens if I press something?",
-    next="02",
+    next="01",
     predictions={
         "00.p1": Prediction(
             question="A list of Python doubles its length when it is multiplied by 2. "
@@ -74,6 +75,18 @@ LESSON = Lesson(
             why="A tensor computes with every entry. A list repeats itself, a tensor does "
             "arithmetic: that is what it is for.",
         ),
+        "00.p2": Prediction(
+            question="Now the tensor is multiplied by itself. What comes out?",
+            code="numbers = lab.tensor([1.0, 2.0, 3.0])\nprint(numbers * numbers)",
+            lit=2,
+            choices=(
+                "`tensor([1., 4., 9.])`",
+                "`tensor(14.)`: the products are added up",
+                "a table with nine products",
+            ),
+            why="Entry meets entry: 1 · 1, 2 · 2, 3 · 3. Sums and tables of products exist too; "
+            "they have signs and names of their own.",
+        ),
     },
     exercises={
         "00.1": Exercise(
@@ -81,8 +94,9 @@ LESSON = Lesson(
             level="easy",
             judge=Rule(_mode_is_graph),
             right="The mode is graph now. Set the toggle back to eager when you go on.",
+            also=("graph", ModeSwitch("graph")),  # the second is what lab.mode("graph") gives back
             hints=(
-                "The toggle stands in section 4: two words in a frame, eager and graph.",
+                "The toggle stands in section 5: two words in a frame, eager and graph.",
                 "Click on graph there, then run this cell again.",
                 'Without the mouse: a cell with lab.mode("graph") does the same.',
             ),
@@ -98,6 +112,7 @@ LESSON = Lesson(
             title="save your progress",
             level="core",
             judge=Rule(_saved),
+            also=("my_progress.json", Path("my_progress.json")),
             right="Your progress is in that file. lab.load_progress(...) reads it on any machine.",
             hints=(
                 "The function is called lab.save_progress. It gives back the name of the file.",
@@ -129,6 +144,7 @@ LESSON = Lesson(
             title="three numbers that make ten",
             level="stretch",
             judge=Rule(_three_that_make_ten),
+            also=(lab.tensor([-1, 5, 6]), lab.full((3,), 10 / 3), 10 * lab.eye(3)[1]),
             right="Three entries, and their sum is 10. There are many right answers; this is one.",
             hints=(
                 "A tensor is made from a list: lab.tensor([1.0, 2.0, 3.0]).",
