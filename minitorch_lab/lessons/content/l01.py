@@ -18,10 +18,11 @@ from minitorch_lab.lessons.model import (
     Verdict,
     Wrong,
 )
+from minitorch_lab.lessons.showing import kind
 
 SHARES = "Your tensor shares the array's block: a change of the array reaches it."
-AN_ARRAY = "That is a NumPy array. A tensor is asked for."
-A_LIST = "That is a list. A tensor is asked for."
+NO_TENSOR = "A tensor is asked for, and this is {}."
+AN_ARRAY, A_LIST = NO_TENSOR.format("a NumPy array"), NO_TENSOR.format("a list")
 OTHER_NUMBERS = "Your tensor does not hold the numbers of the array."
 
 WHOLE_WATCHED = "Whole numbers cannot be watched. Make them numbers with a point first."
@@ -42,13 +43,8 @@ NO_SIGN = "These are the gaps without their signs. Keep the minus."
 def _tensor(answer: Any, *args: Any) -> Any:
     """The tensor that a learner's function returns; whatever else it returns is refused."""
     result = call(answer, *args, where=", ".join(map(show, args)))
-    if isinstance(result, np.ndarray):
-        raise Refused(Verdict(False, AN_ARRAY))
-    if isinstance(result, list):
-        raise Refused(Verdict(False, A_LIST))
     if not lab.is_tensor(result):
-        says = f"A tensor is asked for, and this is of type {type(result).__name__}."
-        raise Refused(Verdict(False, says))
+        raise Refused(Verdict(False, NO_TENSOR.format(kind(result))))
     return result
 
 
