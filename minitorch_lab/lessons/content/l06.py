@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import numpy as np
+
 import minitorch_lab
-from minitorch_lab.lessons.judges import Function, Number
+from minitorch_lab.lessons.judges import Function, Number, Refused, call
 from minitorch_lab.lessons.model import (
     Choice,
     Exercise,
@@ -26,6 +29,24 @@ TABLE = (
 )
 WIDE = 40  # inputs, each with a walk of its own if the whole table is built
 WALKS = 8
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A function to differentiate, with the formula by which it is named."""
+
+    formula: str
+    f: Callable[[Any], Any]
+
+    def __call__(self, x: Any) -> Any:
+        """The function at x."""
+        return self.f(x)
+
+    def __repr__(self) -> str:
+        return self.formula
+
+
+CUBES = Curve("sum of cubes", lambda w: (w**3).sum())
 
 
 def product(f: Any, w: Any, v: Any) -> Any:
@@ -69,7 +90,7 @@ def walks_back(answer: Callable[..., Any]) -> int:
         inner.register_hook(seen)
         return (inner**3).sum()
 
-    answer(f, lab.ones(WIDE, requires_grad=True), lab.ones(WIDE))
+    call(answer, f, lab.ones(WIDE, requires_grad=True), lab.ones(WIDE), where="a long w")
     return count
 
 
@@ -80,23 +101,34 @@ class FewWalks(Function):
     def judge(self, answer: Any, wrong: tuple[Wrong, ...]) -> Verdict:
         """Compare the values first; a right answer may still do too much work."""
         found = super().judge(answer, wrong)
-        if found.right:
+        if not found.right:
+            return found
+        try:
             count = walks_back(answer)
-            if count > WALKS:
-                detail = f"With {WIDE} entries in w it walked back {count} times."
-                return Verdict(False, TABLE, detail)
+        except Refused as refused:
+            return refused.verdict
+        if count > WALKS:
+            return Verdict(False, TABLE, f"With {WIDE} entries in w it walked back {count} times.")
         return found
 
 
-def _three_functions() -> Sequence[tuple[Any, ...]]:
-    def at(*values: float) -> Any:
-        return lab.tensor(values, requires_grad=True)
+def _point(*values: float) -> Any:
+    return lab.tensor(values, requires_grad=True)
 
+
+def _three_functions() -> Sequence[tuple[Any, ...]]:
+    twisted = Curve("a²b + b³", lambda w: w[0] ** 2 * w[1] + w[1] ** 3)
+    growing = Curve("exp(a + 2b)", lambda w: lab.exp(w[0] + 2 * w[1]))
     return [
-        (lambda w: w[0] ** 2 * w[1] + w[1] ** 3, at(1.0, 2.0), lab.tensor([1.0, -1.0])),
-        (lambda w: (w**3).sum(), at(1.0, -1.0, 2.0), lab.tensor([1.0, 2.0, 0.5])),
-        (lambda w: lab.exp(w[0] + 2 * w[1]), at(0.1, -0.2), lab.tensor([1.0, 0.0])),
+        (twisted, _point(1.0, 2.0), lab.tensor([1.0, -1.0])),
+        (CUBES, _point(1.0, -1.0, 2.0), lab.tensor([1.0, 2.0, 0.5])),
+        (growing, _point(0.1, -0.2), lab.tensor([1.0, 0.0])),
     ]
+
+
+def _any_cubes(chance: np.random.Generator) -> tuple[Any, ...]:
+    w, v = chance.uniform(-2, 2, (2, 4)).round(1).tolist()
+    return CUBES, _point(*w), lab.tensor(v)
 
 
 def slopes(f: Any, x: float) -> tuple[float, float]:
@@ -107,19 +139,22 @@ def slopes(f: Any, x: float) -> tuple[float, float]:
     return slope.item(), bend.item()
 
 
-def _steps(f: Any, x: float, move: Callable[[float, float], float]) -> int:
+def _steps(f: Any, x: float, move: Callable[[float, float], float], limit: float) -> int:
     slope, bend = slopes(f, x)
     count = 0
-    while abs(slope) >= 0.001:
+    while abs(slope) >= limit:
         x -= move(slope, bend)
         slope, bend = slopes(f, x)
         count += 1
     return count
 
 
-def race(f: Any, x: float, lr: float) -> list[int]:
+def race(f: Any, x: float, lr: float, limit: float = 0.001) -> list[int]:
     """The steps that Newton's method takes, and those of gradient descent."""
-    return [_steps(f, x, lambda s, b: s / b), _steps(f, x, lambda s, b: lr * s)]
+    return [
+        _steps(f, x, lambda s, b: s / b, limit),
+        _steps(f, x, lambda s, b: lr * s, limit),
+    ]
 
 
 def race_counted_down(f: Any, x: float, lr: float) -> Any:
@@ -153,10 +188,24 @@ def _without_sign(f: Any, x: float, lr: float) -> list[int]:
 
 def _curves() -> Sequence[tuple[Any, ...]]:
     return [
-        (lambda x: (x - 3) ** 2, 0.0, 0.1),
-        (lambda x: lab.exp(x) - 2 * x, 0.0, 0.1),
-        (lambda x: lab.exp(x) + lab.exp(-2 * x), 1.5, 0.1),
+        (Curve("(x − 3)²", lambda x: (x - 3) ** 2), 0.0, 0.1),
+        (Curve("eˣ − 2x", lambda x: lab.exp(x) - 2 * x), 0.0, 0.1),
+        (Curve("eˣ + e⁻²ˣ", lambda x: lab.exp(x) + lab.exp(-2 * x)), 1.5, 0.1),
     ]
+
+
+def _bowl(a: float, x: Any) -> Any:
+    return lab.exp(x) - a * x
+
+
+def _any_curve(chance: np.random.Generator) -> tuple[Any, ...]:
+    """A curve on whose counts two ways of rounding agree."""
+    while True:
+        a, start = chance.uniform(1.0, 3.0), chance.uniform(-1.0, 2.0)
+        a, start = round(a, 1), round(start, 1)
+        curve = Curve(f"eˣ − {a:g}x", partial(_bowl, a))
+        if race(curve, start, 0.1, 0.00099) == race(curve, start, 0.1, 0.00101):
+            return curve, start, 0.1
 
 
 LESSON = Lesson(
@@ -223,8 +272,8 @@ LESSON = Lesson(
             judge=FewWalks(
                 product,
                 _three_functions,
-                labels=("a²b + b³", "sum of cubes", "exp(a + 2b)"),
-                column="f",
+                column="input",
+                fresh=_any_cubes,
             ),
             right="Two walks back, whatever the size of w. Without a table it works for a network "
             "too.",
@@ -266,8 +315,8 @@ LESSON = Lesson(
             judge=Function(
                 race,
                 _curves,
-                labels=("(x − 3)²", "eˣ − 2x", "eˣ + e^(−2x)"),
-                column="f",
+                column="input",
+                fresh=_any_curve,
             ),
             right="On the parabola Newton needs one step. On the others it needs a few, and "
             "SGD several times as many.",
