@@ -5,19 +5,17 @@ import dataclasses
 import json
 import random
 import re
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
-from IPython.utils.capture import capture_output
-from traitlets.config import Config
 
 import minitorch_lab as lab
 from minitorch_lab.errors import ArgumentError
@@ -28,7 +26,7 @@ from minitorch_lab.lessons.course import Predictions, hours, predictions, progre
 from minitorch_lab.lessons.guard import TooLong, limited
 from minitorch_lab.lessons.judges import Function, Number, Rule, Values, call, show
 from minitorch_lab.lessons.judges import number as in_short
-from minitorch_lab.lessons.model import Wrong
+from minitorch_lab.lessons.model import Verdict, Wrong
 from minitorch_lab.lessons.start import start
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
@@ -680,51 +678,56 @@ def test_quiz_has_three_questions_with_one_right_choice_and_reasons(number: str)
 # Stubs, solutions, notebooks -------------------------------------------------------------------
 
 
-class Shell(InteractiveShell):
-    """IPython without a kernel; the magic of Matplotlib asks for a window system here."""
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Path]]]:
+    """Each lesson with its solutions, run in a kernel of its own: two at a time."""
+    folder = tmp_path_factory.mktemp("instructor")
 
-    def enable_gui(self, gui: str | None = None) -> None:
-        pass
+    def build_one(number: str) -> Path:
+        made = folder / number  # the lessons write files
+        tool = [sys.executable, "-m", "minitorch_lab.lessons.build", number, "--solutions", made]
+        done = subprocess.run(tool, capture_output=True, text=True, check=False, timeout=300)
+        assert done.returncode == 0, done.stderr[-3000:]
+        return made / f"{SOURCES[number].stem}.ipynb"
+
+    with ThreadPoolExecutor(2) as pool:
+        yield {number: pool.submit(build_one, number) for number in LESSONS}
+        pool.shutdown(cancel_futures=True)
 
 
-def run(number: str, *, solved: bool) -> list[Checked]:
-    """Run a lesson's cells in this process; the checks, in order. An error in a cell fails."""
-    # without a history, which would keep a database open
-    shell = Shell.instance(config=Config({"HistoryManager": {"enabled": False}}))
-    shell.reset(new_session=True)
-    checks = []
-    for cell in code(number):
-        text = source.solution(cell.text) if solved else source.stub(cell.text)
-        with capture_output():
-            result = shell.run_cell(text, store_history=True)
-        failed = result.error_in_exec or result.error_before_exec
-        if "raises-exception" in cell.tags:
-            assert failed is not None, f"does not raise:\n{text}"
+def spoken(cell: dict[str, Any]) -> list[str]:
+    """What a cell's outputs say, without their pictures."""
+    said = []
+    for output in cell["outputs"]:
+        if output["output_type"] == "error":
+            said.append(f"{output['ename']}: {output['evalue']}")
         else:
-            assert failed is None, f"{failed!r} in\n{text}"
-        if isinstance(result.result, Checked):
-            checks.append(result.result)
-    return checks
-
-
-@pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A lesson writes files into the current folder, and may leave the mode changed."""
-    monkeypatch.chdir(tmp_path)
-    Shell.clear_instance()
-    yield
-    Shell.clear_instance()
-    lab.mode("eager")
+            text = output.get("text") or output["data"].get("text/plain", "")
+            said.append("".join(text))
+    return said
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("elsewhere")
-@pytest.mark.filterwarnings("default")  # as in a notebook
 @pytest.mark.parametrize("number", LESSONS)
-def test_solutions_are_right(number: str) -> None:
-    checks = run(number, solved=True)
-    assert [found.key for found in checks] == list(LESSONS[number].exercises)
-    assert [found.right for found in checks] == [True] * 3, checks
+def test_with_solutions_a_lesson_says_the_same_and_all_checks_are_right(
+    number: str, taught: dict[str, Future[Path]]
+) -> None:
+    """Strictly, as nbval does it for the learner's notebooks."""
+    learner = json.loads((NOTEBOOKS / f"{SOURCES[number].stem}.ipynb").read_text(encoding="utf-8"))
+    teacher = json.loads(taught[number].result().read_text(encoding="utf-8"))
+    right = []
+    for mine, theirs in zip(learner["cells"], teacher["cells"], strict=True):
+        if mine["cell_type"] != "code":
+            continue
+        checked = re.search(r'lab\.check\("(.*?)"', "".join(theirs["source"]))
+        if checked:
+            key = checked[1]
+            expected = Checked(key, EXERCISES[key], Verdict(True, ""), 1)
+            assert spoken(theirs)[-1] == repr(expected)
+            right.append(key)
+        elif "nbval-ignore-output" not in mine["metadata"].get("tags", []):
+            assert spoken(theirs) == spoken(mine), "".join(mine["source"])
+    assert right == list(LESSONS[number].exercises)
 
 
 @pytest.mark.parametrize("number", LESSONS)
