@@ -53,6 +53,18 @@ def test_differentiates_as_tensorflow(name: str) -> None:
     same(plain(TAPES[name](tf)), ANSWERS["tapes"][name])
 
 
+def test_a_tape_that_is_off_writes_nothing_down() -> None:
+    v = tf.Variable(2.0)
+    with tf.GradientTape(persistent=True) as tape:
+        y = v * v
+    late = y * 2.0
+    assert tape.gradient(late, v) is None
+    assert tape.gradient([late, y], v).numpy() == 4
+    with tape:  # it goes on where it was
+        z = y * 2.0
+    assert tape.gradient(z, v).numpy() == 8
+
+
 @pytest.mark.parametrize("line", lines(MISTAKES))
 def test_fails_as_tensorflow(line: str) -> None:
     """The class is TensorFlow's, or the built-in that a program catches it by."""

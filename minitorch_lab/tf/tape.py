@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import Enum
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -40,9 +41,9 @@ class UnconnectedGradients(Enum):
 class GradientTape:
     """Writes down what is computed in its ``with`` block, to give gradients of it.
 
-    Trainable variables are watched; a constant is after ``watch(x)``. What was computed before the
-    block, or from nothing that is watched, has the gradient None. Without ``persistent`` one
-    gradient can be asked for. A tape inside of another one gives gradients of gradients.
+    Trainable variables are watched; a constant is after ``watch(x)``. What was computed before or
+    after the block, or from nothing that is watched, has the gradient None. Without ``persistent``
+    one gradient can be asked for. A tape inside of another one gives gradients of gradients.
 
     >>> x = as_tensor(3.0)
     >>> with GradientTape() as tape:
@@ -57,6 +58,7 @@ class GradientTape:
         self._accessed = watch_accessed_variables
         self._watched: dict[int, Plain] = {}
         self._start: int | None = None
+        self._end = inf  # of its block, once that is left
         self._alone = True  # no other tape ran at the same time: its graph may be let go
         self._used = False
         self._tokens: list[tuple[Any, Any]] = []
@@ -69,11 +71,13 @@ class GradientTape:
             tape._alone = self._alone = False
         if self._start is None:
             self._start = tick()
+        self._end = inf
         on = INTERPRETER.set(current().with_grad(True))
         self._tokens.append((TAPES.set((*others, self)), on))
         return self
 
     def __exit__(self, *error: object) -> None:
+        self._end = tick()
         tapes, on = self._tokens.pop()
         INTERPRETER.reset(on)
         TAPES.reset(tapes)
@@ -177,6 +181,8 @@ class GradientTape:
                 )
                 continue
             if not (t.requires_grad or any(t is inputs[i] for i in known)):
+                continue
+            if t.node is not None and t.node.id > self._end:  # the tape was off
                 continue
             g = self._start_of(t, start)
             last = n + 1 == len(targets)
