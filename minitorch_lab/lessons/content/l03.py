@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import minitorch_lab
 from minitorch_lab.lessons.judges import Function, Number, Values
 from minitorch_lab.lessons.model import Choice, Exercise, Lesson, Prediction, Question, Wrong
+
+lab: Any = minitorch_lab  # written as a learner writes it
+
+
+def _by_backward(value: float) -> float:
+    x = lab.tensor(value, requires_grad=True)
+    (x**2 * (x + 1)).backward()
+    return float(x.grad.item())
+
+
+def _by_nudging(x: float, h: float = 1e-5) -> float:
+    high, low = x + h, x - h
+    return (high**2 * (high + 1) - low**2 * (low + 1)) / (2 * h)
+
 
 LESSON = Lesson(
     number="03",
@@ -11,7 +28,7 @@ LESSON = Lesson(
     minutes=40,
     needs=("00", "02"),
     asks="backward() says 6. Who computed that, and how?",
-    next="07",
+    next="04",
     predictions={
         "03.p1": Prediction(
             question="What does the last line print?",
@@ -47,6 +64,7 @@ LESSON = Lesson(
             title="the gradient at another place",
             level="easy",
             judge=Number(12.0),
+            also=(12, 2 * 5 + 2, [12.0]),
             right="2 · 5 from the square and 2 from 2*x: 12. The 1 at the end brings nothing.",
             hints=(
                 "There are two paths from x to y: one by the square, one by 2*x.",
@@ -95,11 +113,13 @@ LESSON = Lesson(
                     "The two contributions were multiplied. Where two paths meet, they add.",
                 ),
             ),
+            also=(lambda x: x * (3 * x + 2), _by_backward, _by_nudging),
         ),
         "03.3": Exercise(
             title="predict three gradients",
             level="stretch",
             judge=Values([6.0, 6.0, 6.0]),
+            also=((6, 6, 6), [5.9999, 6, 6.0001]),
             right="Each entry gets 3 directly, and 3 by the mean: 1/3 of the sum 9. "
             "A small mean and a large entry do not matter here: all three get 6.",
             hints=(

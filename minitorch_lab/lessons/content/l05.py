@@ -55,8 +55,8 @@ def _which_are_none(answer: Any) -> str | None:
 # Exercise 2: rescue a None ----------------------------------------------------------------------
 
 STILL_NONE = (
-    "It is still None. There are two reasons: nobody watches x, and the cubes are computed before "
-    "the block."
+    "It is still None. Ask both questions: who watches x? And is all of the way from x to the mean "
+    "computed inside of the block?"
 )
 
 
@@ -67,19 +67,18 @@ class Rescue:
     function: Function
 
     def judge(self, answer: Any, wrong: tuple[Wrong, ...]) -> Verdict:
-        """Say that it is None still, or compare the numbers."""
-        if callable(answer):
-            try:
-                if answer([1.0, 2.0]) is None:
-                    return Verdict(False, STILL_NONE)
-            except Exception:  # noqa: BLE001 - the function judge has the words for it
-                pass
-        return self.function.judge(answer, wrong)
+        """Compare the numbers; None has words of its own here."""
+        verdict = self.function.judge(answer, wrong)
+        if verdict.says.startswith("Your function returns nothing"):
+            return Verdict(False, STILL_NONE)
+        return verdict
 
 
-def _lists() -> Sequence[tuple[list[float]]]:
-    drawn = np.random.default_rng().uniform(1.1, 3.0, 4)
-    return [([1.0, 2.0],), ([1.0, 2.0, 3.0],), ([round(float(x), 1) for x in drawn],)]
+def _some(chance: np.random.Generator, low: float = 1.1) -> list[float]:
+    return [round(float(x), 1) for x in chance.uniform(low, low + 2, 4)]
+
+
+LISTS: Sequence[tuple[list[float]]] = [([1.0, 2.0],), ([1.0, 2.0, 3.0],)]
 
 
 def rescued(numbers: Sequence[float]) -> Any:
@@ -136,14 +135,10 @@ def per_example(w: float, X: Numbers, Y: Numbers) -> list[float]:
     return [2 * (w * x - y) * x for x, y in zip(X, Y, strict=True)]
 
 
-def _examples() -> Sequence[tuple[float, list[float], list[float]]]:
-    draw = np.random.default_rng().uniform
-    X, Y = ([round(float(x), 1) for x in draw(low, low + 2, 4)] for low in (1.1, -7.0))
-    return [
-        (1.0, [1.0, 2.0], [3.0, 5.0]),
-        (2.0, [1.0, -2.0, 3.0], [0.0, 1.0, 4.0]),
-        (0.5, X, Y),
-    ]
+EXAMPLES = [
+    (1.0, [1.0, 2.0], [3.0, 5.0]),
+    (2.0, [1.0, -2.0, 3.0], [0.0, 1.0, 4.0]),
+]
 
 
 def _running_sums(w: float, X: Numbers, Y: Numbers) -> list[float]:
@@ -256,7 +251,9 @@ LESSON = Lesson(
         "05.2": Exercise(
             title="rescue a None",
             level="core",
-            judge=Rescue(Function(rescued, _lists, column="numbers")),
+            judge=Rescue(
+                Function(rescued, LISTS, column="numbers", fresh=lambda chance: (_some(chance),))
+            ),
             right="Someone watches x, and all of the way from x to the mean is written down.",
             hints=(
                 "Two things are wrong: who watches x? And where are the cubes computed?",
@@ -289,9 +286,9 @@ LESSON = Lesson(
             level="stretch",
             judge=Function(
                 per_example,
-                _examples,
-                labels=("two examples", "three examples", "four drawn ones"),
-                column="data",
+                EXAMPLES,
+                column="w, X, Y",
+                fresh=lambda chance: (0.5, _some(chance), _some(chance, -7.0)),
             ),
             right="One gradient for each example. Their sum is what a tape would have given.",
             hints=(
