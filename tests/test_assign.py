@@ -50,7 +50,7 @@ def test_students_get_stubs_and_teachers_solutions(made: Path) -> None:
 def test_nbgrader_finds_an_answer_and_a_check_for_each_exercise(made: Path, number: str) -> None:
     stem = source.find_sources()[number].stem
     ours = book(made / f"nbgrader/source/{stem}/{stem}.ipynb")
-    theirs = book(made / f"nbgrader/release/{stem}/{stem}.ipynb")
+    theirs = book(made / f"release/{stem}/{stem}.ipynb")
     graded = {c.metadata.nbgrader.grade_id: c for c in ours.cells if "nbgrader" in c.metadata}
     out = {c.metadata.nbgrader.grade_id: c for c in theirs.cells if "nbgrader" in c.metadata}
     lesson = content.lesson(number)
@@ -70,6 +70,7 @@ def test_nbgrader_finds_an_answer_and_a_check_for_each_exercise(made: Path, numb
         assert "assert checked.right" in check.source
         assert out[check.metadata.nbgrader.grade_id].source.startswith("checked = lab.check(")
         assert "# your code here" in out[answer.metadata.nbgrader.grade_id].source
+        assert out[check.metadata.nbgrader.grade_id].metadata.editable is False
     whole = "\n".join(cell.source for cell in theirs.cells)
     assert "HIDDEN" not in whole
     assert "SOLUTION" not in whole
@@ -108,7 +109,7 @@ def test_some_lessons_without_solutions(tmp_path: Path, capsys: pytest.CaptureFi
     assert cli.main(["assign", str(folder), "--only", "03", "--no-solutions"]) == 0
     assert "6 points in all" in capsys.readouterr().out
     assert (folder / "student" / WITHHELD).is_file()
-    assert (folder / "nbgrader" / "release" / STEM / WITHHELD).is_file()
+    assert (folder / "release" / STEM / WITHHELD).is_file()
     assert not (folder / "instructor" / WITHHELD).exists()
     assert len(list((folder / "student").glob("*.ipynb"))) == 1
 

@@ -5,7 +5,8 @@ All of them are made from the lessons' texts, so a stub and its solution cannot 
 - ``student``: notebooks with stubs and without outputs;
 - ``instructor``: the same with the solutions;
 - ``nbgrader/source``: solutions between nbgrader's markers, and nbgrader's metadata in the cells;
-- ``nbgrader/release``: what nbgrader makes of that for students, so that it need not be installed;
+  ``nbgrader generate_assignment`` takes it from there;
+- ``release``: what nbgrader makes of that for students, so that it need not be installed;
 - ``points.csv`` and ``points.md``: what each exercise counts.
 
 `collect` reads returned notebooks and runs nothing of them: it lists what their saved outputs say.
@@ -57,12 +58,12 @@ def assign(folder: Path, numbers: Sequence[str] = (), *, solutions: bool = True)
             f"student/{name}": build.notebook(cells, lesson.number, solved=False),
             f"instructor/{name}": build.notebook(cells, lesson.number, solved=True),
             f"nbgrader/source/{name}/{name}": graded,
-            f"nbgrader/release/{name}/{name}": released(graded),
+            f"release/{name}/{name}": released(graded),
         }.items():
             target = folder / f"{place}.ipynb"
             target.parent.mkdir(parents=True, exist_ok=True)
             build.write(book, target)
-            if not solutions and place.startswith(("student/", "nbgrader/release/")):
+            if not solutions and place.startswith(("student/", "release/")):
                 (target.parent / WITHHELD).write_text(KEPT, encoding="utf-8")
     (folder / "nbgrader" / "nbgrader_config.py").write_text(CONFIG, encoding="utf-8")
     rows = points(chosen)
@@ -72,7 +73,8 @@ def assign(folder: Path, numbers: Sequence[str] = (), *, solutions: bool = True)
         f"{len(chosen)} lessons in {folder}",
         "  student/      to hand out: stubs, no outputs",
         "  instructor/   with solutions: for you",
-        "  nbgrader/     source and release, if you mark with nbgrader",
+        "  release/      for students, in nbgrader's form",
+        "  nbgrader/     its source, if you mark with nbgrader: nbgrader generate_assignment NAME",
         f"  points.csv, points.md   {sum(int(row[-1]) for row in rows)} points in all",
     ]
 
@@ -152,7 +154,12 @@ def released(book: dict[str, Any]) -> dict[str, Any]:
         text = "".join(cell["source"])
         if cell["cell_type"] == "code":
             text = source.stub(re.sub(f"{HIDDEN}\n.*?{SHOWN_AGAIN}\n", "", text, flags=re.DOTALL))
-        cells.append(cell | {"source": text.splitlines(keepends=True)})
+        marks = cell["metadata"].get("nbgrader")
+        kept = (
+            {"deletable": False} | ({"editable": False} if marks["locked"] else {}) if marks else {}
+        )
+        metadata = cell["metadata"] | kept
+        cells.append(cell | {"metadata": metadata, "source": text.splitlines(keepends=True)})
     return book | {"cells": cells}
 
 
