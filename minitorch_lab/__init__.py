@@ -89,6 +89,7 @@ from .errors import (
     KindError,
     LabError,
     NonFiniteError,
+    OutOfMemoryError,
     ShapeError,
     TraceError,
 )
@@ -195,6 +196,7 @@ __all__ = [
     "LabError",
     "LongTensor",
     "NonFiniteError",
+    "OutOfMemoryError",
     "ShapeError",
     "ShortTensor",
     "Size",

@@ -258,14 +258,22 @@ def _cupy() -> Check:
     return Check("cupy", found, "arrays on the GPU", _install("gpu", ""))
 
 
-def _device() -> Check:
-    ready = lab.cuda.is_available()
-    return Check(
-        "GPU",
-        "ready" if ready else None,
-        "training with device='cuda'; everything runs on the CPU too",
-        remedy="" if ready else lab.cuda.why_not() or "no reason given",
-    )
+def _devices() -> list[Check]:
+    """The GPU in words: its name and memory, its driver, its compiler; or why there is none."""
+    what_for = "training with device='cuda'; everything runs on the CPU too"
+    reason = lab.cuda.why_not()
+    if reason is not None:
+        return [Check("GPU", None, what_for, reason)]
+    found, (free, total) = lab.cuda.get_device_properties(), lab.cuda.mem_get_info()
+    memory = f"{total / 2**30:.1f} GB of memory, {free / 2**30:.1f} GB free"
+    more = lab.cuda.device_count() - 1
+    others = f", and {more} more, chosen by CUDA_VISIBLE_DEVICES" if more else ""
+    known = lab.cuda.versions()
+    versions = f"knows CUDA {known['CUDA of the driver']}; CuPy has CUDA {known['CUDA of CuPy']}"
+    return [
+        Check("GPU", f"{found.name}, {memory}{others}", what_for),
+        Check("GPU driver", versions, "a first kernel was compiled, run and waited for"),
+    ]
 
 
 def _graphviz() -> Check:
@@ -329,7 +337,7 @@ def examine() -> list[Check]:
             needed=True,
         ),
         _cupy(),
-        _device(),
+        *_devices(),
         _compiler(),
         _plans(),
         Check(

@@ -11,7 +11,15 @@ import numpy as np
 
 from . import dtypes
 from . import random as generators
-from .device import Device, namespace_for, to_host
+from .device import (
+    Device,
+    default_device,
+    device_of,
+    move,
+    namespace_for,
+    out_of_memory,
+    to_host,
+)
 from .dtypes import DType
 from .errors import ComputeError, DTypeError, KindError, ShapeError, describe
 from .op import (
@@ -36,8 +44,20 @@ from .tensor import Tensor, fit, make, no_grad, tensor
 
 
 def _made(array: Any, device: Any, requires_grad: bool) -> Tensor:
-    if device is not None:
-        array = namespace_for(Device(device)).asarray(array)
+    array = move(array, default_device() if device is None else Device(device))
+    out: Tensor = current().constant(array)
+    return out.requires_grad_() if requires_grad else out
+
+
+def _blank(
+    name: str, shape: tuple[int, ...], dtype: Any, device: Any, requires_grad: bool, *value: Any
+) -> Tensor:
+    """Zeros, ones or one number, written by the device that holds them."""
+    xp = namespace_for(default_device() if device is None else Device(device))
+    try:
+        array = getattr(xp, name)(shape, *value, dtype)
+    except MemoryError as error:
+        raise out_of_memory(f"{name}{shape}", error) from None
     out: Tensor = current().constant(array)
     return out.requires_grad_() if requires_grad else out
 
@@ -97,7 +117,7 @@ def zeros(
     >>> zeros(2)
     tensor([0., 0.])
     """
-    return _made(np.zeros(_shape(size), _np(dtype)), device, requires_grad)
+    return _blank("zeros", _shape(size), _np(dtype), device, requires_grad)
 
 
 @_takes_out
@@ -105,7 +125,7 @@ def ones(
     *size: Any, dtype: DType | None = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """A tensor of ones."""
-    return _made(np.ones(_shape(size), _np(dtype)), device, requires_grad)
+    return _blank("ones", _shape(size), _np(dtype), device, requires_grad)
 
 
 @_takes_out
@@ -130,9 +150,9 @@ def full(
         dtype = dtypes.bool_ if isinstance(fill_value, bool) else dtypes.int64
     if not isinstance(size, (tuple, list)):
         raise KindError(f"full(size, fill_value): expected a tuple, got {describe(size)}")
-    made = np.zeros(_shape(tuple(size)), _np(dtype))
-    made[...] = fit(_number(fill_value, "fill_value"), made.dtype, "fill_value")
-    return _made(made, device, requires_grad)
+    kind = _np(dtype)
+    value = fit(_number(fill_value, "fill_value"), kind, "fill_value").item()
+    return _blank("full", _shape(tuple(size)), kind, device, requires_grad, value)
 
 
 def _like(
@@ -336,8 +356,8 @@ def _drawing(name: str, doc: str, law: str, draw: Callable[..., Any], samples: l
     return op(
         name,
         doc,
-        forward=lambda xp, *, shape, dtype, device, **rest: namespace_for(Device(device)).asarray(
-            draw(generators.drawing(), shape, dtype, **rest)
+        forward=lambda xp, *, shape, dtype, device, **rest: move(
+            draw(generators.drawing(), shape, dtype, **rest), Device(device)
         ),
         arguments=(),
         shape=lambda shape, dtype, device, **rest: Spec(
@@ -419,7 +439,7 @@ def _drawn(
         )
     if current().tracing:
         _no_generator(generator)
-        place = "cpu" if device is None else str(Device(device))
+        place = str(default_device() if device is None else Device(device))
         out: Tensor = row(shape=shape, dtype=kind, device=place, **rest)
         return out.requires_grad_() if requires_grad else out
     return _made(draw(_generator(generator), shape, kind, **rest), device, requires_grad)
@@ -581,7 +601,7 @@ def _toss(generator: Generator, chances: Any) -> Any:
 
 
 def _chances_forward(xp: Any, input: Any) -> Any:
-    return xp.asarray(_toss(generators.drawing(), input))
+    return move(_toss(generators.drawing(), input), device_of(input))
 
 
 _coins: Op = op(
@@ -598,7 +618,8 @@ _coins: Op = op(
 
 def _weights_forward(xp: Any, input: Any, num_samples: int, replacement: bool) -> Any:
     draw = generators.drawing().multinomial
-    return xp.asarray(np.ascontiguousarray(draw(to_host(input), num_samples, replacement)))
+    found = np.ascontiguousarray(draw(to_host(input), num_samples, replacement))
+    return move(found, device_of(input))
 
 
 def _weights_shape(x: Spec, num_samples: int, replacement: bool) -> Spec:

@@ -9,6 +9,11 @@ from __future__ import annotations
 
 import sys
 import warnings
+from pathlib import Path
+from types import CodeType
+
+# Code that is no line of the learner: the package, and what it generates.
+_OURS = (str(Path(__file__).parent) + "/", "<graph ")
 
 
 class LabError(Exception):
@@ -43,6 +48,10 @@ class ComputeError(LabError, RuntimeError):
     """An op that failed on inputs which looked right."""
 
 
+class OutOfMemoryError(LabError, RuntimeError, MemoryError):
+    """The GPU has no memory left for a result."""
+
+
 class ArgumentError(LabError, ValueError):
     """An argument of the right type with a wrong value."""
 
@@ -66,6 +75,18 @@ def warn(text: str, kind: type[Warning] = RuntimeWarning) -> None:
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == package:
         level, frame = level + 1, frame.f_back
     warnings.warn(text, kind, stacklevel=level)
+
+
+def caller(depth: int = 2) -> tuple[CodeType, int] | None:
+    """The nearest frame outside the package: its code and the instruction it is at.
+
+    The line number is worked out when it is asked for; finding it here would cost more than
+    the op.
+    """
+    frame = sys._getframe(depth)
+    while frame is not None and frame.f_code.co_filename.startswith(_OURS):
+        frame = frame.f_back  # type: ignore[assignment]
+    return None if frame is None else (frame.f_code, frame.f_lasti)
 
 
 def describe(value: object) -> str:

@@ -632,7 +632,7 @@ def infer(op: Op, specs: Sequence[Spec | int | float], attrs: Attrs) -> Spec:
         raise Mismatch(
             "the tensors are on different devices",
             "expected all on one device, got " + " and ".join(sorted(devices)),
-            "move them with .to(device)",
+            "move them with x = x.to(device); a model moves as a whole: model.to(device)",
             DeviceError,
         )
     check_kind(op, specs)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from .device import Device
+from .device import Device, default_device
+from .device import set_default_device as set_device
 from .dtypes import DType, dtype_of, number_dtype, promote
-from .errors import DeviceError, KindError, describe
+from .errors import KindError, describe
 from .tensor import Tensor, tensor
 
 
@@ -72,14 +73,15 @@ def result_type(tensor1: Any, tensor2: Any) -> DType:
 
 
 def get_default_device() -> Device:
-    """The device of new tensors: the CPU."""
-    return Device("cpu")
+    """The device of new tensors: of the innermost ``with lab.device(...)``, or the one set."""
+    return default_device()
 
 
 def set_default_device(device: Any) -> None:
-    """The CPU is accepted; new tensors for a GPU are asked for with ``device=``."""
-    if device is not None and Device(device).type != "cpu":
-        raise DeviceError(
-            f"set_default_device(device): got {Device(device)}\n  new tensors are made on the CPU\n"
-            '  pass device="cuda" where a tensor is made, or use .to("cuda")'
-        )
+    """Make new tensors on ``device`` from now on, in the whole process; None is the CPU.
+
+    DeviceError, with the reason, where it is not there.
+
+    >>> set_default_device("cpu")
+    """
+    set_device(Device("cpu" if device is None else device))

@@ -22,7 +22,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .device import out_of_memory
 from .errors import GradError, LabError, ShapeError
+from .errors import caller as caller
 from .op import COMPUTE, INTERPRETER, OPS, Op, Spec, current
 
 NUMBERS = frozenset((int, float, bool))
@@ -32,8 +34,6 @@ tick = count(1).__next__
 
 # The dotted path of the module that is running: "Net.fc1".
 SCOPE: ContextVar[str] = ContextVar("scope", default="")
-
-_ROOT = str(Path(__file__).parent) + "/"
 
 
 def _shell() -> Any:
@@ -63,18 +63,6 @@ MODULE_HOOKS = {OF_MODULES: 0}
 # How often an attribute of a module was set: a graph has baked the numbers in.
 SET = "attributes of modules"
 ATTRIBUTES = {SET: 0}
-
-
-def caller(depth: int = 2) -> tuple[CodeType, int] | None:
-    """The nearest frame outside the package: its code and the instruction it is at.
-
-    The line number is worked out when it is asked for; finding it here would cost more than
-    the op.
-    """
-    frame = sys._getframe(depth)
-    while frame is not None and frame.f_code.co_filename.startswith(_ROOT):
-        frame = frame.f_back  # type: ignore[assignment]
-    return None if frame is None else (frame.f_code, frame.f_lasti)
 
 
 # Names of code that stands for lines of a file, and not for a function: the file itself, and what
@@ -533,6 +521,8 @@ def walk_arrays(root: Any, gradient: Any, free: bool, since: int = 0) -> list[St
         if not ENGINE.get().name or isinstance(error, LabError):
             raise
         raise ShapeError(does_not_fit_message(error)) from error
+    except MemoryError as error:
+        raise out_of_memory("backward()", error) from None
     finally:
         INTERPRETER.reset(token)
 

@@ -2,12 +2,13 @@
 
 An array of the double lives "on the device". Handing it to NumPy, or a NumPy array to it, raises
 as CuPy does, so that a CPU machine catches a call that would work on NumPy only. What CuPy has
-not is missing here too.
+not is missing here too. ``COPIES`` counts what went over the bus, ``POOL`` what lies on the device.
 """
 
 from __future__ import annotations
 
 import operator
+import weakref
 from types import SimpleNamespace
 from typing import Any
 
@@ -40,6 +41,47 @@ def wrap(a: Any) -> Any:
     return a
 
 
+class OutOfMemoryError(MemoryError):
+    """CuPy's error of this name."""
+
+
+class Pool:
+    """The memory of the device, counted while a test asks for it."""
+
+    limit: int | None = None
+    used = 0
+
+    def take(self, array: DeviceArray) -> None:
+        size = array._a.nbytes
+        if self.limit is not None and self.used + size > self.limit:
+            raise OutOfMemoryError(f"Out of memory allocating {size:,} bytes")
+        self.used += size
+        weakref.finalize(array, self.give, size)
+
+    def give(self, size: int) -> None:
+        self.used -= size
+
+    def used_bytes(self) -> int:
+        return self.used
+
+    def total_bytes(self) -> int:
+        return self.used
+
+    def free_bytes(self) -> int:
+        return 0
+
+    def free_all_blocks(self) -> None:
+        pass
+
+
+POOL = Pool()
+COPIES = {"to the GPU": 0, "to the CPU": 0}
+
+
+class PinnedMemoryPointer(bytearray):
+    """Memory of the host that the device reads."""
+
+
 class DeviceArray:
     """An array on the pretended device."""
 
@@ -48,6 +90,8 @@ class DeviceArray:
 
     def __init__(self, a: np.ndarray) -> None:
         self._a = a
+        if POOL.limit is not None and a.base is None:
+            POOL.take(self)
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         raise HostError("implicit conversion of a device array to NumPy: use asnumpy()")
@@ -73,7 +117,11 @@ class DeviceArray:
 
     @property
     def base(self) -> Any:
-        return None if self._a.base is None else wrap(self._a.base)
+        if self._a.base is None:
+            return None
+        found = object.__new__(DeviceArray)
+        found._a = self._a.base
+        return found
 
     def __len__(self) -> int:
         return len(self._a)
@@ -87,29 +135,39 @@ class DeviceArray:
     def __setitem__(self, index: Any, value: Any) -> None:
         self._a[host(index)] = host(value)
 
+    def _read(self) -> np.ndarray:
+        COPIES["to the CPU"] += 1
+        return self._a
+
     def __float__(self) -> float:
-        return float(self._a)
+        return float(self._read())
 
     def __int__(self) -> int:
-        return int(self._a)
+        return int(self._read())
 
     def __bool__(self) -> bool:
-        return bool(self._a)
+        return bool(self._read())
+
+    def __index__(self) -> int:
+        return operator.index(self._read()[()])
 
     def __repr__(self) -> str:
         return f"DeviceArray({self._a!r})"
 
     def get(self) -> np.ndarray:
-        return self._a.copy()
+        return self._read().copy()
 
     def set(self, a: np.ndarray) -> None:
+        COPIES["to the GPU"] += 1
         self._a[...] = a
 
 
 def _method(name: str) -> Any:
     def method(self: DeviceArray, *args: Any, **kwargs: Any) -> Any:
-        found = getattr(self._a, name)(*map(host, args), **{k: host(v) for k, v in kwargs.items()})
-        return found if name in ("item", "tolist", "tobytes") else wrap(found)
+        read = name in ("item", "tolist", "tobytes")
+        array = self._read() if read else self._a
+        found = getattr(array, name)(*map(host, args), **{k: host(v) for k, v in kwargs.items()})
+        return found if read else wrap(found)
 
     return method
 
@@ -220,9 +278,79 @@ def _copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = None) -
     np.copyto(host(dst), host(src), casting)
 
 
+def _asarray(a: Any, dtype: Any = None, *, blocking: bool = False) -> Any:
+    if isinstance(a, DeviceArray):
+        return a if dtype is None or a.dtype == dtype else a.astype(dtype)
+    COPIES["to the GPU"] += 1
+    return DeviceArray(np.array(a, dtype))
+
+
+def _asnumpy(a: DeviceArray, *, out: Any = None, blocking: bool = True) -> np.ndarray:
+    COPIES["to the CPU"] += 1
+    if out is None:
+        return a._a.copy()
+    out[...] = a._a
+    return out
+
+
+class Stream:
+    """``cupy.cuda.Stream``: everything is done at once."""
+
+    ptr, done, null = 7, True, None
+
+    def __init__(self, null: bool = False, non_blocking: bool = False) -> None:
+        self.seen: list[str] = []
+
+    def __enter__(self) -> Stream:
+        CURRENT.append(self)
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        CURRENT.pop()
+
+    def synchronize(self) -> None:
+        self.seen.append("synchronize")
+
+    def record(self, event: Any) -> Any:
+        self.seen.append("record")
+        return event
+
+    def wait_event(self, event: Any) -> None:
+        self.seen.append("wait_event")
+
+
+CURRENT = [Stream()]
+
+
+class Event:
+    """``cupy.cuda.Event``."""
+
+    done = True
+
+    def __init__(self, block: bool = False, disable_timing: bool = False) -> None:
+        self.timed = not disable_timing
+
+    def record(self, stream: Any = None) -> None:
+        self.stream = stream
+
+    def synchronize(self) -> None:
+        pass
+
+
+RUNTIME = SimpleNamespace(
+    getDeviceCount=lambda: 1,
+    driverGetVersion=lambda: 12040,
+    runtimeGetVersion=lambda: 12090,
+    memGetInfo=lambda: (3 << 30, 4 << 30),
+    getDeviceProperties=lambda i: {
+        "name": b"Double", "major": 9, "minor": 0, "totalGlobalMem": 4 << 30,
+        "multiProcessorCount": 2,
+    },
+)  # fmt: skip
+
+
 def make_cupy() -> SimpleNamespace:
     """The namespace ``xp`` of the double."""
-    stream = SimpleNamespace(synchronize=lambda: None)
     return SimpleNamespace(
         **{name: Ufunc(name) for name in UFUNCS},
         **{name: _function(name) for name in FUNCTIONS},
@@ -230,16 +358,20 @@ def make_cupy() -> SimpleNamespace:
         ndarray=DeviceArray,
         ogrid=_Grid(),
         copyto=_copyto,
-        asarray=lambda a, dtype=None: (
-            DeviceArray(np.array(a._a if isinstance(a, DeviceArray) else a, dtype))
-            if not isinstance(a, DeviceArray) or (dtype and a.dtype != dtype)
-            else a
-        ),
-        asnumpy=lambda a: a._a.copy(),
+        asarray=_asarray,
+        asnumpy=_asnumpy,
         shares_memory=lambda a, b: np.shares_memory(host(a), host(b)),
         float32=np.float32,
         cuda=SimpleNamespace(
-            get_current_stream=lambda: stream,
-            runtime=SimpleNamespace(getDeviceCount=lambda: 1),
+            get_current_stream=lambda: CURRENT[-1],
+            runtime=RUNTIME,
+            Device=lambda index=0: SimpleNamespace(synchronize=CURRENT[-1].synchronize),
+            Stream=Stream,
+            Event=Event,
+            get_elapsed_time=lambda a, b: 1.5,
+            alloc_pinned_memory=lambda size: PinnedMemoryPointer(size),
+            PinnedMemoryPointer=PinnedMemoryPointer,
         ),
+        get_default_memory_pool=lambda: POOL,
+        __version__="14.2.0",
     )

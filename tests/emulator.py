@@ -132,5 +132,5 @@ def make(threads: int | None = 1) -> tuple[Any, Device]:
     copyto = xp.copyto
     xp.copyto = lambda *args, **kwargs: device.do(lambda: copyto(*args, **kwargs))
     xp.RawModule = device.module
-    xp.cuda.Stream = lambda non_blocking: Stream(device)
+    xp.cuda.Stream = lambda non_blocking=False: Stream(device)
     return xp, device

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -14,9 +15,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from double import DeviceArray, make_cupy
 
+import minitorch_lab as lab
 from minitorch_lab import cli
 from minitorch_lab._version import __version__
+from minitorch_lab.device import CUDA, register, unregister
 
 ROOT = Path(__file__).parents[1]
 EMPTY = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
@@ -88,6 +92,23 @@ def test_doctor_for_a_program():
     assert by_name["numpy"]["ok"]
     assert by_name["numpy"]["found"].startswith("2.")
     assert by_name["GPU"]["ok"] or by_name["GPU"]["remedy"], "no GPU, and no reason why"
+
+
+def test_doctor_names_the_gpu():
+    register(DeviceArray, make_cupy(), CUDA)
+    try:
+        text = cli.report(cli.examine())
+    finally:
+        unregister(DeviceArray)
+    assert re.search(r"ok  GPU +Double, 4.0 GB of memory, 3.0 GB free", text)
+    assert re.search(r"ok  GPU driver +knows CUDA 12.4; CuPy has CUDA 12.9", text)
+
+
+def test_doctor_says_why_there_is_no_gpu(monkeypatch):
+    monkeypatch.setattr(lab.cuda, "why_not", lambda: "this machine has no NVIDIA driver: get one")
+    text = cli.report(cli.examine())
+    assert re.search(r" -  GPU +not there", text)
+    assert "  GPU: this machine has no NVIDIA driver: get one" in text
 
 
 def test_doctor_fails_where_the_lessons_cannot_run_and_says_what_to_do(monkeypatch, capsys):

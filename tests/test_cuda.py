@@ -15,7 +15,7 @@ import emulator
 import numpy as np
 import nvrtc
 import pytest
-from double import DeviceArray, make_cupy
+from double import COPIES, DeviceArray, make_cupy
 from samples import samples_of
 from sanitised import TRAINING, run_sanitised
 
@@ -293,6 +293,18 @@ def test_a_target_that_is_no_class_changes_nothing(on_device: Start) -> None:
         np.testing.assert_array_equal(p.detach().cpu().numpy(), a)
     assert compiled(x, y).item() == pytest.approx(step(x, y).item(), abs=0.1)
     assert compiled.traces == 1
+
+
+@pytest.mark.parametrize("name", ["digits", "dropout", "gru", "cnn"])
+def test_a_training_step_copies_nothing_silently(name: str, on_device: Start) -> None:
+    on_device(MODELS[name][1])
+    _, step, x, y = training(name, "cuda")
+    step = lab.compile(step, executor="cuda")
+    for _ in range(3):
+        before = sum(COPIES.values())
+        with lab.cuda.transfers() as seen:
+            step(x, y).item()
+        assert seen.count == sum(COPIES.values()) - before, str(seen)
 
 
 def mix(x: Any, w: Any) -> Any:

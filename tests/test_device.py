@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
+import re
 import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -12,10 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from double import DeviceArray, HostError, make_cupy
+from double import COPIES, POOL, RUNTIME, DeviceArray, HostError, make_cupy
+from samples import samples_of
 
 import minitorch_lab as lab
+from minitorch_lab import bench
 from minitorch_lab.device import CUDA, GLIBC_SETTINGS, register, unregister, why_no_cuda
+from minitorch_lab.op import OPS
 
 
 @pytest.fixture
@@ -87,36 +91,345 @@ def test_the_double_refuses_what_cupy_refuses() -> None:
         make_cupy().einsum_path  # noqa: B018  a name that the double does not have
 
 
-class Broken:
-    """What CuPy is like where its compiler is broken: it imports, and counts devices."""
+def a_cupy(
+    driver: int = 12040, runtime: int = 12090, count: Any = 1, kernel: Exception | None = None
+) -> Any:
+    """A CuPy as it is on one machine or another: numbers, or the error that it raises."""
 
-    float32 = np.float32
+    def answer(value: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if isinstance(value, Exception):
+                raise value
+            return value
 
-    @staticmethod
-    def is_available() -> bool:
-        return True
+        return call
 
-    @staticmethod
-    def arange(*args: Any, **kwargs: Any) -> Any:
-        raise RuntimeError("nvrtc: error: failed to open libnvrtc-builtins\nmore")
+    cuda = SimpleNamespace(
+        runtime=SimpleNamespace(
+            driverGetVersion=answer(driver),
+            runtimeGetVersion=answer(runtime),
+            getDeviceCount=answer(count),
+        ),
+        get_current_stream=answer(SimpleNamespace(synchronize=answer(None))),
+    )
+    return SimpleNamespace(
+        cuda=cuda, float32=np.float32, arange=answer(kernel or np.zeros(4)), ndarray=DeviceArray
+    )
 
 
-@pytest.mark.parametrize(
-    ("cupy", "reason"),
-    [
-        (Broken, "CuPy is installed but a first kernel failed: RuntimeError: nvrtc: error"),
-        (SimpleNamespace(is_available=lambda: False), "no NVIDIA GPU or no driver"),
-    ],
-)
-def test_why_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch, cupy: Any, reason: str) -> None:
+NO_DEVICE = RuntimeError("cudaErrorNoDevice: no CUDA-capable device is detected")
+NVRTC = RuntimeError("nvrtc: error: failed to open libnvrtc-builtins.so.12.9\nmore")
+UNKNOWN = RuntimeError("cudaErrorNoKernelImageForDevice: no kernel image is available")
+ANOTHER = RuntimeError("cudaErrorECCUncorrectable: uncorrectable ECC error")
+WHEEL = 'pip install "cupy-cuda12x[ctk]"'
+REASONS: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "no driver": (a_cupy(driver=0), ("has no NVIDIA driver", "525")),
+    "an old driver": (a_cupy(driver=11040), ("too old", "CUDA 11.4", "12.9", "525")),
+    "another CuPy": (a_cupy(runtime=13000), ("built for CUDA 13.0", "knows CUDA 12.4", WHEEL)),
+    "no device": (a_cupy(count=NO_DEVICE), ("finds no NVIDIA GPU", "nvidia-smi")),
+    "a broken compiler": (a_cupy(kernel=NVRTC), ("NVRTC", "is broken", "failed to open", WHEEL)),
+    "a new GPU": (a_cupy(kernel=UNKNOWN), ("does not know this GPU", WHEEL)),
+    "a full GPU": (a_cupy(kernel=MemoryError("96 bytes")), ("no memory left", "nvidia-smi")),
+    "a broken GPU": (a_cupy(kernel=ANOTHER), ("first kernel failed", "ECC")),
+    "wrong numbers": (a_cupy(), ("wrong numbers",)),
+    "half of a CuPy": (SimpleNamespace(), ("does not work", WHEEL)),
+}
+
+
+@pytest.mark.parametrize("name", REASONS)
+def test_why_there_is_no_gpu(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    cupy, words = REASONS[name]
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     found = why_no_cuda()
     assert found is not None
-    assert reason in found
+    assert all(word in found for word in words), found
     assert "\n" not in found
-    with pytest.raises(lab.DeviceError, match="is not available"):
-        lab.ones(1).cuda()
+    assert not lab.cuda.is_available()
+    assert lab.cuda.device_count() == 0
+    for refused in (lambda: lab.ones(1).cuda(), lab.cuda.Stream, lab.cuda.init):
+        with pytest.raises(lab.DeviceError, match="is not available") as error:
+            refused()
+        assert found in str(error.value)
+
+
+def test_a_gpu_that_was_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setitem(sys.modules, "cupy", a_cupy(count=NO_DEVICE))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    assert "CUDA_VISIBLE_DEVICES is ''" in str(why_no_cuda())
+
+
+def test_a_cupy_that_cannot_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(name: str) -> Any:
+        raise ImportError("libcublas.so.11: cannot open shared object file")
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(importlib, "import_module", fails)
+    found = str(why_no_cuda())
+    assert "cannot be imported: ImportError: libcublas" in found
+    assert WHEEL in found
+
+
+def test_without_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert 'pip install "minitorch-lab[gpu]"' in str(lab.cuda.why_not())
+    assert (lab.cuda.memory_allocated(), lab.cuda.memory_reserved()) == (0, 0)
+    lab.cuda.synchronize()
+    lab.cuda.empty_cache()
+    held = lab.ones(300, 400)
+    summary = lab.cuda.memory_summary()
+    assert "no GPU here: CuPy is not installed" in summary
+    assert "float32 (300, 400)" in summary
+    del held
+    assert lab.ones(2).pin_memory().tolist() == [1, 1]
+    with lab.cuda.transfers() as seen:
+        lab.ones(2).cpu().tolist()
+    assert "CuPy is not installed" in str(seen)
+
+
+# The device of new tensors -------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("cuda")
+def test_a_block_has_a_device_of_its_own() -> None:
+    with lab.device("cuda") as device:
+        assert device == "cuda:0"
+        assert lab.get_default_device() == "cuda"
+        made = [
+            lab.zeros(2), lab.tensor([1.0]), lab.randn(2), lab.arange(3), lab.full((2,), 1),
+            lab.as_tensor(np.ones(2)), lab.randint(0, 3, (2,)), lab.randperm(3), lab.eye(2),
+        ]  # fmt: skip
+        assert all(x.is_cuda for x in made)
+        with lab.device("cpu"):
+            assert not lab.ones(1).is_cuda
+        assert lab.ones(1).is_cuda
+        model = lab.nn.Sequential(lab.nn.Linear(2, 3), lab.nn.BatchNorm1d(3), lab.nn.LSTM(3, 2))
+        assert all(x.is_cuda for x in [*model.parameters(), *model.buffers()])
+        assert lab.ones(2, device="cpu").is_cpu
+        assert lab.from_numpy(np.ones(2)).is_cpu
+        here = lab.zeros(2, device="cpu")
+        here[0] = [3.0][0]
+        here[:] = [1.0, 2.0]
+        here.copy_([3.0, 4.0])
+        assert here.tolist() == [3, 4]
+    assert not lab.ones(1).is_cuda
+
+
+@pytest.mark.usefixtures("cuda")
+def test_the_device_of_new_tensors_is_set_for_all() -> None:
+    try:
+        lab.set_default_device("cuda")
+        assert lab.ones(1).is_cuda
+    finally:
+        lab.set_default_device(None)
+    assert lab.ones(1).is_cpu
+
+
+@pytest.mark.usefixtures("cuda")
+def test_a_graph_belongs_to_the_device_of_its_new_tensors() -> None:
+    f = lab.compile(lambda: lab.ones(2) * 3, executor="numpy")
+    assert not f().is_cuda
+    with lab.device("cuda"):
+        assert f().is_cuda
+    assert not f().is_cuda
+    assert f.traces == 2
+
+
+def test_a_block_without_a_gpu_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    for refused in (lambda: lab.device("cuda").__enter__(), lambda: lab.set_default_device("cuda")):
+        with pytest.raises(lab.DeviceError, match="CuPy is not installed"):
+            refused()
+    assert lab.get_default_device() == "cpu"
+
+
+@pytest.mark.usefixtures("cuda")
+def test_a_number_that_no_gpu_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = lab.ones(2)
+    for refused in (
+        lambda: x.to("cuda:3"),
+        lambda: x.cuda(3),
+        lambda: lab.zeros(1, device="cuda:3"),
+        lambda: lab.nn.Linear(2, 1).to("cuda:3"),
+        lambda: lab.cuda.get_device_name(3),
+        lambda: lab.device("cuda:3").__enter__(),
+    ):
+        with pytest.raises(lab.DeviceError, match="cuda:3: there is no GPU of this number") as e:
+            refused()
+        assert "this machine has one GPU, cuda:0" in str(e.value)
+    assert x.cuda(0).is_cuda
+    monkeypatch.setattr(RUNTIME, "getDeviceCount", lambda: 4)
+    with pytest.raises(lab.DeviceError, match="CUDA_VISIBLE_DEVICES=3"):
+        x.cuda(3)
+    with pytest.raises(lab.DeviceError, match="4 GPUs, cuda:0 to cuda:3"):
+        x.cuda(7)
+
+
+# Copies --------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("cuda")
+def test_each_copy_is_shown_with_its_line() -> None:
+    before = dict(COPIES)
+    with lab.cuda.transfers() as seen:
+        x = lab.ones(256, 4)
+        y = x.cuda()
+        for _ in range(3):
+            y.sum().item()
+        bool(y.sum() > 0)
+        repr(y)
+        float(y[0, 0])
+        z = y * 2 + 1
+        model = lab.nn.Linear(4, 2).cuda()
+        model(z).cpu()
+    rows = seen.rows
+    assert [(r.way, r.times, r.bytes) for r in rows] == [
+        ("to the GPU", 1, 4096),
+        ("to the CPU", 3, 12),
+        ("to the CPU", 1, 1),
+        ("to the CPU", 1, 4096),
+        ("to the CPU", 1, 4),
+        ("to the GPU", 2, 40),
+        ("to the CPU", 1, 2048),
+    ]
+    assert rows[0].text == "y = x.cuda()"
+    assert rows[0].line.startswith("test_device.py line ")
+    assert "4.0 KB" in str(seen)
+    assert "3 times" in str(seen)
+    assert (seen.count, seen.bytes) == (10, sum(r.bytes for r in rows))
+    assert seen.count == sum(COPIES.values()) - sum(before.values())
+    x.sum().item()
+    assert seen.count == 10
+
+
+ROWS = [op for op in OPS.values() if op.name != "to_device"]
+
+
+@pytest.mark.usefixtures("cuda")
+@pytest.mark.parametrize("op", ROWS, ids=lambda op: op.name)
+def test_no_op_copies_silently(op: Any) -> None:
+    f, inputs = samples_of([op], np.float32, "cuda")
+    before = dict(COPIES)
+    with lab.cuda.transfers() as seen:
+        f(*inputs)
+    assert seen.count == sum(COPIES.values()) - sum(before.values())
+
+
+@pytest.mark.usefixtures("cuda")
+def test_no_training_step_copies_silently() -> None:
+    for name in ("linear", "norms", "dropout", "conv", "gru", "transformer"):
+        work = bench.WORK[name][1](lab) if name != "transformer" else bench.transformer(lab, 2)
+        model, criterion, optimizer, x, y = work
+        model.cuda()
+        step, x, y = bench.training_step((model, criterion, optimizer, x.cuda(), y.cuda()))
+        before = dict(COPIES)
+        with lab.cuda.transfers() as seen:
+            step(x, y).item()
+            lab.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        assert seen.count == sum(COPIES.values()) - sum(before.values()), f"{name}\n{seen}"
+
+
+@pytest.mark.usefixtures("cuda")
+def test_pinned_memory() -> None:
+    x = lab.arange(6).reshape(2, 3)
+    assert not x.is_pinned()
+    pinned = x.pin_memory()
+    assert pinned.is_pinned()
+    assert pinned[1].is_pinned()
+    assert pinned.pin_memory() is pinned
+    assert pinned.tolist() == x.tolist()
+    assert pinned.to("cuda", non_blocking=True).cpu().tolist() == x.tolist()
+    back = pinned.cuda(non_blocking=True).to("cpu", non_blocking=True)
+    lab.cuda.synchronize()
+    assert back.is_pinned()
+    assert back.tolist() == x.tolist()
+    assert lab.zeros(0).pin_memory().tolist() == []
+    with pytest.raises(lab.DeviceError, match="its memory is what a GPU reads"):
+        x.cuda().pin_memory()
+    loader = lab.utils.data.DataLoader(
+        lab.utils.data.TensorDataset(lab.ones(4, 2), lab.arange(4)), 2, pin_memory=True
+    )
+    assert all(x.is_pinned() and y.is_pinned() for x, y in loader)
+
+
+@pytest.mark.usefixtures("cuda")
+def test_streams_and_events() -> None:
+    side = lab.cuda.Stream()
+    main = lab.cuda.current_stream()
+    with lab.cuda.stream(side):
+        assert lab.cuda.current_stream() == side
+        y = lab.ones(2).cuda() * 2
+    assert lab.cuda.current_stream() == main
+    main.wait_stream(side)
+    assert y.cpu().tolist() == [2, 2]
+    start, end = (lab.cuda.Event(enable_timing=True) for _ in range(2))
+    start.record()
+    end.record(side)
+    end.wait()
+    end.synchronize()
+    assert end.query()
+    assert side.query()
+    side.synchronize()
+    assert start.elapsed_time(end) == 1.5
+    with pytest.raises(lab.ComputeError, match="enable_timing=True"):
+        start.elapsed_time(lab.cuda.Event())
+    with pytest.raises(lab.KindError, match="expected a lab"):
+        lab.cuda.stream("side").__enter__()
+
+
+@pytest.mark.usefixtures("cuda")
+def test_what_a_gpu_is() -> None:
+    assert lab.cuda.get_device_name() == "Double"
+    assert lab.cuda.get_device_properties(0).total_memory == 4 << 30
+    assert lab.cuda.get_device_capability("cuda") == (9, 0)
+    assert lab.cuda.mem_get_info() == (3 << 30, 4 << 30)
+    assert lab.cuda.versions()["CUDA of the driver"] == "12.4"
+    assert lab.cuda.is_initialized()
+    lab.cuda.set_device(0)
+    with pytest.raises(lab.ArgumentError, match="expected a GPU"):
+        lab.cuda.get_device_name("cpu")
+
+
+@pytest.mark.usefixtures("cuda")
+def test_a_full_gpu_names_who_holds_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(POOL, "limit", 101_000)
+    kept = [lab.ones(50, 100).cuda() for _ in range(2)]
+    w = lab.nn.Parameter(lab.ones(100, 100).cuda())
+    w.name = "w"
+    y = kept[0] @ w
+    for full in (lambda: kept[0] @ w, lambda: lab.zeros(100, 100).cuda(), lambda: (y * y).sum()):
+        with pytest.raises(lab.cuda.OutOfMemoryError) as error:
+            full()
+        text = str(error.value)
+        assert "the GPU has no memory left" in text
+        lines = text.splitlines()
+        assert re.match(r" +39\.1 KB  float32 \(100, 100\), parameter 'w'", lines[2]), text
+        assert "moved by test_device.py line" in text
+        assert "what helps" in text
+    assert isinstance(error.value, (MemoryError, RuntimeError))
+    assert y.sum().item() == 50 * 100 * 100  # the program goes on
+    del kept[1]
+    assert (kept[0] @ w).is_cuda
+
+
+@pytest.mark.usefixtures("cuda")
+def test_a_gpu_that_is_full_in_the_middle_of_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(POOL, "limit", 1 << 30)
+    model = lab.nn.Sequential(lab.nn.Linear(64, 64), lab.nn.Tanh(), lab.nn.Linear(64, 1)).cuda()
+    x = lab.randn(32, 64).cuda()
+    loss = model(x).sum()
+    before = [p.detach().cpu().numpy().copy() for p in model.parameters()]
+    monkeypatch.setattr(POOL, "limit", POOL.used + 1000)
+    with pytest.raises(lab.OutOfMemoryError, match=r"backward\(\): the GPU has no memory left"):
+        loss.backward()
+    assert all(p.grad is None for p in model.parameters())
+    monkeypatch.setattr(POOL, "limit", 1 << 30)
+    model(x).sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+    for p, was in zip(model.parameters(), before, strict=True):
+        np.testing.assert_array_equal(p.detach().cpu().numpy(), was)
 
 
 @pytest.mark.gpu

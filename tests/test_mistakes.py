@@ -6,6 +6,7 @@ mistake is written once, for both libraries; what is said of it stands in tests/
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -394,7 +395,7 @@ DEVICES = Golden("devices", ELSEWHERE)
 def test_tensors_on_two_devices(name: str, graph: bool, on_cuda: Any) -> None:
     found = said(lambda: ELSEWHERE[name](lab.ones(2, 3), on_cuda), graph)
     assert isinstance(found, lab.DeviceError)
-    DEVICES.check(name, found)
+    DEVICES.check(name, type(found)(re.sub(r"\.py line \d+", ".py line N", str(found))))
 
 
 def test_a_copy_goes_from_device_to_device(on_cuda: Any) -> None:

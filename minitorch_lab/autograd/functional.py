@@ -251,7 +251,7 @@ def _jacobian(y: Tensor, xs: Tensors, create_graph: bool, strict: bool) -> Tenso
     unit = creation.eye(n, dtype=y.dtype, device=y.device)
     rows = [_grads((flat,), xs, (unit[i],), create_graph, strict) for i in range(n)]
     if not n:
-        return tuple(creation.zeros((*shape, *x.shape), dtype=x.dtype) for x in xs)
+        return tuple(creation.zeros((*shape, *x.shape), dtype=x.dtype, device=x.device) for x in xs)
     return tuple(
         movement.reshape(movement.stack([row[k] for row in rows]), (*shape, *x.shape))
         for k, x in enumerate(xs)

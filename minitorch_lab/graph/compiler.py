@@ -21,7 +21,7 @@ import numpy as np
 
 from .. import random
 from ..autograd.functions import grad as autograd_grad
-from ..device import namespace_of
+from ..device import CPU, default_device, namespace_of
 from ..errors import ArgumentError, LabError, describe, warn
 from ..op import COMPUTE, INTERPRETER, Mismatch, Op, Spec, current
 from ..ops.rules import per_entry
@@ -786,6 +786,8 @@ def signature(args: Any, kwargs: Any, leaves: list[Any], recording: bool) -> Any
             key.append(name)
             if not _other(x, key, leaves):
                 return None
+    if (place := default_device()) is not CPU:  # where the function makes tensors
+        key.append(("device", str(place)))
     if WATCH[WATCHED][0] and any(map(leaf_hooks, leaves)):  # they are part of the graph
         key.append(("hooks", tuple([id(x._hooks) if leaf_hooks(x) else 0 for x in leaves])))
     return tuple(key)

@@ -171,7 +171,7 @@ def _traced_scan(
 
         g_last = [g if k == j else _zeros(s) for j, s in enumerate(last)]
         values = [flip(x, 0) for x in (*outs[-count:], *inputs[count:])]
-        g_rows = flip(g, 0) if k >= count else zeros(n)
+        g_rows = flip(g, 0) if k >= count else zeros(n, device=g.device)
         begin = g_last, [_zeros(x.spec) for x in extra]
         (g_start, totals), g_items = scan(back, begin, (values, g_rows))
         return (*g_start, *(flip(x, 0) for x in g_items), *totals)

@@ -18,6 +18,7 @@ import numpy as np
 
 from .. import dtypes
 from ..device import Device, device_of
+from ..device.copies import Source
 from ..errors import KindError, LabError, TraceError, describe
 from ..op import INTERPRETER, OPS, Attrs, Mismatch, Op, Spec, common_dtype, infer
 from ..ops import elementwise as e
@@ -118,6 +119,12 @@ class Symbol(Tensor):
             n: Any = self.shape[0]
             raise n.owner.refuse(n, "is looped over")
         return super().__iter__()
+
+    def _moved_by(self) -> Source:
+        made = next((e for e in self.builder.equations if e.out is self.variable), None)
+        if made is not None and made.op.name == "to_device":
+            return made.source
+        return self.builder.moved.get(self.variable.id)
 
     def __repr__(self) -> str:
         return f"Symbol({self.variable.spec})"
@@ -299,6 +306,7 @@ class Builder:
         self.grads: dict[int, Any] = {}
         self.borders: dict[int, Symbol] = {}  # id of a tensor with a history -> its stand-in
         self.guards: dict[tuple[int, Any], Any] = {}
+        self.moved: dict[int, Source] = {}  # argument -> the line that moved it to its device
         self.keep: list[Any] = []
         # the modules that were called, with their attributes at the first call
         self.modules: dict[int, tuple[Any, dict[str, Any]]] = {}
@@ -558,7 +566,7 @@ class Trace:
         """The same value without history."""
         return self.symbol(self.var_of(x))
 
-    def move(self, x: Tensor, device: Device) -> Tensor:
+    def move(self, x: Tensor, device: Device, non_blocking: bool = False) -> Tensor:
         """A tensor on another device."""
         if x.device == device:
             return x
@@ -796,6 +804,7 @@ def trace(
             if size is not None:
                 spec = replace(spec, shape=size.stands(i, spec.shape))
             symbol = interpreter.symbol(builder.input(spec, name, "input", Argument(i)))
+            builder.moved[symbol.variable.id] = x._moved_by()
             symbol.requires_grad, symbol.name = x.requires_grad, x.name
             symbol.outside = x.node is not None
             if x.node is None and leaf_hooks(x):

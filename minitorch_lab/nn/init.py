@@ -149,7 +149,7 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Sourc
     rows, columns = tensor.shape
     out, zeros = _drawn("normal", tensor, 0.0, std, generator), math.ceil(sparsity * rows)
     for column in range(columns):
-        out[creation.randperm(rows).numpy()[:zeros], column] = 0
+        out[creation.randperm(rows, device="cpu").numpy()[:zeros], column] = 0
     return _fill(tensor, out)
 
 

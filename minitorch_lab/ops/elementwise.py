@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..device import known, scalar
 from ..dtypes import DType, dtype_of, get_default_dtype, number_dtype
 from ..errors import ComputeError, DTypeError, KindError
 from ..op import Attrs, Mismatch, Op, Spec, apart, mask, normal, op, sample, uniform
@@ -130,7 +131,7 @@ def _pow_forward(xp: Any, input: Any, other: Any) -> Any:
 def _below_0(power: Any) -> bool:
     if isinstance(power, (int, float)):
         return isinstance(power, int) and power < 0
-    return power.dtype.kind == "i" and bool((power < 0).any())
+    return power.dtype.kind == "i" and bool(known((power < 0).any()))
 
 
 _TWO = 2  # CPython keeps one 2, so `is` finds the commonest exponent without a comparison
@@ -259,7 +260,7 @@ def _whole_division(ufunc: str) -> Any:
 def _need_divisor(input: Any, other: Any) -> None:
     array = input if hasattr(input, "dtype") else other
     whole = array.dtype.kind in "iu" and not isinstance(other, float)
-    if whole and (not other if isinstance(other, int) else bool((other == 0).any())):
+    if whole and (not other if isinstance(other, int) else bool(known((other == 0).any()))):
         raise Mismatch(
             "an integer is divided by 0",
             "expected no 0 in other",
@@ -913,7 +914,7 @@ def _where_forward(xp: Any, condition: Any, input: Any, other: Any) -> Any:
     _need_mask(condition)
     if {type(input), type(other)} <= {bool, int, float}:
         kind = number_dtype(other, number_dtype(input, BOOL))
-        input, other = xp.asarray(input, kind), xp.asarray(other, kind)
+        input, other = scalar(xp, input, kind), scalar(xp, other, kind)
     return xp.where(condition, input, other)
 
 
@@ -1041,7 +1042,7 @@ def _fill_check(input: Spec, mask: Spec, value: Spec) -> Spec:
 def _fill_forward(xp: Any, input: Any, mask: Any, value: Any) -> Any:
     if mask.dtype.kind != "b" or getattr(value, "ndim", 0):
         raise KindError("masked_fill")  # the shape rule writes the message
-    return xp.where(mask, xp.asarray(value, input.dtype), input)
+    return xp.where(mask, scalar(xp, value, input.dtype), input)
 
 
 masked_fill: Op = op(
@@ -1337,7 +1338,7 @@ copy: Op = op(
     "copy",
     "The entries of source, in the shape and dtype of input.",
     forward=lambda xp, input, source: xp.broadcast_to(
-        xp.asarray(source, input.dtype), input.shape
+        scalar(xp, source, input.dtype), input.shape
     ).copy(),
     inplace=_copy,
     vjp=(lambda g, y, x, s: g * 0.0, lambda g, y, x, s: g),

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..device import namespace_for, namespace_of
+from ..device import ends, known, move, namespace_for, namespace_of, to_host
 from ..errors import (
     ComputeError,
     DTypeError,
@@ -92,8 +92,11 @@ def check_range(
     error: type[LabError] = IndexingError,
 ) -> None:
     """Mismatch unless each index is from ``low`` to ``size - 1``."""
-    if index.size and (int(index.min()) < low or int(index.max()) >= size):
-        bad = index[(index < low) | (index >= size)]
+    if not index.size:
+        return
+    least, most = ends(index)
+    if least < low or most >= size:
+        bad = to_host(index[(index < low) | (index >= size)])
         raise Mismatch(
             f"{name} is out of range",
             f"expected entries from {low} to {size - 1}, got {int(bad.ravel()[0])}",
@@ -426,7 +429,7 @@ def scatter_any(
 
 
 def _like(input: Any, value: Any) -> Any:
-    return namespace_for(input.device).asarray(value, input.spec.dtype)
+    return move(np.asarray(value, input.spec.dtype), input.device)
 
 
 def _at_index(name: str, row: Any, input: Any, dim: int, index: Any, src: Any) -> Any:
@@ -1012,7 +1015,7 @@ def masked_scatter(input: Any, mask: Any, source: Any) -> Any:
     x, m = broadcast_tensors(input, mask)
     flat = ravel(source)
     if not current().tracing:
-        needed, there = int(m.array.sum()), int(flat.shape[0])
+        needed, there = int(known(m.array.sum())), int(flat.shape[0])
         if needed > there:
             raise ShapeError(
                 f"masked_scatter(input, mask, source): source has too few entries\n"
@@ -1062,7 +1065,7 @@ def unfold(input: Any, dimension: int, size: int, step: int) -> Any:
         )
     starts = np.arange(0, n - size + 1, step)
     places = (starts[:, None] + np.arange(size)).ravel()
-    index = current().constant(namespace_for(x.device).asarray(places))
+    index = current().constant(move(places, x.device))
     shape = tuple(int(v) for v in x.shape)
     found = reshape(
         index_select(x, dim, index), (*shape[:dim], len(starts), size, *shape[dim + 1 :])
@@ -1086,7 +1089,7 @@ def combinations(input: Any, r: int = 2, with_replacement: bool = False) -> Any:
         return slice_(input, index=(slice(0, 0),))
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     chosen = np.array([*choose(range(int(input.shape[0])), r)], np.int64).reshape(-1, r)
-    index = current().constant(namespace_for(input.device).asarray(chosen))
+    index = current().constant(move(chosen, input.device))
     return take(input, index, template=(PLACE,))
 
 
@@ -1166,7 +1169,7 @@ def repeat_interleave(
             f"  input  {input.spec}\n  expected one number, or {n}, of 0 or more"
         )
     places = np.repeat(np.arange(n), counts)
-    index = current().constant(namespace_for(input.device).asarray(places))
+    index = current().constant(move(places, input.device))
     return index_select(input, dim, index)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..device import ends, known
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..op import (
     Attrs,
@@ -937,7 +938,10 @@ def _nll_forward(xp: Any, input: Any, target: Any, less: Any = 0) -> Any:
 
 def _all_count(xp: Any, target: Any, classes: int) -> bool:
     """Whether no target is to be ignored; Mismatch where one is no class."""
-    if not target.size or (xp.minimum.reduce(target) >= 0 and xp.maximum.reduce(target) < classes):
+    if not target.size:
+        return True
+    low, high = ends(target)
+    if low >= 0 and high < classes:
         return True
     _check_each(target[target != IGNORED], classes)
     return False
@@ -948,10 +952,11 @@ def _check_each(numbers: Any, classes: int) -> None:
     try:
         check_range(numbers, classes, "target")
     except Mismatch as wrong:
-        if int(numbers.min()) == 1 and int(numbers.max()) == classes:
+        low, high = ends(numbers)
+        if low == 1 and high == classes:
             wrong.hint = "classes count from 0: try target - 1"
-        elif int(numbers.min()) >= 0:
-            wrong.hint = f"the model needs a score for each class, here {int(numbers.max()) + 1}"
+        elif low >= 0:
+            wrong.hint = f"the model needs a score for each class, here {int(high) + 1}"
         raise
 
 
@@ -963,7 +968,7 @@ def _ce_grad(g: Any, y: Any, x: Any, target: Any) -> Any:
 def _error_forward(xp: Any, input: Any, target: Any) -> Any:
     n = target.size
     out = input.copy()
-    if n and xp.minimum.reduce(target) < 0:
+    if n and known(xp.minimum.reduce(target)) < 0:
         keep = target != IGNORED
         out[xp.arange(n)[keep], target[keep]] -= 1
         return out * (_share_forward(xp, input, target) * input.dtype.type(n))
@@ -986,7 +991,7 @@ class_error: Op = op(
 
 def _share_forward(xp: Any, input: Any, target: Any) -> Any:
     keep = target[:, None] != IGNORED
-    return keep.astype(input.dtype) / input.dtype.type(max(int(keep.sum()), 1))
+    return keep.astype(input.dtype) / input.dtype.type(max(int(known(keep.sum())), 1))
 
 
 row_share: Op = op(
@@ -1066,7 +1071,7 @@ class _NotProbable(ArgumentError, RuntimeError):
 
 
 def _need_probable(x: Any, name: str, remedy: str) -> None:
-    low, high = float(x.min()), float(x.max())
+    low, high = map(float, ends(x))
     if low < 0 or high > 1:
         raise Mismatch(
             f"{name} must be probabilities",

@@ -7,7 +7,7 @@ from dataclasses import replace
 from math import ceil, floor
 from typing import Any, NamedTuple
 
-from ..device import NAMESPACES
+from ..device import NAMESPACES, ends, known
 from ..errors import ComputeError, IndexingError, KindError, ShapeError, describe
 from ..op import Attrs, Mismatch, Op, Spec, apart, current, op, sample
 from . import elementwise as e
@@ -668,7 +668,11 @@ def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
     tensor([1, 0, 2])
     """
     xp, array = _array("bincount", input, "use one_hot(x, n).sum(0), whose shape is known")
-    if array.ndim != 1 or array.dtype.kind not in "iu" or (array.size and bool((array < 0).any())):
+    if (
+        array.ndim != 1
+        or array.dtype.kind not in "iu"
+        or (array.size and bool(known((array < 0).any())))
+    ):
         raise ComputeError(
             f"bincount(input): expected integers of 0 or more in one dimension\n  got  {input.spec}"
         )
@@ -702,7 +706,7 @@ def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0) -> Any:
     if bins < 1:
         raise ComputeError(f"histc(bins): expected 1 or more, got {bins}")
     if min == max and array.size:
-        min, max = float(array.min()), float(array.max())
+        min, max = map(float, ends(array))
     if min == max:
         min, max = min - 1, max + 1
     if not min < max:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import random as generator
-from ..device import Device, namespace_for
+from ..device import Device, move
 from ..op import Op, Spec, op, sample
 from .rules import per_entry
 
@@ -16,7 +16,7 @@ def _bernoulli_forward(
     xp: Any, *, shape: tuple[int, ...], p: float, dtype: Any, device: str
 ) -> Any:
     drawn = generator.drawing().bernoulli(shape, p, np.dtype(dtype).name)
-    return namespace_for(Device(device)).asarray(drawn)
+    return move(drawn, Device(device))
 
 
 bernoulli: Op = op(

@@ -5,7 +5,7 @@ Each file adds its part to the class: ``tensor`` what a tensor is, ``brackets`` 
 and operators that come from the table.
 """
 
-from . import backward, brackets, methods
+from . import backward, brackets, memory, methods
 from .grad_mode import (
     enable_grad,
     inference_mode,
@@ -64,6 +64,7 @@ __all__ = [
     "is_grad_enabled",
     "is_inference_mode_enabled",
     "make",
+    "memory",
     "methods",
     "need_one",
     "no_grad",

@@ -37,7 +37,11 @@ def __getitem__(self: Tensor, index: Any) -> Tensor:
 
 def __setitem__(self: Tensor, index: Any, value: Any) -> None:
     if not isinstance(value, Tensor):
-        value = value if value.__class__ in NUMBERS else tensor(value, dtype=self.dtype)
+        value = (
+            value
+            if value.__class__ in NUMBERS
+            else tensor(value, dtype=self.dtype, device=self.device)
+        )
     if current().tracing and any(map(_is_mask, _index_parts(index))):
         _assign_where(self, _index_parts(index), value)
         return

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..device import NAMESPACES, Device, device_of, move, namespace_of
+from ..device import NAMESPACES, Device, device_of, move, namespace_of, out_of_memory
 from ..errors import (
     ComputeError,
+    DeviceError,
     GradError,
     KindError,
     LabError,
@@ -40,6 +41,7 @@ from ..tape import (
     Node,
     Settings,
     caller,
+    locate,
     outdated,
     run_hooks,
     tick,
@@ -192,14 +194,13 @@ class Record:
         out.version = x.version
         return out
 
-    def move(self, x: Tensor, device: Device) -> Tensor:
+    def move(self, x: Tensor, device: Device, non_blocking: bool = False) -> Tensor:
         """A tensor on another device; its gradient comes back to the device of ``x``."""
         if x.device == device:
             return x
-        moved = move(x.array, device)
         if x.requires_grad and self.recording:
             return _transfer(x, device=str(device))
-        return make(moved)
+        return make(move(x.array, device, non_blocking))
 
     def with_grad(self, recording: bool) -> Record:
         """The interpreter with recording on or off."""
@@ -423,7 +424,9 @@ def explain(
     ``target`` is the tensor that should have taken the result of an in-place op.
     """
     if isinstance(error, MemoryError):
-        return error
+        return out_of_memory(
+            f"{op.name}({', '.join(op.argument(i) for i in range(len(inputs)))})", error
+        )
     if isinstance(error, AttributeError) and not any(isinstance(x, Tensor) for x in inputs):
         return KindError(kind_message(op, inputs, 0))
     specs = [x.spec if isinstance(x, Tensor) else x for x in inputs]
@@ -439,11 +442,25 @@ def explain(
         except LabError as found:
             return found
     if mismatch is not None:
+        if mismatch.error is DeviceError:
+            origins = [_moved(x, words) for x, words in zip(inputs, origins, strict=True)]
         return message(op, specs, origins, mismatch, attrs)
     if isinstance(error, LabError):
         return error
     plain = Mismatch(f"{type(error).__name__}: {error}", error=ComputeError)
     return message(op, specs, origins, plain, attrs)
+
+
+def _moved(x: Any, words: str) -> str:
+    """The words for an input, and which line moved it to where it is."""
+    if not isinstance(x, Tensor):
+        return words
+    source = x._moved_by()
+    if source is not None:
+        return ", ".join(filter(None, [words, f"moved by {locate(*source)}"]))
+    if x.node is not None:
+        return words
+    return ", ".join(filter(None, [words, "made there" if x.is_cuda else "never moved"]))
 
 
 def check_leaf(name: str, base: Tensor, a: str = "a leaf") -> None:

@@ -9,11 +9,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import dtypes
-from ..device import NAMESPACES, Device, device_of, move, to_host
+from ..device import (
+    NAMESPACES,
+    Device,
+    default_device,
+    device_of,
+    is_pinned,
+    move,
+    moved_by,
+    pin,
+    to_host,
+    why_no_cuda,
+)
+from ..device.copies import Source
 from ..dtypes import DType
 from ..errors import (
     ArgumentError,
     ComputeError,
+    DeviceError,
     DTypeError,
     GradError,
     KindError,
@@ -203,6 +216,10 @@ class Tensor:
         array = self.array
         return Spec(tuple(array.shape), array.dtype, self.device.type)
 
+    def _moved_by(self) -> Source:
+        """The line that copied it from another device, if that is how it was made."""
+        return moved_by(self.array)
+
     @property
     def is_leaf(self) -> bool:
         """Whether it was made by the learner rather than computed from a tensor with gradient."""
@@ -288,12 +305,12 @@ class Tensor:
                 f"item(): a tensor with {self.array.size} entries is not one number\n"
                 f"  tensor  {self.spec}\n  expected one entry\n  pick one by index, or use tolist()"
             )
-        return self.array.item()
+        return _here(self.array).item()
 
     def tolist(self) -> Any:
         """The entries as nested Python lists."""
         refuse_trace(".tolist()", "return the tensor and read it outside")
-        return self.array.tolist()
+        return _here(self.array).tolist()
 
     def stride(self, dim: int | None = None) -> Any:
         """How many entries apart neighbours along each dimension lie in memory."""
@@ -347,7 +364,7 @@ class Tensor:
                 f"the truth of a tensor with {self.array.size} entries is not clear\n"
                 f"  tensor  {self.spec}\n  use .all() or .any()"
             )
-        return bool(self.array.item())
+        return bool(_here(self.array).item())
 
     def __float__(self) -> float:
         return float(self._one("float"))
@@ -454,7 +471,9 @@ class Tensor:
     ) -> Tensor:
         """The tensor as another dtype, on another device, or like another tensor.
 
-        Itself where nothing changes, unless ``copy``. ``non_blocking`` has no effect.
+        Itself where nothing changes, unless ``copy``. With ``non_blocking`` a copy from pinned
+        memory to a GPU goes on while Python does, and so does one to the CPU, whose numbers are
+        there after ``lab.cuda.synchronize()`` only.
 
         >>> tensor([1, 2]).to(dtypes.float32)
         tensor([1., 2.])
@@ -468,7 +487,7 @@ class Tensor:
                 dtype = dtypes.dtype_of(target)
         out = self
         if device is not None:
-            out = current().move(out, Device(device))
+            out = current().move(out, Device(device), bool(non_blocking))
         if dtype is not None and dtypes.dtype_of(dtype) != out.dtype:
             out = e.to_dtype(out, dtype)
         return out.clone() if copy and out is self else out
@@ -479,11 +498,30 @@ class Tensor:
 
     def cuda(self, device: Any = None, non_blocking: Any = False) -> Tensor:
         """The tensor on the GPU."""
-        return self.to(device="cuda" if device is None else device)
+        place = Device("cuda", device) if isinstance(device, int) else Device(device or "cuda")
+        return self.to(device=place, non_blocking=non_blocking)
 
-    def pin_memory(self) -> Tensor:
-        """The tensor itself: memory for faster copies to a GPU is not set aside."""
-        return self
+    def pin_memory(self, device: Any = None) -> Tensor:
+        """A copy in memory that a GPU reads by itself; the tensor itself where there is no GPU.
+
+        ``x.pin_memory().to("cuda", non_blocking=True)`` goes on while Python does.
+        """
+        refuse_trace(".pin_memory()", "pin what you give to the function")
+        if self.is_cuda:
+            raise DeviceError(
+                f"pin_memory(): the tensor is on {self.device}\n  tensor  {self.spec}\n"
+                "  expected a tensor on the CPU: its memory is what a GPU reads"
+            )
+        if self.is_pinned() or why_no_cuda() is not None:
+            return self
+        out = make(pin(self.array))
+        out.requires_grad = self.requires_grad
+        return out
+
+    def is_pinned(self, device: Any = None) -> Any:
+        """Whether it lies in memory that a GPU reads by itself."""
+        refuse_trace(".is_pinned()", "ask outside")
+        return is_pinned(self.array)
 
     @property
     def is_cpu(self) -> Any:
@@ -554,7 +592,9 @@ class Tensor:
     def copy_(self, source: Any) -> Tensor:
         """Overwrite the entries with those of ``source``, which may broadcast."""
         source = (
-            source if source.__class__ in NUMBERS or isinstance(source, Tensor) else tensor(source)
+            source
+            if source.__class__ in NUMBERS or isinstance(source, Tensor)
+            else tensor(source, device=self.device)
         )
         if isinstance(source, Tensor):  # also from another device
             source = current().move(source, self.device)
@@ -571,12 +611,18 @@ class Tensor:
                 f"fill_diagonal_(): got shape {tuple(self.shape)}, wrap={wrap}\n"
                 "  expected a matrix, or dimensions of one size, and wrap=False"
             )
-        self[(tensor(range(min(self.shape))),) * self.ndim] = fill_value
+        places = tensor(range(min(self.shape)), device=self.device)
+        self[(places,) * self.ndim] = fill_value
         return self
 
     def zero_(self) -> Tensor:
         """Overwrite every entry with 0."""
         return self.copy_(0)
+
+
+def _here(array: Any) -> Any:
+    """An array whose numbers are read: on a GPU that is a copy."""
+    return array if array.__class__ is np.ndarray else to_host(array)
 
 
 def from_sizes_or_data(data: tuple[Any, ...], dtype: DType | None = None) -> Tensor:
@@ -687,8 +733,9 @@ def tensor(
     target = dtypes.dtype_of(array.dtype if dtype is None else dtype).np
     if array.dtype != target:
         array = array.astype(target)
-    if device is not None:
-        array = move(array, Device(device))
+    place = default_device() if device is None else Device(device)
+    if device is not None or (isinstance(array, np.ndarray) and not isinstance(data, Tensor)):
+        array = move(array, place)
     if requires_grad:
         need_float(array.dtype)
     out: Tensor = current().constant(array)
@@ -799,5 +846,5 @@ def as_tensor(data: Any, dtype: DType | None = None, device: Any = None) -> Tens
     if isinstance(data, Tensor):
         return data.to(dtype=dtype, device=device)
     if isinstance(data, np.ndarray):
-        return make(data).to(dtype=dtype, device=device)
+        return make(data).to(dtype=dtype, device=default_device() if device is None else device)
     return tensor(data, dtype=dtype, device=device)

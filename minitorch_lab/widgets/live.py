@@ -580,7 +580,9 @@ def _length(dataset: Any) -> int:
 
 def _in_short(reason: str) -> str:
     head = reason.partition(":")[0]
-    if "no NVIDIA GPU" in head:
+    if "no NVIDIA driver" in head:
+        return "no NVIDIA driver"
+    if "no NVIDIA GPU" in head or "no GPU" in head:
         return "no GPU found"
     return head if len(head) <= 24 else "not available"
 

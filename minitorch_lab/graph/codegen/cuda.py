@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ...device import CUDA, first_line, namespace_for
+from ...device import CUDA, first_line, move, namespace_for, to_host
+from ...device.copies import TO_GPU, note
 from .. import fuse
 from ..fuse import Loop, Part, Single, Step, expression
 from ..ir import Equation, Graph, Var
@@ -290,6 +292,7 @@ class Numbers:
         """Bring them where they have changed."""
         if values != self.now:
             self.table.set(np.array(values, np.float64))
+            note(TO_GPU, self.table)
             self.now = values
 
 
@@ -340,7 +343,7 @@ class _Writer(c._Writer):
         self.brought.append(f"np.copyto({self.as_array(v)}, {name})")
 
     def constant(self, array: Any) -> Any:
-        return self.xp.ascontiguousarray(self.xp.asarray(array))
+        return self.xp.ascontiguousarray(move(array, CUDA))
 
     def kept(self) -> set[int]:
         """None: what the learner keeps is copied."""
@@ -417,7 +420,8 @@ class _Writer(c._Writer):
         self.now = step
         if e.out.id in self.moved:
             x = self.as_array(e.inputs[0])
-            self.brought.append(f"np.copyto({self.as_array(e.out)}, np.asarray({x}))")
+            self.brought.append(f"np.copyto({self.as_array(e.out)}, to_gpu({x}))")
+            self.scope["to_gpu"] = partial(move, device=CUDA)
             return
         if e.op.view or e.op.name in COPIES:
             super().single(step)  # it asks copy_into for all of it
@@ -473,10 +477,11 @@ class _Writer(c._Writer):
         body += self.python
         if self.refusing:
             told = self.scope["told"] = xp.zeros(1, np.int32)
+            self.scope["to_cpu"] = to_host
             ask = Kernel("", "", (1, 1), (1, 1), [int(told.data.ptr)])
             self.scope["ask"] = _launcher(made["lab_told"], ask, {})
             body.insert(0, "ask()")  # a run before may have ended before it asked
-            body += ["ask()", "if told.item(): raise ValueError('a value is out of range')"]
+            body += ["ask()", "if to_cpu(told)[0]: raise ValueError('a value is out of range')"]
         plan = self.made(arguments, captured, body + copies, code, "cuda")
         launches = sum(len(group) for group in self.groups)
         return replace(plan, kernels=len(self.kernels), launches=launches)

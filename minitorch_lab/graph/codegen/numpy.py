@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ...device import Device, namespace_for
+from ...device import Device, move, namespace_for
 from ..ir import Equation, Graph, Var
 from ..passes.flat import JOIN, Flat, Row
 from ..plan import Lifetimes, Pool, elementwise, lifetimes, same_layout
@@ -90,7 +90,8 @@ class _Writer:
         self.traced, self.graph = traced, graph
         self.share = "buffers" not in without  # values may use memory one after the other
         devices = [v.spec.device for v in graph.inputs if not v.spec.number]
-        self.xp = namespace_for(Device(devices[0] if devices else "cpu"))
+        self.device = Device(devices[0] if devices else "cpu")
+        self.xp = namespace_for(self.device)
         self.lines: list[str] = []
         self.scope: dict[str, Any] = {"__name__": "minitorch_lab.graph.generated", "xp": self.xp}
         self.helpers: dict[tuple[str, int], str] = {}
@@ -137,7 +138,7 @@ class _Writer:
         if dtype is None:
             finite = not isinstance(x, float) or math.isfinite(x)
             return repr(x) if finite else self.helper("c", x)
-        return self.helper("c", self.xp.asarray(x, dtype))
+        return self.helper("c", move(np.asarray(x, dtype), self.device))
 
     def allocate(self, e: Equation, index: int) -> Any:
         """An array for the result: its target, a dying input's memory, or a planned buffer."""

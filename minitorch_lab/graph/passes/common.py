@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...device import to_host
 from ..ir import Equation, Graph, Var, renamed, substitute
 from .record import Note, no_note
 
@@ -12,7 +13,7 @@ def join_common(graph: Graph, note: Note = no_note) -> Graph:
     values: dict[object, Var] = {}
     for v, array in graph.constants:  # equal constants first: they make equations equal
         if array.size <= 16:
-            key = (v.spec, array.tobytes() if hasattr(array, "tobytes") else id(array))
+            key = (v.spec, to_host(array).tobytes() if hasattr(array, "tobytes") else id(array))
             first = values.setdefault(key, v)
             if first is not v:
                 instead[v.id] = first

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ... import random
-from ...device import Device, first_line, namespace_for, to_host
+from ...device import Device, first_line, move, to_host
 from ...errors import ArgumentError, ComputeError, describe
 from ...tape import Location, location
 from ..ir import Equation, Graph, Var
@@ -268,7 +268,7 @@ def _placed(value: Any, v: Var) -> Any:
     """A drawn value as the graph takes it: a number, or an array on the device."""
     if v.spec.number:
         return 1.0
-    return namespace_for(Device(v.spec.device)).asarray(value.astype(v.spec.dtype))
+    return move(value.astype(v.spec.dtype), Device(v.spec.device))
 
 
 Draw = Callable[[Var, np.random.Generator], Any]

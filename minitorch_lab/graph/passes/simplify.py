@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ...device import to_host
 from ...op import OPS, Attrs, Mismatch, infer
 from ..ir import Equation, Graph, Var, renamed, with_equations
 from .record import Note, no_note
@@ -43,7 +44,7 @@ class Known:
         if not isinstance(x, Var):
             return x
         array = self.constants.get(x.id)
-        return None if array is None or array.size != 1 else array.item()
+        return None if array is None or array.size != 1 else to_host(array).item()
 
 
 # What a rule finds: a value that stands for the result, or another op with inputs and attributes.

@@ -305,7 +305,7 @@ def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> P
 def unpack_sequence(packed_sequences: PackedSequence) -> list[Tensor]:
     """The sequences of a packed one, as a list in the order in which they were given."""
     padded, lengths = pad_packed_sequence(packed_sequences, batch_first=True)
-    return unpad_sequence(padded, lengths.array.tolist(), batch_first=True)
+    return unpad_sequence(padded, lengths.tolist(), batch_first=True)
 
 
 __all__ = [

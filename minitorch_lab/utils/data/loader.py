@@ -14,6 +14,7 @@ from typing import Any
 
 from ...errors import ArgumentError, KindError, describe
 from ...random import Generator, default_generator
+from ...tensor import Tensor
 from .collate import default_collate, default_convert
 from .dataset import IterableDataset, Subset, TensorDataset, size_of
 from .sampler import BatchSampler, RandomSampler, SequentialSampler, checked, positive
@@ -39,8 +40,9 @@ class DataLoader:
     - ``generator``: shuffles; without it the default generator does.
     - ``timeout``: seconds to wait for a batch of a worker, 0 for no limit.
     - ``worker_init_fn``: called with 0, 1, ... as each worker starts.
-    - ``pin_memory``, ``multiprocessing_context``, ``persistent_workers``, ``in_order`` are taken
-      for PyTorch's sake and change nothing.
+    - ``pin_memory``: batches lie in memory that a GPU reads by itself, where there is one.
+    - ``multiprocessing_context``, ``persistent_workers``, ``in_order`` are taken for PyTorch's sake
+      and change nothing.
 
     A batch of a TensorDataset (or of a Subset of one) is a list of tensors ``(batch_size, ...)``;
     it is made with one copy, without touching single samples.
@@ -198,7 +200,8 @@ class DataLoader:
             else:
                 deque(islice(order, batches), maxlen=0)
             jobs = (partial(self._fetch, wanted) for wanted in order)
-        return self._ahead(jobs) if self.num_workers else _run(jobs)
+        read = self._ahead(jobs) if self.num_workers else _run(jobs)
+        return map(_pinned, read) if self.pin_memory else read
 
     def _fetch(self, wanted: Any) -> Any:
         """The batch of these indices, or the one sample of this index."""
@@ -254,6 +257,18 @@ class DataLoader:
 
 
 _END = object()  # what a stream gives when it has no more batches
+
+
+def _pinned(batch: Any) -> Any:
+    """A batch with its tensors in memory that a GPU reads by itself."""
+    if isinstance(batch, Tensor):
+        return batch if batch.is_cuda else batch.pin_memory()
+    if isinstance(batch, dict):
+        return {k: _pinned(v) for k, v in batch.items()}
+    if isinstance(batch, (list, tuple)):
+        parts = [_pinned(v) for v in batch]
+        return type(batch)(*parts) if hasattr(batch, "_fields") else type(batch)(parts)
+    return batch
 
 
 def _sample(dataset: Any, index: Any) -> Any:
