@@ -138,7 +138,7 @@ def flat(value: Any) -> list[Any]:
 def weighted(y: Any) -> Any:
     """The entries of a result in one number; of squares a normalised one has no gradient."""
     weights = np.cos(np.arange(y.numel())).reshape(tuple(y.shape))
-    return (y * lab.tensor(weights, dtype=y.dtype)).sum()
+    return (y * lab.tensor(weights, dtype=y.dtype, device=y.device)).sum()
 
 
 def together(modules: list[Any], learned: list[Any]) -> Any:

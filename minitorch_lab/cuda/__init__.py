@@ -9,7 +9,7 @@ from ..errors import ArgumentError, OutOfMemoryError
 from ..tensor import memory
 from . import amp
 from .figures import Recorded, recorded
-from .sizes import Crossover, crossover
+from .sizes import Crossover, Row, crossover
 from .streams import Event, Stream, current_stream, default_stream, stream
 from .transfers import Transfer, Transfers, transfers
 
@@ -19,6 +19,7 @@ __all__ = [
     "OutOfMemoryError",
     "Properties",
     "Recorded",
+    "Row",
     "Stream",
     "Transfer",
     "Transfers",

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
+from ... import creation
 from ...errors import ArgumentError, KindError, ShapeError, describe
 from ...ops import random
-from ...tensor import Tensor, make
+from ...tensor import Tensor
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
@@ -46,8 +45,9 @@ def _channels(name: str, input: Tensor, p: float, training: bool, ndims: tuple[i
     if not training or p == 0:
         return input
     lead = tuple(input.shape)[: 1 if input.ndim == ndims[0] and len(ndims) > 1 else 2]
-    ones = make(np.ones(lead + (1,) * (input.ndim - len(lead)), input.dtype.np))
-    return input * random.dropout(ones.to(device=input.device), p)
+    shape = lead + (1,) * (input.ndim - len(lead))
+    ones = creation.ones(shape, dtype=input.dtype, device=input.device)
+    return input * random.dropout(ones, p)
 
 
 def dropout1d(
@@ -105,7 +105,8 @@ def alpha_dropout(
     low = -1.7580993408473766  # what selu tends to for large negative numbers
     if p == 1:
         return input * 0.0
-    keep = random.dropout(make(np.ones(tuple(input.shape), input.dtype.np)), p) * (1 - p)
+    ones = creation.ones(tuple(input.shape), dtype=input.dtype, device=input.device)
+    keep = random.dropout(ones, p) * (1 - p)
     scale = 1 / math.sqrt((1 - p) * (1 + p * low * low))
     dropped = input * keep + (1 - keep) * low
     return dropped * scale - scale * p * low
