@@ -154,11 +154,9 @@ def released(book: dict[str, Any]) -> dict[str, Any]:
         text = "".join(cell["source"])
         if cell["cell_type"] == "code":
             text = source.stub(re.sub(f"{HIDDEN}\n.*?{SHOWN_AGAIN}\n", "", text, flags=re.DOTALL))
-        marks = cell["metadata"].get("nbgrader")
-        kept = (
-            {"deletable": False} | ({"editable": False} if marks["locked"] else {}) if marks else {}
-        )
-        metadata = cell["metadata"] | kept
+        metadata = cell["metadata"]
+        if marks := metadata.get("nbgrader"):
+            metadata = metadata | {"deletable": False, "editable": not marks["locked"]}
         cells.append(cell | {"metadata": metadata, "source": text.splitlines(keepends=True)})
     return book | {"cells": cells}
 
