@@ -12,6 +12,7 @@ import pytest
 
 import minitorch_lab as lab
 from minitorch_lab import nn
+from minitorch_lab.lessons import content, source
 from minitorch_lab.op import OPS, apart, normal, op
 from minitorch_lab.ops import FUNCTIONS
 from minitorch_lab.ops.rules import per_entry, same_shape
@@ -117,9 +118,17 @@ def test_links_between_the_texts_hold(file):
 
 
 def test_the_map_of_lessons_is_true():
-    readme = (ROOT / "README.md").read_text()
-    ready = set(re.findall(r"^\| ([0-9A]\d) \|.*\*\*ready\*\* \|$", readme, re.MULTILINE))
-    assert ready == {file.name[:2] for file in (ROOT / "notebooks").glob("*.ipynb")}
+    """``python tests/browser/lesson_map.py`` makes it."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| <picture>.*$", readme, re.MULTILINE)
+    for row, (number, path) in zip(rows, source.find_sources().items(), strict=True):
+        lesson = content.lesson(number)
+        title = f"[**{number} {lesson.title}**](notebooks/{path.stem}.ipynb)"
+        assert row.endswith(f"| {title}<br>{lesson.asks} | {lesson.minutes} |")
+        for theme in ("light", "dark"):
+            picture = f"docs/images/lessons/{number}-{theme}.webp"
+            assert picture in row
+            assert (ROOT / picture).is_file()
 
 
 @pytest.fixture

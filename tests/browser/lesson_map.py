@@ -19,7 +19,7 @@ from nbconvert import HTMLExporter
 from PIL import Image
 from playwright.sync_api import Locator, Page, sync_playwright
 
-from minitorch_lab.lessons.build import find_sources
+from minitorch_lab.lessons.source import find_sources
 from minitorch_lab.lessons.content import NUMBERS, lesson
 
 ROOT = Path(__file__).parents[2]

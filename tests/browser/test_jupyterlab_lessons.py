@@ -14,7 +14,7 @@ import pytest
 from lab_server import Notebook, Server, complaints, serve
 from playwright.sync_api import Page
 
-from minitorch_lab.lessons.build import find_sources
+from minitorch_lab.lessons.source import find_sources
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
