@@ -19,8 +19,8 @@ from nbconvert import HTMLExporter
 from PIL import Image
 from playwright.sync_api import Locator, Page, sync_playwright
 
-from minitorch_lab.lessons.source import find_sources
 from minitorch_lab.lessons.content import NUMBERS, lesson
+from minitorch_lab.lessons.source import find_sources
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "images" / "lessons"
