@@ -713,3 +713,14 @@ def test_new_values_of_variables_have_the_line_that_assigns_them() -> None:
     texts = [where.text for where in map(location, traced.equations) if where is not None]
     assert texts
     assert set(texts) == {"doubled = w.assign(w * 2.0)"}
+
+
+def test_what_a_run_computes_is_drawn_with_the_names_of_its_placeholders() -> None:
+    graph = GraphBuilder()
+    with graph:
+        x, y = (graph.placeholder("float32", (None,), name) for name in ("x", "target"))
+        gap = x * 2 - y
+    with Session(graph) as session:
+        shown = lab.explore(session, gap, {y: [1.0], x: [3.0]}).transcript()
+    assert "input x float32 (1,)" in shown
+    assert "input target float32 (1,)" in shown

@@ -64,7 +64,9 @@ class Program:
         # a value that comes in is copied on the way out, so that nothing else can change it
         outside = {v.id for v in (*fed, *self.reads)}
         self.copied = [v.id in outside for v in self.wanted]
-        self.compiled = Plans(partial(replay, self), session.executor)
+        run: Any = partial(replay, self)
+        run.names = [session.graph.tensors[v.id].name.partition(":")[0] for v in fed]
+        self.compiled = Plans(run, session.executor)
 
 
 def replay(program: Program, *feeds: Any) -> tuple[Any, ...]:

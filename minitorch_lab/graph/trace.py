@@ -911,9 +911,10 @@ def finish(
 def argument_names(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> list[str]:
-    """A name for each tensor argument, as the function calls it."""
+    """A name for each tensor argument, as the function calls it, or as its ``names`` say."""
     code = getattr(function, "__code__", None)
-    positional = list(code.co_varnames[: code.co_argcount]) if code else []
+    known = code.co_varnames[: code.co_argcount] if code else getattr(function, "names", ())
+    positional = list(known)
     if positional[:1] == ["self"] and hasattr(function, "__self__"):
         positional = positional[1:]
     out = []
