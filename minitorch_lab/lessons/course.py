@@ -277,7 +277,8 @@ def _map(shown: Sequence[Stop]) -> str:
         for stop in shown
     )
     heads = "".join(
-        f'<th class="n" scope="col">{name}</th>' for name in ("minutes", "exercises", "quiz", "")
+        f'<th class="n" scope="col">{name}</th>'
+        for name in ("minutes", "exercises", "quiz", '<span class="hidden">state</span>')
     )
     return (
         '<table class="map"><caption class="hidden">Lessons, minutes, exercises solved, quiz '

@@ -1,15 +1,17 @@
 """Quiz, prediction, toggle and checked exercises in a browser: mouse, keyboard, narrow, dark."""
 
+import dataclasses
 import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from axe import violations
 from playwright.sync_api import Locator, Page, expect
 from quiz_page import still_page, widget_page
 
 import minitorch_lab as lab
-from minitorch_lab.lessons import ask
+from minitorch_lab.lessons import ask, course, memory
 from minitorch_lab.lessons.check import check
 from minitorch_lab.lessons.start import start
 from minitorch_lab.widgets.base import LabWidget
@@ -188,3 +190,27 @@ def test_still_pictures_leave_each_other_alone(page: Page) -> None:
     )
     picture = page.locator("svg.graph").first
     expect(picture).to_have_css("width", f"{picture.get_attribute('width')}px")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [480, 1600])
+def test_the_map_needs_no_kernel_and_axe_finds_nothing(page: Page, width: int, dark: bool) -> None:
+    outcomes = tuple((sure, sure > 50) for sure in (20, 50, 60, 70, 80, 100))
+    memory.forget()
+    memory.note("00", "exercises", "00.1", {"right": True})
+    found = dataclasses.replace(course.progress(), predictions=course.Predictions(outcomes))
+    memory.forget()
+    page.set_viewport_size({"width": width, "height": 900})
+    page.set_content(still_page(found._repr_html_(), dark=dark))
+    assert page.evaluate("document.scrollingElement.scrollWidth <= innerWidth")
+    card = page.locator(".lab.course")
+    expect(card).to_contain_text("1 of 3")
+    link = card.get_by_role("link", name="03 Gradients, one step at a time").first
+    assert link.get_attribute("href") == "03_gradients_one_step_at_a_time.ipynb"
+    path = card.get_by_text("16 Toggle eager and graph").last
+    expect(path).to_be_hidden()
+    for folded in card.locator("summary").all():
+        folded.click()
+    expect(path).to_be_visible()
+    assert page.evaluate("document.scrollingElement.scrollWidth <= innerWidth")
+    assert violations(page, ".lab.course") == []
