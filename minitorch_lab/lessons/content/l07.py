@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 import minitorch_lab
 from minitorch_lab.lessons.judges import Function, Rule, as_array, number
 from minitorch_lab.lessons.model import (
@@ -23,7 +25,10 @@ lab: Any = minitorch_lab  # written as a learner writes it
 
 GOAL = 0.008
 TOO_SMALL = "The steps are too small: after 100 epochs the loss is still far from the floor."
-TOO_LARGE = "The steps are too large: each one overshoots, and the loss grows without end."
+TOO_LARGE = (
+    "The steps are too large: each one overshoots, so the loss falls slowly or grows without end."
+)
+BEST = 0.3  # about the rate that arrives soonest
 
 
 def article_start() -> tuple[Any, Any, float, float]:
@@ -71,7 +76,7 @@ def _learning_rate(answer: Any) -> str | Verdict | None:
             for epoch, loss, wanted in zip((10, 50, 100), tried, ("", "", "< 0.008"), strict=True)
         ),
     )
-    return Verdict(False, TOO_LARGE if tried[-1] > 60 else TOO_SMALL, table=table)
+    return Verdict(False, TOO_LARGE if lr > BEST else TOO_SMALL, table=table)
 
 
 def _order(answer: Any) -> str | None:
@@ -101,6 +106,25 @@ def floor(X: Any, y: Any) -> Any:
     return ((dy - slope * dx) ** 2).mean()
 
 
+def _floor_by_columns(X: Any, y: Any) -> float:
+    """The same by NumPy's solver: a column of ones beside the inputs."""
+    x, target = as_array(X)[:, 0], as_array(y)[:, 0]
+    columns = np.stack([x, np.ones_like(x)], 1)
+    best = np.linalg.lstsq(columns, target, rcond=None)[0]
+    return float(np.mean((columns @ best - target) ** 2))
+
+
+def _floor_by_correlation(X: Any, y: Any) -> Any:
+    """The same as the part of the spread of y that does not go with X."""
+    together = ((X - X.mean()) * (y - y.mean())).mean()
+    return y.var(correction=0) - together**2 / X.var(correction=0)
+
+
+def _any_points(chance: np.random.Generator) -> tuple[Any, Any]:
+    x, y = chance.normal(0, 1, (2, 6, 1)).round(1).tolist()
+    return lab.tensor(x), lab.tensor(y)
+
+
 def _data_sets() -> Sequence[tuple[Any, Any]]:
     X = lab.tensor([[0.0], [1.0], [2.0], [3.0]])
     return [
@@ -116,7 +140,7 @@ LESSON = Lesson(
     minutes=40,
     needs=("00", "03"),
     asks="Can I get the very numbers that an article printed?",
-    next="14",
+    next="08",
     predictions={
         "07.p1": Prediction(
             question="The data are made as y = 4 + 3 X, plus some noise. Which slope will the "
@@ -173,6 +197,7 @@ LESSON = Lesson(
                 Wrong("CBDA", "Each of the five letters A to E is needed once."),
                 Wrong(5, 'A text of five letters is expected, such as "ABCDE".'),
             ),
+            also=("ECBDA", list("CEBDA"), "c, b, d, a, e"),
         ),
         "07.2": Exercise(
             title="a better learning rate",
@@ -181,18 +206,19 @@ LESSON = Lesson(
             right="With this rate 100 epochs do what took the article 900 and more.",
             hints=(
                 "The article's 0.01 is still at 0.2 after 100 epochs. Try ten times as much.",
-                "Above about 0.45 the steps overshoot on these data.",
-                "Everything from 0.1 to 0.44 is right.",
+                "Above about 0.44 the loss grows on these data.",
+                "Everything from 0.1 to 0.43 is right.",
             ),
             wrong=(
                 Wrong(0.01, TOO_SMALL),
-                Wrong(1.0, TOO_LARGE),
+                Wrong(0.44, TOO_LARGE),
                 Wrong(
                     0.0, "With a learning rate of 0 nothing moves: every epoch has the same loss."
                 ),
                 Wrong(-0.1, "A negative learning rate walks uphill: the loss grows."),
                 Wrong(math.inf, "A learning rate is an ordinary number, such as 0.01."),
             ),
+            also=(0.1, 0.43, lab.tensor(0.2)),
         ),
         "07.3": Exercise(
             title="why .0074 and not 0?",
@@ -202,6 +228,7 @@ LESSON = Lesson(
                 _data_sets,
                 labels=("four points", "a perfect line", "the article's"),
                 column="data",
+                fresh=_any_points,
             ),
             right="No line is better than this. Of the article's 0.0074, 0.0066 is floor; "
             "only the other 0.0008 is training that was not finished.",
@@ -235,6 +262,7 @@ LESSON = Lesson(
                     "This is the sum of the squares. The loss is their mean.",
                 ),
             ),
+            also=(_floor_by_columns, _floor_by_correlation),
         ),
     },
     quiz=(
