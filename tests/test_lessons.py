@@ -14,8 +14,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import numpy as np
 import pytest
+from nbclient import NotebookClient
 
 import minitorch_lab as lab
 from minitorch_lab.errors import ArgumentError
@@ -246,6 +248,23 @@ def wait_busily(seconds: float) -> str:
     while time.perf_counter() < end:
         pass
     return "done"
+
+
+@pytest.mark.slow
+def test_a_kernel_lives_on_after_an_answer_that_never_ends() -> None:
+    cells = [
+        "import time, threading\nfrom minitorch_lab.lessons.judges import Function\n"
+        "judge = Function(abs, [(-1.0,)], seconds=0.3).judge",
+        "def forever(x):\n    while True:\n        pass\n\njudge(forever, ()).says",
+        "judge(lambda x: time.sleep(60), ()).says",
+        "6 * 7, [t.name for t in threading.enumerate() if 'limit' in t.name]",
+    ]
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in cells])
+    NotebookClient(book, timeout=60).execute()
+    said = [cell.outputs[0].data["text/plain"] for cell in book.cells[1:]]
+    assert "had not ended for x = −1 after 0.3 seconds" in said[0]
+    assert said[1] == said[0]
+    assert said[2] == "(42, [])"
 
 
 def test_a_learners_own_interrupt_is_passed_on() -> None:

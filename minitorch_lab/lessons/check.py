@@ -79,7 +79,7 @@ class Checked:
         if self.right is False and self.verdict.detail:
             body += f'<p class="muted">{cards.rich(self.verdict.detail)}</p>'
         if not self.right:
-            body += _nested(self.exercise.hints)
+            body += _nested(self.key, self.exercise.hints)
         found = self.verdict.table if self.right is False else None
         side = ""
         if found is not None:
@@ -95,9 +95,9 @@ class Checked:
         )
 
 
-def _nested(hints: tuple[str, ...]) -> str:
+def _nested(key: str, hints: tuple[str, ...]) -> str:
     """Hints one inside the other, so that each is opened by itself; needs no kernel."""
-    out = ""
+    out = cards.note(f'The last hint. `lab.solution("{key}", now=True)` shows a solution.')
     for i in range(len(hints), 0, -1):
         out = (
             f"<details><summary>show hint {i} of {len(hints)}</summary>"
