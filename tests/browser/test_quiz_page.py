@@ -55,6 +55,12 @@ def saved(page: Page, name: str) -> Any:
     return page.evaluate("name => window.saved.at(-1)?.[name]", name)
 
 
+def test_an_empty_line_of_code_is_as_high_as_a_full_one(show: Open) -> None:
+    card = show(ask.predict("mine", "What is a?", code="a = 1\n\nprint(a)"))
+    heights = [line.bounding_box() for line in card.locator(".code li").all()]
+    assert [box["height"] for box in heights if box] == [20, 20, 20]
+
+
 def test_a_wrong_choice_is_explained_and_can_be_mended(show: Open, page: Page) -> None:
     card = show(ask.quiz("03"))
     expect(card).to_contain_text("question 1 of 3")
