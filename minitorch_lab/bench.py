@@ -8,7 +8,7 @@ is busy for all of them; what is reported is the median of the rounds and the ra
 ``--drift`` shows how far the executors are from eager mode after 100 steps.
 ``--panel`` shows what the live panel costs a training run, ``--keras`` what Keras's ``fit`` costs
 against a loop of one's own, and against Keras where TensorFlow is installed, ``--sessions`` what a
-session in the style of TensorFlow 1 costs beside a compiled step.
+session in the style of TensorFlow 1 costs beside a compiled step. ``--gpu`` measures a GPU.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import minitorch_lab as lab
 
-from . import bench_jax, bench_tensorflow, tape
+from . import bench_gpu, bench_jax, bench_tensorflow, tape
 
 Step = Callable[[], float]
 
@@ -480,6 +481,37 @@ def available(asked: list[str] | None) -> list[str]:
     return found
 
 
+GPU_WORK: dict[str, tuple[str, Callable[[Any], tuple[Any, Any, Any, Any, Any]]]] = {
+    "mlp32": WORK["mlp32"],
+    "mlp256": WORK["mlp256"],
+    "cnn128": ("CNN with two convolutions, Adam, batch 128", lambda t: cnn(t, 128)),
+    "cnn1024": ("the same, batch 1024", lambda t: cnn(t, 1024)),
+    "transformer16": WORK["transformer"],
+    "transformer128": ("the same, batch 128", lambda t: transformer(t, 128)),
+}
+
+
+def on_gpu(out: Path) -> int:
+    """Measure a GPU, and print the table; 1 where there is none."""
+    reason = lab.cuda.why_not()
+    if reason is not None:
+        print(f"no GPU to measure: {reason}", file=sys.stderr)
+        return 1
+    torch = bench_gpu.pytorch()
+    if torch is None:
+        print("PyTorch is not here, or finds no GPU: ours is measured alone", file=sys.stderr)
+    works = {name: make for name, (_, make) in GPU_WORK.items()}
+    folder = Path(__file__).parents[1]
+    found = bench_gpu.run(works, out, torch=torch, folder=folder)
+    titles = {name: title for name, (title, _) in GPU_WORK.items()}
+    titles["chain"] = "tanh-sigmoid-square and sum of 100,000,000"
+    print("\n".join(bench_gpu.words(found)))
+    print()
+    print("\n".join(markdown(bench_gpu.HEADS, bench_gpu.rows(found, titles))))
+    print(f"\nthe figures are in {out}")
+    return 0
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the benchmark and print its tables."""
     parser = argparse.ArgumentParser(prog="python -m minitorch_lab.bench", description=__doc__)
@@ -504,7 +536,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--sessions", action="store_true", help="measure a session against a compiled step"
     )
+    parser.add_argument(
+        "--gpu", action="store_true", help="measure and test everything on this machine's GPU"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path(bench_gpu.FILE), help="the file that --gpu writes"
+    )
     options = parser.parse_args(arguments)
+    if options.gpu:
+        return on_gpu(options.out)
     lab.set_num_threads(1)
     if options.sessions:
         from . import bench_sessions  # tf is for this table only

@@ -148,9 +148,6 @@ class DeviceArray:
     def __bool__(self) -> bool:
         return bool(self._read())
 
-    def __index__(self) -> int:
-        return operator.index(self._read()[()])
-
     def __repr__(self) -> str:
         return f"DeviceArray({self._a!r})"
 

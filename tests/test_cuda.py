@@ -15,9 +15,11 @@ import emulator
 import numpy as np
 import nvrtc
 import pytest
+import test_layers_executors as layers
 from double import COPIES, DeviceArray, make_cupy
 from samples import samples_of
 from sanitised import TRAINING, run_sanitised
+from test_gpu import moved
 
 import minitorch_lab as lab
 from minitorch_lab import bench
@@ -582,6 +584,24 @@ def test_nvrtc_compiles_the_rows(rows: list[Any], dtype: Any, codes: list[str]) 
     lab.compile(f, executor="cuda").code(*inputs)
     (text,) = codes
     assert nvrtc.compiled(text, "sm_70").count(".entry") > 2
+
+
+@NEED_NVRTC
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
+@pytest.mark.parametrize("texts", layers.GROUPS, ids=lambda texts: texts[0])
+def test_nvrtc_compiles_the_layers(texts: list[str], codes: list[str]) -> None:
+    lab.manual_seed(5)
+    inputs = [layers.given(layers.SAMPLES[text], "float32") for text in texts]
+    given = [[moved(x) for x in xs] for xs in inputs]
+    modules = [layers.made(text, "float32", True) for text in texts]
+    parts = lab.nn.ModuleList(m for m in modules if isinstance(m, lab.nn.Module)).to("cuda")
+    step = layers.together(modules, list(parts.parameters()))
+    with lab.device("cuda"):
+        lab.compile(step, executor="cuda").code(given)
+    (text,) = codes
+    for arch in ("sm_70", "sm_90"):
+        assert nvrtc.compiled(text, arch).count(".entry") > 2
 
 
 # A GPU -------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from double import COPIES, POOL, RUNTIME, DeviceArray, HostError, make_cupy
+from double import COPIES, LINALG, POOL, RUNTIME, UFUNCS, DeviceArray, HostError, make_cupy
 from samples import samples_of
 
 import minitorch_lab as lab
@@ -430,6 +430,15 @@ def test_a_gpu_that_is_full_in_the_middle_of_a_step(monkeypatch: pytest.MonkeyPa
     assert all(p.grad is not None for p in model.parameters())
     for p, was in zip(model.parameters(), before, strict=True):
         np.testing.assert_array_equal(p.detach().cpu().numpy(), was)
+
+
+def test_the_double_has_nothing_that_cupy_has_not() -> None:
+    cupy = pytest.importorskip("cupy", reason="CuPy is not installed; it needs no GPU for this")
+    xp = make_cupy()
+    assert [name for name in vars(xp) if not hasattr(cupy, name)] == []
+    assert [name for name in vars(xp.cuda) if not hasattr(cupy.cuda, name)] == []
+    assert [name for name in LINALG if not hasattr(cupy.linalg, name)] == []
+    assert [name for name in UFUNCS if not isinstance(getattr(cupy, name), cupy.ufunc)] == []
 
 
 @pytest.mark.gpu

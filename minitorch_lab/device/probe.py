@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import warnings
 from typing import Any
 
 INSTALL = 'pip install "cupy-cuda12x[ctk]"'
@@ -24,7 +25,8 @@ def cupy() -> tuple[Any, str | None]:
             'pip install "minitorch-lab[gpu]"'
         )
     try:
-        found: Any = importlib.import_module("cupy")
+        with warnings.catch_warnings(action="ignore"):  # on paths of CUDA: the kernel below tells
+            found: Any = importlib.import_module("cupy")
     except Exception as error:  # noqa: BLE001  whatever it is, it is the reason
         return None, f"CuPy is installed but cannot be imported: {first_line(error)}; {AGAIN}"
     try:

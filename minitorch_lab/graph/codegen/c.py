@@ -456,8 +456,12 @@ class _Writer:
     # Loops
 
     def operand(self, place: Place, shape: tuple[int, ...]) -> tuple[Place, tuple[int, ...]]:
-        """The place of a value and its strides where it is spread over a shape."""
-        spread = np.broadcast_to(place.array, shape)
+        """The place of a value and its strides where it is spread over a shape.
+
+        A loop over one entry has no dimensions, and its values may have some of size 1.
+        """
+        array = place.array if shape else place.array.reshape(())
+        spread = np.broadcast_to(array, shape)
         return place, tuple(s // place.array.itemsize for s in spread.strides)
 
     # Single steps
