@@ -41,7 +41,9 @@ def test_a_prediction_stands_beside_the_result(kept_in: Path) -> None:
         "  you predicted 6 (80 % sure): right",
     ]
     data = json.loads(kept_in.read_text())
-    assert data["lessons"]["03"]["predictions"]["03.p1"] == {"answer": "6", "sure": 80}
+    assert data["lessons"]["03"]["predictions"]["03.p1"] == {
+        "answer": "6", "sure": 80, "first_right": True, "first_sure": 80,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -95,7 +97,7 @@ def test_transcripts_name_question_and_choices_and_no_answer() -> None:
             assert choice.text in text
             assert choice.why not in text
     text = ask.predict("02.p1").transcript()
-    assert "  > 4  print(c)" in text
+    assert "  > 6  print(c)" in text
     assert "( ) `tensor(5.)`" in text
 
 
