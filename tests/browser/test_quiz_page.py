@@ -114,7 +114,7 @@ def test_a_prediction_is_kept(show: Open, page: Page) -> None:
 
 
 def test_a_choice_is_kept_as_its_text(show: Open, page: Page) -> None:
-    card = show(ask.predict("02.p1"))
+    card = show(ask.predict("my.own", "What does it print?", ["`a + b`", "`tensor(5.)`"]))
     card.get_by_text("tensor(5.)").click()
     card.get_by_role("button", name="keep my answer").click()
     assert saved(page, "answer") == "`tensor(5.)`"
