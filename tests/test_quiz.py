@@ -96,8 +96,8 @@ def test_transcripts_name_question_and_choices_and_no_answer() -> None:
         for choice in question.choices:
             assert choice.text in text
             assert choice.why not in text
-    text = ask.predict("02.p1").transcript()
-    assert "  > 6  print(c)" in text
+    assert "  > 4  print(x.grad)" in ask.predict("03.p1").transcript()
+    text = ask.predict("mine", "What is c?", ["`tensor(5.)`", "`a + b`"]).transcript()
     assert "( ) `tensor(5.)`" in text
 
 
