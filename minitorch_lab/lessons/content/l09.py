@@ -10,7 +10,7 @@ import numpy as np
 
 import minitorch_lab
 from minitorch_lab import random
-from minitorch_lab.lessons.judges import Function, Rule, as_array, call, number
+from minitorch_lab.lessons.judges import NOTHING, Function, Rule, as_array, call, number
 from minitorch_lab.lessons.model import (
     Choice,
     Exercise,
