@@ -354,7 +354,7 @@ def test_an_answer_of_the_wrong_kind_hears_what_to_do() -> None:
 def test_a_long_answer_shows_the_entries_that_are_wrong() -> None:
     verdict = Values([0.0] * 30).judge([0.0] * 29 + [1.0], ())
     assert verdict.table is not None
-    assert verdict.table.rows == (("29", "0", "1", "1"),)
+    assert verdict.table.rows == (("29", "1", "too large"),)
 
 
 def test_the_same_mistake_in_another_form_gets_the_same_words() -> None:
@@ -367,7 +367,7 @@ def test_shapes_are_compared_before_numbers() -> None:
     verdict = Values([[1.0, 2.0], [3.0, 4.0]]).judge([[1.0, 2.0], [3.0, 5.0]], ())
     assert verdict.says == "3 of 4 entries are right."
     assert verdict.table is not None
-    assert verdict.table.rows[3] == ("[1, 1]", "4", "5", "1")
+    assert verdict.table.rows[2:] == (("[1, 0]", "3", "right"), ("[1, 1]", "5", "too large"))
 
 
 def test_nan_is_not_right_and_not_a_known_mistake() -> None:

@@ -54,6 +54,10 @@ def _no_numbers(expected: str, answer: Any) -> Verdict:
     return Verdict(False, f"{expected} expected here, and this is {kind(answer)}.", detail)
 
 
+def _side(value: Any, want: Any) -> str:
+    return "too large" if value > want else "too small" if value < want else "no number"
+
+
 @dataclass(frozen=True)
 class Number:
     """One number. A wrong one is told whether it is too large or too small, not the answer."""
@@ -79,13 +83,15 @@ class Number:
                 return Verdict(False, known.says)
         if np.isnan(value):
             return Verdict(False, "This is nan: somewhere a result was not a number.")
-        side = "large" if value > want else "small"
-        return Verdict(False, f"{number(float(value))} is too {side}.")
+        return Verdict(False, f"{number(float(value))} is {_side(value, want)}.")
 
 
 @dataclass(frozen=True)
 class Values:
-    """A tensor or list of numbers; the table shows it entry by entry."""
+    """A tensor or list of numbers; the table says of each entry whether it is right.
+
+    It does not show the right number: where the answer is the list, that would be the solution.
+    """
 
     expected: Any
     tolerance: float = 1e-3
@@ -114,11 +120,12 @@ class Values:
         rows = [
             (
                 str(list(i)) if len(i) > 1 else str(*i),
-                *map(number, (want[i], given[i], given[i] - want[i])),
+                number(given[i]),
+                "right" if fits[i] else _side(given[i], want[i]),
             )
             for i in entries[:ROWS]
         ]
-        table = Table(("entry", "expected", "yours", "difference"), tuple(rows))
+        table = Table(("entry", "yours", ""), tuple(rows))
         for known in wrong:
             if _same_numbers(given, known.answer, self.tolerance):
                 return Verdict(False, known.says, table=table)

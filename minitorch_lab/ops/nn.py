@@ -854,7 +854,7 @@ mse_loss: Op = op(
 IGNORED = -100  # PyTorch's default for a target that does not count
 
 
-class _BatchSizes(ShapeError, ValueError):
+class BatchSizeError(ShapeError, ValueError):
     """Batches of two sizes, where PyTorch raises ValueError."""
 
 
@@ -888,7 +888,7 @@ def check_classes(input: Spec, target: Spec) -> None:
             "input and target do not fit",
             f"expected {form}, got {x} and {t}",
             _classes_hint(x, t),
-            _BatchSizes if x and t and t[0] != x[0] and len(t) == len(wanted) else ShapeError,
+            BatchSizeError if x and t and t[0] != x[0] and len(t) == len(wanted) else ShapeError,
         )
 
 
