@@ -5,12 +5,11 @@ import dataclasses
 import json
 import random
 import re
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,12 @@ import minitorch_lab as lab
 from minitorch_lab.errors import ArgumentError
 from minitorch_lab.lessons import ask, build, content, memory, source
 from minitorch_lab.lessons import check as check_function
-from minitorch_lab.lessons.check import WITHHELD, Checked, judge, restart
+from minitorch_lab.lessons.check import WITHHELD, judge, restart
 from minitorch_lab.lessons.course import Predictions, hours, predictions, progress
 from minitorch_lab.lessons.guard import TooLong, limited
 from minitorch_lab.lessons.judges import Function, Number, Rule, Values, call, show
 from minitorch_lab.lessons.judges import number as in_short
-from minitorch_lab.lessons.model import Verdict, Wrong
+from minitorch_lab.lessons.model import Wrong
 from minitorch_lab.lessons.start import start
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
@@ -355,6 +354,17 @@ def test_a_long_answer_shows_the_entries_that_are_wrong() -> None:
     verdict = Values([0.0] * 30).judge([0.0] * 29 + [1.0], ())
     assert verdict.table is not None
     assert verdict.table.rows == (("29", "1", "too large"),)
+
+
+@pytest.mark.parametrize("key", EXERCISES)
+def test_a_function_that_fails_gets_words_from_every_exercise(key: str) -> None:
+    def raises(*arguments: Any) -> None:
+        raise ValueError("my mistake")
+
+    for function in (raises, lambda *arguments: print("6.0"), lambda: 6.0):
+        verdict = judge(key, function)
+        assert verdict.right is False
+        assert "cannot be checked" not in verdict.says or "Call it" in verdict.detail, verdict
 
 
 def test_the_same_mistake_in_another_form_gets_the_same_words() -> None:
@@ -695,58 +705,6 @@ def test_quiz_has_three_questions_with_one_right_choice_and_reasons(number: str)
 
 
 # Stubs, solutions, notebooks -------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def taught(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Path]]]:
-    """Each lesson with its solutions, run in a kernel of its own: two at a time."""
-    folder = tmp_path_factory.mktemp("instructor")
-
-    def build_one(number: str) -> Path:
-        made = folder / number  # the lessons write files
-        tool = [sys.executable, "-m", "minitorch_lab.lessons.build", number, "--solutions", made]
-        done = subprocess.run(tool, capture_output=True, text=True, check=False, timeout=300)
-        assert done.returncode == 0, done.stderr[-3000:]
-        return made / f"{SOURCES[number].stem}.ipynb"
-
-    with ThreadPoolExecutor(2) as pool:
-        yield {number: pool.submit(build_one, number) for number in LESSONS}
-        pool.shutdown(cancel_futures=True)
-
-
-def spoken(cell: dict[str, Any]) -> list[str]:
-    """What a cell's outputs say, without their pictures."""
-    said = []
-    for output in cell["outputs"]:
-        if output["output_type"] == "error":
-            said.append(f"{output['ename']}: {output['evalue']}")
-        else:
-            text = output.get("text") or output["data"].get("text/plain", "")
-            said.append("".join(text))
-    return said
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("number", LESSONS)
-def test_with_solutions_a_lesson_says_the_same_and_all_checks_are_right(
-    number: str, taught: dict[str, Future[Path]]
-) -> None:
-    """Strictly, as nbval does it for the learner's notebooks."""
-    learner = json.loads((NOTEBOOKS / f"{SOURCES[number].stem}.ipynb").read_text(encoding="utf-8"))
-    teacher = json.loads(taught[number].result().read_text(encoding="utf-8"))
-    right = []
-    for mine, theirs in zip(learner["cells"], teacher["cells"], strict=True):
-        if mine["cell_type"] != "code":
-            continue
-        checked = re.search(r'lab\.check\("(.*?)"', "".join(theirs["source"]))
-        if checked:
-            key = checked[1]
-            expected = Checked(key, EXERCISES[key], Verdict(True, ""), 1)
-            assert spoken(theirs)[-1] == repr(expected)
-            right.append(key)
-        elif "nbval-ignore-output" not in mine["metadata"].get("tags", []):
-            assert spoken(theirs) == spoken(mine), "".join(mine["source"])
-    assert right == list(LESSONS[number].exercises)
 
 
 @pytest.mark.parametrize("number", LESSONS)

@@ -46,12 +46,16 @@ def _same_numbers(given: np.ndarray, known: Any, tolerance: float) -> bool:
 
 
 def _no_numbers(expected: str, answer: Any) -> Verdict:
-    detail = ""
+    return Verdict(
+        False, f"{expected} expected here, and this is {kind(answer)}.", _what_to_do(answer)
+    )
+
+
+def _what_to_do(answer: Any) -> str:
+    """How to mend an answer of the wrong kind, where that can be said."""
     if callable(answer) and not hasattr(answer, "detach"):
-        detail = "This is the function itself. Call it: write brackets after its name."
-    elif isinstance(answer, str):
-        detail = "Leave the quotation marks out."
-    return Verdict(False, f"{expected} expected here, and this is {kind(answer)}.", detail)
+        return "This is the function itself. Call it: write brackets after its name."
+    return "Leave the quotation marks out." if isinstance(answer, str) else ""
 
 
 def _side(value: Any, want: Any) -> str:
@@ -302,7 +306,8 @@ class Rule:
         except Exception as error:  # noqa: BLE001 - the answer may be anything at all
             if own_line(error):
                 return stopped("Your answer stopped.", error)
-            return Verdict(False, f"This cannot be checked: it is {kind(answer)}.")
+            says = f"This cannot be checked: it is {kind(answer)}."
+            return Verdict(False, says, _what_to_do(answer))
         if isinstance(found, Verdict):
             return found
         return Verdict(True, "") if found is None else Verdict(False, found)

@@ -1,0 +1,74 @@
+"""Every lesson as its teacher has it: with the solutions, run in a kernel."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minitorch_lab.lessons import content, source
+from minitorch_lab.lessons.check import Checked
+from minitorch_lab.lessons.model import Verdict
+
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+LESSONS = {n: content.lesson(n) for n in content.NUMBERS}
+SOURCES = source.find_sources()
+
+
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Path]]]:
+    """Each lesson with its solutions, run in a kernel: two at a time, unless tests do that too."""
+    folder = tmp_path_factory.mktemp("instructor")
+
+    def build_one(number: str) -> Path:
+        made = folder / number  # the lessons write files
+        tool = [sys.executable, "-m", "minitorch_lab.lessons.build", number, "--solutions", made]
+        done = subprocess.run(tool, capture_output=True, text=True, check=False, timeout=300)
+        assert done.returncode == 0, done.stderr[-3000:]
+        return made / f"{SOURCES[number].stem}.ipynb"
+
+    alone = "PYTEST_XDIST_WORKER" not in os.environ
+    with ThreadPoolExecutor(2 if alone else 1) as pool:
+        yield {number: pool.submit(build_one, number) for number in LESSONS}
+        pool.shutdown(cancel_futures=True)
+
+
+def spoken(cell: dict[str, Any]) -> list[str]:
+    """What a cell's outputs say, without their pictures."""
+    said = []
+    for output in cell["outputs"]:
+        if output["output_type"] == "error":
+            said.append(f"{output['ename']}: {output['evalue']}")
+        else:
+            text = output.get("text") or output["data"].get("text/plain", "")
+            said.append("".join(text))
+    return said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", LESSONS)
+def test_with_solutions_a_lesson_says_the_same_and_all_checks_are_right(
+    number: str, taught: dict[str, Future[Path]]
+) -> None:
+    """Strictly, as nbval does it for the learner's notebooks."""
+    learner = json.loads((NOTEBOOKS / f"{SOURCES[number].stem}.ipynb").read_text(encoding="utf-8"))
+    teacher = json.loads(taught[number].result().read_text(encoding="utf-8"))
+    right = []
+    for mine, theirs in zip(learner["cells"], teacher["cells"], strict=True):
+        if mine["cell_type"] != "code":
+            continue
+        checked = re.search(r'lab\.check\("(.*?)"', "".join(theirs["source"]))
+        if checked:
+            key = checked[1]
+            expected = Checked(key, LESSONS[number].exercises[key], Verdict(True, ""), 1)
+            assert spoken(theirs)[-1] == repr(expected)
+            right.append(key)
+        elif "nbval-ignore-output" not in mine["metadata"].get("tags", []):
+            assert spoken(theirs) == spoken(mine), "".join(mine["source"])
+    assert right == list(LESSONS[number].exercises)
