@@ -51,6 +51,8 @@ class Settings:
     sources: bool = _shell() is not None
     # What looks at each step of a backward walk, and may raise: autograd.detect_anomaly.
     watch: Callable[[Iterator[Step]], Iterator[Step]] | None = None
+    # What runs the rules of an ordinary backward pass: the allocator theatre looks at results.
+    compute: Any = COMPUTE
 
 
 # How often hooks of leaves were added or removed, and whether anomaly mode is on. A traced
@@ -512,7 +514,7 @@ def _output(node: Node) -> Any:
 
 def walk_arrays(root: Any, gradient: Any, free: bool, since: int = 0) -> list[Step]:
     """The ordinary backward walk: rules run on plain arrays."""
-    token = INTERPRETER.set(COMPUTE)
+    token = INTERPRETER.set(Settings.compute)
     try:
         if since:
             return list(_walk(root, gradient, _array, _output, free, since))

@@ -8,12 +8,15 @@ from .. import device as devices
 from ..errors import ArgumentError, OutOfMemoryError
 from ..tensor import memory
 from . import amp
+from .allocator import CachingAllocator
 from .figures import Recorded, recorded
 from .sizes import Crossover, Row, crossover
 from .streams import Event, Stream, current_stream, default_stream, stream
+from .theatre import Theatre, Timeline, theatre
 from .transfers import Transfer, Transfers, transfers
 
 __all__ = [
+    "CachingAllocator",
     "Crossover",
     "Event",
     "OutOfMemoryError",
@@ -21,6 +24,8 @@ __all__ = [
     "Recorded",
     "Row",
     "Stream",
+    "Theatre",
+    "Timeline",
     "Transfer",
     "Transfers",
     "amp",
@@ -47,6 +52,7 @@ __all__ = [
     "set_device",
     "stream",
     "synchronize",
+    "theatre",
     "transfers",
     "versions",
     "why_not",
