@@ -605,6 +605,13 @@ def test_predictions_and_their_first_outcome_are_kept() -> None:
     assert "So far: 1." in progress()._repr_html_()
 
 
+def test_the_lesson_says_which_choice_came_out() -> None:
+    ask.predict("02.p1").answer = "three values"
+    assert ask.reveal("02.p1").right
+    with pytest.raises(ArgumentError, match="give the result"):
+        ask.reveal("03.p1")
+
+
 @pytest.mark.parametrize(
     ("outcomes", "word"),
     [
@@ -691,6 +698,14 @@ def test_cells_are_short_and_in_order(number: str) -> None:
         assert asked < shown
     assert f'lab.quiz("{number}")' in texts[-1]
     assert any("raises-exception" in cell.tags for cell in code(number))
+
+
+@pytest.mark.parametrize("number", LESSONS)
+def test_no_cell_gives_away_what_it_asks(number: str) -> None:
+    for key, asked in LESSONS[number].predictions.items():
+        assert not asked.result or asked.result in asked.choices, key
+    for cell in code(number):
+        assert not re.search(r"lab\.reveal\([^,)]*, *[\"']", cell.text), cell.text
 
 
 @pytest.mark.parametrize("number", LESSONS)

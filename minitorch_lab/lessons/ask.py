@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import ArgumentError
 from ..widgets import cards
 from ..widgets.quiz import Predict, Quiz
 from . import content, memory
@@ -119,17 +120,22 @@ class Revealed:
         return cards.page(cards.card("prediction", self.key, body, aside=aside))
 
 
-def reveal(key: str, result: Any) -> Revealed:
+def reveal(key: str, result: Any = None) -> Revealed:
     """Show a result beside the prediction that was kept for it.
 
-    ``result`` is a number, a tensor, or the text of one of the choices. Raises ArgumentError
-    where there is no such prediction.
+    ``result`` is a number, a tensor, or the text of one of the choices. Where it is left out, the
+    lesson says which of its choices came out. Raises ArgumentError where there is no such
+    prediction, or no result.
 
     >>> reveal("03.p1", 6.0)
     prediction 03.p1: the result is 6
       ...
     """
     asked = _own[key] if key in _own else content.prediction(key)
+    if result is None:
+        if not asked.result:
+            raise ArgumentError(f"reveal({key!r}): give the result that came out")
+        result = asked.result
     text = result if isinstance(result, str) else show(result)
     number = key.partition(".")[0]
     kept = memory.recall(number, "predictions", key)

@@ -67,7 +67,8 @@ class Prediction:
 
     ``choices`` makes it a choice, otherwise a number (or a few words) is typed in after
     ``field``. ``code`` lists the lines that are asked about, ``lit`` the one that is marked
-    (counted from 1). ``why`` explains the result when it is shown.
+    (counted from 1). ``why`` explains the result when it is shown. ``result`` is the choice that
+    comes out, where the cell does not compute it: a cell that spelled it out would give it away.
     """
 
     question: str
@@ -76,6 +77,7 @@ class Prediction:
     field: str = "your answer"
     code: str = ""
     lit: int = 0
+    result: str = ""
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,7 @@ LESSON = Lesson(
                 "`tensor([2., 4., 6.])`",
                 "an error: a tensor cannot be multiplied by 2",
             ),
+            result="`tensor([2., 4., 6.])`",
             why="A tensor computes with every entry. A list repeats itself, a tensor does "
             "arithmetic: that is what it is for.",
         ),
@@ -84,6 +85,7 @@ LESSON = Lesson(
                 "`tensor(14.)`: the products are added up",
                 "a table with nine products",
             ),
+            result="`tensor([1., 4., 9.])`",
             why="Entry meets entry: 1 · 1, 2 · 2, 3 · 3. Sums and tables of products exist too; "
             "they have signs and names of their own.",
         ),

@@ -136,6 +136,7 @@ LESSON = Lesson(
             "print('pytorch array:', x)\nprint('numpy array:', numpy_array)",
             lit=4,
             choices=("`tensor([1, 2, 3])`", "`[1, 2, 3]`", "`[1 2 3]`"),
+            result="`[1 2 3]`",
             why="A list of Python prints commas, an array does not, and a tensor prints its name. "
             "The numbers are the same in all three.",
         ),
@@ -149,6 +150,7 @@ LESSON = Lesson(
                 "`tensor([1, 2, 3])`",
                 "an error",
             ),
+            result="`tensor([1.0000, 2.5000, 3.0000])`",
             why="One dtype holds for all entries. Nothing is cut off: the whole numbers get a "
             "point, and all are printed with the same four digits.",
         ),

@@ -119,6 +119,7 @@ LESSON = Lesson(
                 "three names: `a`, `b`, `a + b`",
                 "a picture with three boxes",
             ),
+            result="three values",
             why="Printing shows a value. That c came from a and b cannot be seen in it.",
         ),
         "02.p2": Prediction(
@@ -135,6 +136,7 @@ LESSON = Lesson(
             "    b = tf1.constant(3.0, name='b')\n    c = tf1.add(a, b, name='c')\n    print(c)",
             lit=5,
             choices=("the value 5", "a name, and no value", "an error"),
+            result="a name, and no value",
             why="Nothing was added yet, so there is no 5. The node has a name, a shape and a "
             "dtype, for these are known before.",
         ),

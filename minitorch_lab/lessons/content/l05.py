@@ -184,6 +184,7 @@ LESSON = Lesson(
                 "three other numbers",
                 "one number, for z is one number",
             ),
+            result="the same three numbers as in lesson 03",
             why="Same program, same rule. NumPy prints 0.6666667 where a tensor prints 0.6667.",
         ),
         "05.p2": Prediction(
@@ -201,6 +202,7 @@ LESSON = Lesson(
             "print(tape.gradient(y, c))",
             lit=4,
             choices=("`6.0`", "`0.0`", "`None`", "an error"),
+            result="`None`",
             why="A tape writes down what comes from variables. Of a constant it knows nothing, "
             "and it says so without an error.",
         ),
@@ -210,6 +212,7 @@ LESSON = Lesson(
             "print(tape.gradient(z, x))",
             lit=4,
             choices=("as in section 1", "`None`", "an error"),
+            result="`None`",
             why="When z was computed, no tape was on.",
         ),
         "05.p5": Prediction(
@@ -222,6 +225,7 @@ LESSON = Lesson(
                 "the gradient of the sum of y",
                 "the gradient of the mean of y",
             ),
+            result="the gradient of the sum of y",
             why="Each entry of y by the same entry of x would be 6 + x: 7, 8, 9. The sum gives "
             "12 for all.",
         ),

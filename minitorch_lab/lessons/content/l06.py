@@ -240,6 +240,7 @@ LESSON = Lesson(
         "06.p4": Prediction(
             question="How many Newton steps lead from (2, 1) to the lowest place of the valley?",
             choices=("`1`", "`2`: one for each input", "about `50`"),
+            result="`1`",
             why="The valley is a parabola itself, so the parabola that Newton jumps by is the "
             "whole truth.",
         ),

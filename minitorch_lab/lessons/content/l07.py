@@ -156,6 +156,7 @@ LESSON = Lesson(
                 "`0.0066`: it stops at a floor",
                 "`0.0740`: it grows again",
             ),
+            result="`0.0066`: it stops at a floor",
             why="The noise in y is no line, so no line can follow it. What is left is the floor.",
         ),
         "07.p3": Prediction(
@@ -165,6 +166,7 @@ LESSON = Lesson(
                 "it swings up and down",
                 "it stays where it was",
             ),
+            result="it swings up and down",
             why="Every step goes by the sum of all gradients so far, so it keeps running past the "
             "lowest place, like a ball that nothing slows down.",
         ),

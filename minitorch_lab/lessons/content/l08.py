@@ -212,6 +212,7 @@ LESSON = Lesson(
                 "they fall slowly: the learning rate is small",
                 "no order: they go up and down",
             ),
+            result="no order: they go up and down",
             why="Each epoch draws a new target by chance. What was learnt for one target says "
             "nothing about the next.",
         ),
@@ -219,6 +220,7 @@ LESSON = Lesson(
             question="400 runs with 400 seeds. Of each 100, how many end with a loss above their "
             "first one?",
             choices=("about `10`", "about `50`", "about `90`"),
+            result="about `50`",
             why="The weights hardly move in ten small steps. So the first loss and the last one "
             "are two draws of the same kind, and either may be the higher.",
         ),
@@ -233,6 +235,7 @@ LESSON = Lesson(
             question="Eight examples of noise, drawn once. What will their loss be after 2,000 "
             "steps?",
             choices=("close to `1`: it is noise", "close to `0`", "it swings up and down"),
+            result="close to `0`",
             why="The same eight examples come again in each step, so the layer learns them by "
             "heart. It has eleven numbers to do it with.",
         ),

@@ -460,6 +460,7 @@ LESSON = Lesson(
                 "`1`: they stay equal",
                 "`2`: those that help, and those that do not",
             ),
+            result="`1`: they stay equal",
             why="Equal weights give equal outputs, and equal outputs get equal gradients. So "
             "every step moves all eight in the same way.",
         ),
@@ -474,6 +475,7 @@ LESSON = Lesson(
             question="fit reports a loss for its one epoch. Then evaluate measures on the same "
             "pictures. What will evaluate say?",
             choices=("the same", "lower", "higher"),
+            result="lower",
             why="The loss of fit is a mean over the epoch, and the first batches met a network "
             "that knew nothing. evaluate meets the one at the end.",
         ),

@@ -199,6 +199,7 @@ LESSON = Lesson(
             question="What is the smallest number of units, in one layer, that can close a border "
             "around the disk?",
             choices=("`1`", "`2`", "`3`", "`8`"),
+            result="`3`",
             why="Each unit is one line. It takes three lines to close a shape: a triangle.",
         ),
         "10.p2": Prediction(
@@ -209,6 +210,7 @@ LESSON = Lesson(
                 "rather well, but not perfectly",
                 "hardly better than guessing",
             ),
+            result="hardly better than guessing",
             why="Without a bend, layers of sums are one sum. It draws one straight line, and no "
             "line parts a disk from its ring.",
         ),
@@ -227,6 +229,7 @@ LESSON = Lesson(
                 "it gets much worse",
                 "even better: the points are farther apart",
             ),
+            result="it gets much worse",
             why="The first weights are made for inputs near 1. Sums of a hundred times that size "
             "press every tanh flat, and where it is flat there is no gradient.",
         ),

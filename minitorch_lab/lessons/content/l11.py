@@ -211,6 +211,7 @@ LESSON = Lesson(
             question="The logits are 2, 1 and −1. What happens to the probabilities when 100 is "
             "added to each of them?",
             choices=("all become larger", "nothing changes", "the largest comes near `1`"),
+            result="nothing changes",
             why="exp(z + 100) = exp(z) · exp(100). All are multiplied by the same number, and "
             "dividing by the sum takes it away again. Only differences count.",
         ),
@@ -223,6 +224,7 @@ LESSON = Lesson(
             question="How large is the gradient on the first logit with softmax twice, next to "
             "that with softmax once?",
             choices=("about 30 times larger", "about the same", "about 30 times smaller"),
+            result="about 30 times smaller",
             why="0.0288 against 0.9647. Whoever is sure and wrong should be pushed hard, and is "
             "hardly touched.",
         ),
@@ -230,6 +232,7 @@ LESSON = Lesson(
             question="Labels are fed into y, which is what the network says. A thousand steps of "
             "training: what does the loss do?",
             choices=("it falls to `0`", "it falls a little", "it stays where it began"),
+            result="it stays where it began",
             why="What is fed is not computed. The loss depends on no weight, so each gradient is 0 "
             "and Adam has nothing to go by.",
         ),
@@ -237,6 +240,7 @@ LESSON = Lesson(
             question="After 1,000 steps against its own answer: how many pictures does it name "
             "right?",
             choices=("about `10 %`", "about `50 %`", "nearly all"),
+            result="about `10 %`",
             why="No label was ever asked for. Ten classes, and a guess that knows nothing: one in "
             "ten.",
         ),

@@ -257,6 +257,7 @@ LESSON = Lesson(
             question="784 pixels go in, 32 · 26 · 26 numbers come out, and each output has a "
             "weight for each pixel. How many weights is that? The windows have 320.",
             choices=("about 25 thousand", "about 700 thousand", "about 17 million"),
+            result="about 17 million",
             why="784 · 21,632 = 16,959,488. Windows look at nine pixels each, and all places share "
             "their weights.",
         ),

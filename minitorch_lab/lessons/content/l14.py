@@ -30,6 +30,7 @@ LESSON = Lesson(
             question="A network has random weights and has seen nothing. "
             "How many of ten images does it name right?",
             choices=("none", "about one", "about five"),
+            result="about one",
             why="Ten digits, and a guess that knows nothing: about one in ten is right. "
             "That is the accuracy to compare with, not 0.",
         ),
@@ -37,6 +38,7 @@ LESSON = Lesson(
             question="The same image goes through the network twice, in train mode, and the "
             "weights stay as they are. Are the two outputs equal?",
             choices=("yes, the same input gives the same output", "no, they differ"),
+            result="no, they differ",
             why="Dropout sets a fifth of the numbers between the layers to zero, each time "
             "another fifth. model.eval() switches that off.",
         ),
@@ -44,6 +46,7 @@ LESSON = Lesson(
             question="100 networks that learnt nothing guess the 360 validation images. "
             "What accuracy has the best of them?",
             choices=("`10 %`: they know nothing", "clearly more than `10 %`", "`100 %`"),
+            result="clearly more than `10 %`",
             why="With a hundred tries, one is lucky. Choosing by a set makes the score on that "
             "set too good. That is why the test set is kept for the end.",
         ),

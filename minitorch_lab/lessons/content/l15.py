@@ -327,6 +327,7 @@ LESSON = Lesson(
                 '`Tensor("c:0", shape=(), dtype=float32)`',
                 "an error: there is no session",
             ),
+            result='`Tensor("c:0", shape=(), dtype=float32)`',
             why="The line before it wrote an op into the graph. Nothing was added yet, so there is "
             "no 5 to print.",
         ),
@@ -334,6 +335,7 @@ LESSON = Lesson(
             question="`prediction = 2 * x + 1` and `gap = prediction - y`. The run fetches "
             "`prediction`; x is fed with 10, y is not fed. What happens?",
             choices=("21", "an error: y is not fed", "`Tensor(...)`, without a value"),
+            result="21",
             why="The way back from prediction leads to x and to two constants. y is not on it.",
         ),
         "15.p3": Prediction(
@@ -350,6 +352,7 @@ LESSON = Lesson(
                 "the session differs from the other two",
                 "eager mode differs from the other two",
             ),
+            result="all three alike",
             why="The same ops on the same numbers. The style says who writes the graph, and when; "
             "it does not change the arithmetic.",
         ),
@@ -361,6 +364,7 @@ LESSON = Lesson(
             "sess.run(optimizer, feed_dict={x: images, y: labels})",
             lit=4,
             choices=("it falls", "it stays exactly where it is", "it grows"),
+            result="it stays exactly where it is",
             why="The loss is computed from the labels alone. No weight is on the way, so every "
             "gradient is 0.",
         ),

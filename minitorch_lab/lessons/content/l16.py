@@ -210,6 +210,7 @@ LESSON = Lesson(
                 "they begin alike and drift apart",
                 "graph mode takes other steps",
             ),
+            result="the same, digit for digit",
             why="Both modes run the same ops on the same numbers. Deep in the last bits they may "
             "round differently; four digits do not see that.",
         ),
