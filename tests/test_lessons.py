@@ -412,8 +412,9 @@ def test_a_check_draws_no_random_number() -> None:
     seed()
     for key in EXERCISES:
         check_function(key, EXERCISES[key].wrong[0].answer)
-    check_function("03.2", lambda x: [drawn(), right(x)][1])
+    check_function("03.2", lambda x: [drawn(), lab.mode("graph"), right(x)][2])
     assert drawn() == expected
+    assert lab.mode() == "eager"
 
 
 def test_answers_are_escaped() -> None:

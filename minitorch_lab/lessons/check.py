@@ -9,6 +9,8 @@ from __future__ import annotations
 import random
 import re
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError
+from ..graph import mode
 from ..random import fork_rng
 from ..widgets import cards
 from . import content, memory, source
@@ -112,14 +115,23 @@ def judge(key: str, answer: Any) -> Verdict:
 
 
 def _verdict(exercise: Exercise, answer: Any) -> Verdict:
-    """Judge, and leave all random numbers where the learner's notebook had them."""
+    """Judge, and leave the mode and all random numbers as the learner's notebook had them."""
     arrays, plain = np.random.get_state(), random.getstate()
     try:
-        with fork_rng():
+        with fork_rng(), _same_mode():
             return exercise.judge.judge(answer, exercise.wrong)
     finally:
         np.random.set_state(arrays)
         random.setstate(plain)
+
+
+@contextmanager
+def _same_mode() -> Iterator[None]:
+    before = mode()
+    try:
+        yield
+    finally:
+        mode(before)
 
 
 def check(key: str, answer: Any = ...) -> Checked:
