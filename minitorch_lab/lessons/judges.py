@@ -124,12 +124,12 @@ class Values:
         rows = [
             (
                 str(list(i)) if len(i) > 1 else str(*i),
-                number(given[i]),
+                number(float(given[i])),
                 "right" if fits[i] else _side(given[i], want[i]),
             )
             for i in entries[:ROWS]
         ]
-        table = Table(("entry", "yours", ""), tuple(rows))
+        table = Table(("entry", "yours", "it is"), tuple(rows))
         for known in wrong:
             if _same_numbers(given, known.answer, self.tolerance):
                 return Verdict(False, known.says, table=table)
