@@ -12,23 +12,7 @@ from . import content, memory, source
 
 # Lessons that are not written yet: number, title, minutes. One that is written needs no line here.
 PLANNED = (
-    ("00", "Start here", 15),
-    ("01", "Tensors and NumPy", 25),
-    ("02", "A graph is a picture of a program", 30),
-    ("03", "Gradients, one step at a time", 40),
-    ("04", "Build the engine", 45),
-    ("05", "Two ways to ask: backward and tape", 30),
-    ("06", "Control flow and higher-order", 35),
-    ("07", "Linear regression, to the digit", 40),
-    ("08", "Is it learning?", 30),
-    ("09", "Modules to Keras fit", 35),
-    ("10", "Playground", 30),
-    ("11", "Softmax, logits, and a loss that cannot learn", 40),
     ("12", "Data pipelines", 30),
-    ("13", "Convolutions and the 5408", 45),
-    ("14", "Digits: train, validate, test", 40),
-    ("15", "Session and placeholder time machine", 35),
-    ("16", "Toggle eager and graph", 45),
     ("17", "What the optimiser did", 45),
     ("18", "Speed claims on trial", 40),
     ("19", "CPU, GPU, devices", 35),
@@ -41,7 +25,6 @@ PLANNED = (
     ("26", "Pre-trained and transfer", 35),
     ("27", "Ship it", 40),
     ("28", "The verdict", 30),
-    ("A1", "Museum of the article code", 30),
 )
 PATHS = (
     ("One evening", "en", ("00", "02", "03", "07", "11", "16", "18")),
