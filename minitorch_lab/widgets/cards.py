@@ -78,14 +78,16 @@ def badge(text: str, tone: str = "") -> str:
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> str:
     """A table of numbers, flush right."""
     heads = "".join(f'<th class="n" scope="col">{escape(c)}</th>' for c in columns)
-    body = "".join(
-        "<tr>" + "".join(f'<td class="n">{escape(cell)}</td>' for cell in row) + "</tr>"
-        for row in rows
-    )
+    body = "".join("<tr>" + "".join(map(_number_cell, row)) + "</tr>" for row in rows)
     return (
         f'<table><caption class="hidden">{escape(caption)}</caption>'
         f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
     )
+
+
+def _number_cell(text: str) -> str:
+    fits = " fits" if text in ("right", "0") else ""  # a difference of 0 is none
+    return f'<td class="n{fits}">{escape(text)}</td>'
 
 
 def aligned(columns: Sequence[str], rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
