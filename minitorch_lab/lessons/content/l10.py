@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -175,16 +175,17 @@ def forward_by_recursion(layers: Sequence[tuple[Any, Any]], point: Sequence[floa
     return forward_by_recursion(rest, [math.tanh(s) for s in sums]) if rest else sums
 
 
+def _network(drawn: np.random.Generator, sizes: Sequence[int]) -> tuple[Any, Any]:
+    layers = [
+        (drawn.normal(size=(m, n)).tolist(), drawn.normal(size=m).tolist())
+        for n, m in pairwise(sizes)
+    ]
+    return layers, drawn.normal(size=sizes[0]).tolist()
+
+
 def _networks() -> list[tuple[Any, Any]]:
     drawn = np.random.default_rng(10)
-    calls = []
-    for sizes in ([2, 1], [2, 3, 2], [2, 4, 3, 2], [2, 2, 2, 2, 3]):
-        layers = [
-            (drawn.normal(size=(m, n)).tolist(), drawn.normal(size=m).tolist())
-            for n, m in itertools.pairwise(sizes)
-        ]
-        calls.append((layers, drawn.normal(size=2).tolist()))
-    return calls
+    return [_network(drawn, sizes) for sizes in ([2, 1], [2, 3, 2], [2, 4, 3, 2], [2, 2, 2, 2, 3])]
 
 
 LESSON = Lesson(
@@ -238,7 +239,7 @@ LESSON = Lesson(
         "10.1": Exercise(
             title="break it with one knob",
             level="easy",
-            judge=Rule(_break),
+            judge=Rule(_break, seconds=60),
             right="One wrong setting is enough, and no error says so. Only the picture does.",
             hints=(
                 "Sections 2, 3 and 4 each broke a network. With which settings?",
@@ -266,7 +267,7 @@ LESSON = Lesson(
         "10.2": Exercise(
             title="solve the spiral",
             level="core",
-            judge=Rule(_solve),
+            judge=Rule(_solve, seconds=60),
             right="Solved, with three seeds. Look at it in a playground: the second layer makes "
             "curls of the lines of the first.",
             hints=(
@@ -297,6 +298,7 @@ LESSON = Lesson(
                 _networks,
                 labels=("one layer", "two layers", "three layers", "four layers"),
                 column="network",
+                fresh=lambda drawn: _network(drawn, drawn.integers(1, 6, size=4).tolist()),
             ),
             right="A trained network is a list of numbers and a few lines. It runs anywhere.",
             hints=(
