@@ -49,7 +49,7 @@ def _asked(answer: Any) -> str | None:
     try:
         changed(Settings(), answer)
     except (KindError, ArgumentError) as error:
-        return " ".join(str(error).removeprefix("playground: ").split())
+        return "; ".join(line.strip() for line in str(error).splitlines()) + "."
     return None
 
 
