@@ -67,6 +67,11 @@ LESSON = Lesson(
                 [(28,), (32,), (9,), (64,)],
                 labels=("28 x 28", "32 x 32", "9 x 9", "64 x 64"),
                 column="pictures",
+                fresh=lambda chance: (int(chance.integers(8, 90)),),
+            ),
+            also=(
+                lambda size: 32 * (size // 2 - 1) * (size // 2 - 1),
+                lambda size: 32 * len(range(0, size - 3, 2)) ** 2,
             ),
             right="A window of 3 takes 2 off each side, pooling halves and rounds down, and there "
             "are 32 channels.",
