@@ -242,7 +242,7 @@ FUNCTIONS = (
     "where clip concatenate stack broadcast_to zeros ones full empty zeros_like ones_like dot "
     "matmul argmax argmin all any take_along_axis nonzero arange eye linspace tile triu tril take "
     "may_share_memory ascontiguousarray "
-    "cumsum cumprod argsort sort unique bincount"
+    "cumsum cumprod argsort sort unique bincount searchsorted"
 ).split()
 
 

@@ -6,7 +6,9 @@ it is quick; with all threads that a plan asks for, the barriers and shuffles co
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -307,6 +309,42 @@ def test_a_training_step_copies_nothing_silently(name: str, on_device: Start) ->
         with lab.cuda.transfers() as seen:
             step(x, y).item()
         assert seen.count == sum(COPIES.values()) - before, str(seen)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_interrupt_waits_for_the_end_of_a_step(
+    times: int, on_device: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = on_device()
+    model, step, x, y = training("digits", "cuda")
+    twin, other, _, _ = training("digits", "cuda")
+    step, other = (lab.compile(f, executor="cuda") for f in (step, other))
+    step(x, y), other(x, y)
+    ask = emulator.Device.do
+
+    def interrupted(self: emulator.Device, call: Any) -> None:
+        ask(self, call)
+        if len(device.launched) % 5 == 3:  # in the middle of the kernels
+            monkeypatch.setattr(emulator.Device, "do", ask)
+            for _ in range(times):
+                os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    for entries in step.entries.values():  # launched one by one, as without a graph
+        plan = entries[0].plan
+        for value in plan.run.__globals__.values():
+            if hasattr(value, "captured"):
+                monkeypatch.setattr(value, "captured", lambda: None)
+    monkeypatch.setattr(emulator.Device, "do", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        step(x, y)
+    monkeypatch.setattr(emulator.Device, "do", ask)
+    assert signal.getsignal(signal.SIGINT) is before
+    if times == 1:
+        other(x, y)
+        for a, b in zip(model.parameters(), twin.parameters(), strict=True):
+            np.testing.assert_array_equal(a.detach().cpu().numpy(), b.detach().cpu().numpy())
+        assert step(x, y).item() == other(x, y).item()
 
 
 def mix(x: Any, w: Any) -> Any:

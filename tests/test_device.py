@@ -479,3 +479,19 @@ def test_freed_memory_is_used_again_without_page_faults() -> None:
 
     faults()
     assert sorted(faults() for _ in range(9))[4] < 32  # each array of 1 MB is 256 pages
+
+
+@pytest.mark.usefixtures("cuda")
+@pytest.mark.parametrize("n", [0, 1, 2, 7, 64, 1000])
+def test_entries_of_one_place_are_added_up(n: int) -> None:
+    rng = np.random.default_rng(n)
+    index, values = rng.integers(-5, 5, n), rng.normal(size=(n, 3)).astype(np.float32)
+    i, v = lab.tensor(index, dtype=lab.int64), lab.tensor(values)
+    for target in (lab.randn(5, 3), lab.randn(3, 5).T):
+        there = target.cuda()
+        for x in (target, there):
+            x.index_put_((i.to(x.device),), v.to(x.device), accumulate=True)
+        np.testing.assert_allclose(there.cpu().numpy(), target.numpy(), rtol=1e-5, atol=1e-5)
+    there = lab.zeros(5, 3, device="cuda").index_add(0, (i % 5).cuda(), v.cuda())
+    expected = lab.zeros(5, 3).index_add(0, i % 5, v)
+    np.testing.assert_allclose(there.cpu().numpy(), expected.numpy(), rtol=1e-5, atol=1e-5)

@@ -148,7 +148,8 @@ def test_on_the_device(op: Op, sample: Sample) -> None:
         x.requires_grad = h.requires_grad
     out, expected = call(op, there, sample.attrs), call(op, host, sample.attrs)
     assert out.is_cuda or not there
-    np.testing.assert_array_equal(to_host(out.array), expected.array)
+    # entries of one place are added in another order than on the CPU
+    np.testing.assert_allclose(to_host(out.array), expected.array, rtol=1e-12, atol=1e-14)
     if expected.requires_grad:
         expected.sum().backward()
         out.sum().backward()

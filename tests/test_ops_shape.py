@@ -625,7 +625,8 @@ def test_functions_on_the_device(name: str) -> None:
     values, expected = listed(call(OnDevice(), *there)), listed(call(lab, *here))
     for y, z in zip(values, expected, strict=True):
         assert y.is_cuda
-        np.testing.assert_array_equal(to_host(y.array), z.array)
+        # entries of one place are added in another order than on the CPU
+        np.testing.assert_allclose(to_host(y.array), z.array, rtol=1e-12, atol=1e-14)
     sum((y * y).sum() for y in values).backward()
     sum((z * z).sum() for z in expected).backward()
     for x, h in zip(there, here, strict=True):

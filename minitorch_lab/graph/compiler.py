@@ -21,7 +21,7 @@ import numpy as np
 
 from .. import random
 from ..autograd.functions import grad as autograd_grad
-from ..device import CPU, default_device, namespace_of
+from ..device import default_device, namespace_of
 from ..errors import ArgumentError, LabError, describe, warn
 from ..op import COMPUTE, INTERPRETER, Mismatch, Op, Spec, current
 from ..ops.rules import per_entry
@@ -47,6 +47,7 @@ from .trace import (
     trace,
 )
 from .watch import Cell, names_read, values_read, watched
+from .whole import whole
 from .workings import Workings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -409,7 +410,12 @@ class Compiled:
                 warn(text)
                 return
 
-    def _run(self, entry: Entry, leaves: list[Any], args: Any, kwargs: Any, recording: bool) -> Any:
+    def _run(self, entry: Entry, *call: Any) -> Any:
+        # C is not interrupted anyway; between kernels Python could be
+        run = whole(self._do) if entry.plan.executor == "cuda" else self._do
+        return run(entry, *call)
+
+    def _do(self, entry: Entry, leaves: list[Any], args: Any, kwargs: Any, recording: bool) -> Any:
         plan = entry.plan
         with plan.lock:
             for tensor, array in plan.captured:
@@ -786,7 +792,7 @@ def signature(args: Any, kwargs: Any, leaves: list[Any], recording: bool) -> Any
             key.append(name)
             if not _other(x, key, leaves):
                 return None
-    if (place := default_device()) is not CPU:  # where the function makes tensors
+    if (place := default_device()).type != "cpu":  # where the function makes tensors
         key.append(("device", str(place)))
     if WATCH[WATCHED][0] and any(map(leaf_hooks, leaves)):  # they are part of the graph
         key.append(("hooks", tuple([id(x._hooks) if leaf_hooks(x) else 0 for x in leaves])))

@@ -44,7 +44,7 @@ from .movement import (
     slice_,
     unslice,
 )
-from .rules import add_rows, broadcast_shapes, one_dim, per_entry
+from .rules import add_at, add_rows, broadcast_shapes, one_dim, per_entry
 
 Bound = tuple[tuple[Any, ...], Attrs]
 
@@ -174,7 +174,7 @@ def _where(xp: Any, index: Any, dim: int) -> tuple[Any, ...]:
 
 def _zeros_forward(xp: Any, input: Any, index: Any, dim: int, shape: tuple[int, ...]) -> Any:
     out = xp.zeros(shape, input.dtype)
-    xp.add.at(out, _where(xp, index, dim), input)
+    add_at(xp, out, _where(xp, index, dim), input)
     return out
 
 
@@ -243,7 +243,7 @@ def _scatter_forward(xp: Any, input: Any, index: Any, src: Any, dim: int) -> Any
 
 def _scatter_add_inplace(xp: Any, target: Any, index: Any, src: Any, dim: int) -> None:
     where, used = _scatter_parts(xp, target, index, src, dim)
-    xp.add.at(target, where, used)
+    add_at(xp, target, where, used)
 
 
 def _scatter_add_forward(xp: Any, input: Any, index: Any, src: Any, dim: int) -> Any:
@@ -611,7 +611,7 @@ def _index_add_inplace(xp: Any, target: Any, index: Any, source: Any, dim: int) 
     if dim == 0:
         add_rows(xp, target, index, source)
     else:
-        xp.add.at(target, (*(slice(None),) * dim, index), source)
+        add_at(xp, target, (*(slice(None),) * dim, index), source)
 
 
 def _index_add_forward(xp: Any, input: Any, index: Any, source: Any, dim: int) -> Any:
@@ -759,7 +759,7 @@ def _untake_forward(
         add_rows(xp, out, index[0], input)
     else:
         part, where = pick(out, template, index)
-        xp.add.at(part, where, input)
+        add_at(xp, part, where, input)
     return out
 
 
@@ -853,7 +853,7 @@ put: Op = op(
 def _put_add_inplace(xp: Any, target: Any, value: Any, *index: Any, template: Any) -> None:
     _check_indices(target, index, template)
     part, where = pick(target, template, index)
-    xp.add.at(part, where, value)
+    add_at(xp, part, where, value)
 
 
 def _put_add_forward(xp: Any, input: Any, value: Any, *index: Any, template: Any) -> Any:

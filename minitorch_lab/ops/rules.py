@@ -222,12 +222,56 @@ def total(xp: Any, x: Any, dim: tuple[int, ...] | int, keepdim: bool = True) -> 
     return xp.add.reduce(x, axis=dim, keepdims=keepdim)
 
 
+def add_at(xp: Any, target: Any, where: Any, values: Any) -> None:
+    """``target[where] += values``, where an entry that is named twice gets both.
+
+    On a GPU CuPy's own way adds in the order in which threads come, so that two runs differ; here
+    floats are added in one order.
+    """
+    if xp is np or target.dtype.kind != "f":
+        xp.add.at(target, where, values)
+        return
+    places = xp.arange(target.size).reshape(target.shape)[where]
+    values = xp.broadcast_to(values, places.shape).astype(target.dtype).reshape(-1)
+    whole = xp.ascontiguousarray(target)
+    _add_sorted(xp, whole.reshape(-1), places.reshape(-1), values)
+    if whole is not target:
+        target[...] = whole
+
+
+def _add_sorted(xp: Any, target: Any, places: Any, values: Any) -> None:
+    """Add ``values`` (N, ...) to ``target[places]``: those of one place as a tree, then at once.
+
+    After the round with step d an entry holds its sum with the 2 d - 1 behind it, as far as they
+    have its place. The first of each place then has all, and each of that place writes the same.
+    """
+    n = int(places.shape[0])
+    if not n:
+        return
+    order = xp.argsort(places, kind="stable")
+    places, values = places[order], values[order]
+    flags = (slice(None),) + (None,) * (values.ndim - 1)
+    step = 1
+    while step < n:
+        same = (places[:-step] == places[step:])[flags]
+        behind = xp.where(same, values[step:], values.dtype.type(0))
+        values = xp.concatenate([values[:-step] + behind, values[-step:]])
+        step *= 2
+    first = xp.searchsorted(places, places)
+    target[places] = target[places] + values[first]
+
+
 def add_rows(xp: Any, target: Any, index: Any, rows: Any) -> None:
     """``target[index] += rows``, where a row that is named twice gets both.
 
     NumPy's own way adds entry by entry; here the rows of one number are put side by side and
     added up in one call.
     """
+    if xp is not np and target.dtype.kind == "f":
+        rows = xp.broadcast_to(rows, (*index.shape, *target.shape[1:])).astype(target.dtype)
+        places = index.reshape(-1) % target.shape[0]
+        _add_sorted(xp, target, places, rows.reshape(-1, *target.shape[1:]))
+        return
     if xp is not np or rows.size < 4096:
         xp.add.at(target, index, rows)
         return

@@ -592,7 +592,7 @@ def checked(data: Any, model: Any, optimizer: Any) -> None:
 def read(name: str, given: Any) -> float:
     """A logged value as a number; nothing of a tensor is kept."""
     if given.__class__ is Tensor and given.array.size == 1:
-        return float(given.array.item())
+        return float(given.item())
     return value(f"log({name}=...): {name} is", given)
 
 
