@@ -157,3 +157,23 @@ def test_the_toggle_sets_the_mode() -> None:
     assert lab.mode() == "graph"
     lab.mode("eager")
     assert mode_toggle().mode == "eager"
+
+
+def test_an_answer_from_the_page_shows_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    # IPython is told of "post_execute" after a comm's message, and Matplotlib then shows what is
+    # open; on another thread that breaks the figure that a cell is drawing.
+    heard = []
+
+    class Events:
+        def trigger(self, name: str) -> None:
+            heard.append(name)
+
+    class Shell:
+        events = Events()
+
+    monkeypatch.setattr("IPython.get_ipython", lambda: Shell())
+    widget = ask.predict("03.p1")
+    data = {"method": "update", "state": {"answer": "6"}, "buffer_paths": []}
+    widget.comm.handle_msg({"content": {"data": data}, "buffers": []})
+    assert widget.answer == "6"
+    assert heard == []

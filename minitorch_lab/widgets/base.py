@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import anywidget
+import traitlets
 
 _PACKED = 200_000  # letters of a page's data from which on it is compressed
 STATIC = Path(__file__).parent / "static"
@@ -59,6 +60,20 @@ class LabWidget(anywidget.AnyWidget):
     def style(cls) -> str:
         """The stylesheet without comments: the one of all widgets, then the widget's own."""
         return _small("\n".join(asset(f"{name}.css") for name in ("lab", *cls.uses, cls.part)))
+
+    @traitlets.observe("comm")
+    def _answer_without_figures(self, change: Any) -> None:
+        # A comm tells IPython of each message as if it were a cell, and Matplotlib then shows the
+        # figures that are open. On another thread that breaks the figure which a cell is drawing:
+        # it came out half or empty. Our answers draw no figure, so there is none to show.
+        comm = self.comm
+        if comm is not None:
+
+            def handle_msg(message: Any) -> None:
+                if comm._msg_callback:
+                    comm._msg_callback(message)
+
+            comm.handle_msg = handle_msg
 
     def answer_while_cells_run(self) -> None:
         """Have the page's messages answered on another thread, where the kernel has subshells.
