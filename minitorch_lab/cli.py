@@ -65,7 +65,8 @@ def copy_lessons(source: Path, target: Path) -> Copied:
     """Bring the lessons in ``source`` to ``target`` and overwrite nothing.
 
     A file that is not there yet is added; one that is there stays as it is, also where it differs
-    from the shipped one: it holds the learner's work.
+    from the shipped one: it holds the learner's work. What a learner saved beside the lessons of
+    a checkout (progress, as JSON) is nobody else's, and stays there.
     """
     added: list[str] = []
     same: list[str] = []
@@ -73,6 +74,8 @@ def copy_lessons(source: Path, target: Path) -> Copied:
     for file in sorted(path for path in source.rglob("*") if path.is_file()):
         relative = file.relative_to(source)
         if any(part.startswith((".", "__pycache__")) for part in relative.parts):
+            continue
+        if relative.suffix == ".json":
             continue
         goal = target / relative
         goal.parent.mkdir(parents=True, exist_ok=True)
@@ -107,13 +110,16 @@ def describe(copied: Copied, target: Path) -> str:
 def lessons_folder(wish: Path | None) -> tuple[Path, list[Path], str]:
     """The folder to open, the lessons in it that are ours, and what there is to say about it.
 
-    A folder that the learner names is filled with copies; a checkout is opened where it lies;
-    an installed package copies to ``./minitorch-lab-lessons``.
+    A folder that the learner names is filled with copies; one that was made for a class is opened
+    as it is; a checkout is opened where it lies; an installed package copies to
+    ``./minitorch-lab-lessons``.
     """
     source = shipped_lessons()
     target = (wish or Path(COPY)).resolve()
     if (wish is None and checkout_lessons() is not None) or target == source.resolve():
         return source, sorted(source.glob("*.ipynb")), f"Lessons in {source}"
+    if (target / importlib.import_module("minitorch_lab.lessons.check").CLASS).is_file():
+        return target, sorted(target.glob("*.ipynb")), f"Lessons of a class in {target}"
     copied = copy_lessons(source, target)
     ours = [target / name for name in (*copied.added, *copied.same) if name.endswith(".ipynb")]
     return target, ours, describe(copied, target)

@@ -148,6 +148,7 @@ def shelf(tmp_path):
     shelf = tmp_path / "shipped"
     (shelf / "images").mkdir(parents=True)
     (shelf / ".ipynb_checkpoints").mkdir()
+    (shelf / "progress.json").write_text("{}")
     (shelf / "00_start.ipynb").write_text("lesson 0")
     (shelf / "02_graph.ipynb").write_text("lesson 2")
     (shelf / "images" / "a.png").write_bytes(b"\x89PNG")
@@ -155,7 +156,7 @@ def shelf(tmp_path):
     return shelf
 
 
-def test_lessons_are_copied_without_checkpoints(shelf, tmp_path):
+def test_lessons_are_copied_without_checkpoints_and_progress(shelf, tmp_path):
     copied = cli.copy_lessons(shelf, tmp_path / "mine")
     assert copied.added == ("00_start.ipynb", "02_graph.ipynb", "images/a.png")
     assert (tmp_path / "mine" / "images" / "a.png").read_bytes() == b"\x89PNG"
@@ -186,6 +187,16 @@ def test_a_second_start_finds_everything_there(shelf, tmp_path):
 def test_a_folder_of_that_name_is_kept_too(shelf, tmp_path):
     (tmp_path / "mine" / "00_start.ipynb").mkdir(parents=True)
     assert cli.copy_lessons(shelf, tmp_path / "mine").kept == ("00_start.ipynb",)
+
+
+def test_a_class_is_opened_as_it_is(tmp_path):
+    student = tmp_path / "my_class" / "student"
+    assert run("assign", str(student.parent), "--only", "03").returncode == 0
+    before = sorted(student.glob("*.ipynb"))
+    folder, ours, words = cli.lessons_folder(student)
+    assert (folder, ours) == (student, before)
+    assert "of a class" in words
+    assert sorted(student.glob("*.ipynb")) == before
 
 
 def test_a_checkout_is_opened_where_it_lies():

@@ -23,7 +23,7 @@ from typing import Any
 
 from ..errors import ArgumentError
 from . import build, content, source
-from .check import WITHHELD
+from .check import CLASS, WITHHELD
 from .model import Exercise, Lesson
 
 POINTS = {"easy": 1, "core": 2, "stretch": 3}
@@ -37,6 +37,7 @@ c = get_config()  # noqa: F821
 c.CourseDirectory.course_id = "minitorch-lab"
 c.ClearSolutions.code_stub = {"python": "# your code here"}
 '''
+AS_IT_IS = "minitorch-lab --lessons opens this folder as it is, and adds no lesson to it.\n"
 KEPT = "In this class, solutions are with the teacher: lab.solution shows none in this folder.\n"
 
 
@@ -65,6 +66,8 @@ def assign(folder: Path, numbers: Sequence[str] = (), *, solutions: bool = True)
             build.write(book, target)
             if not solutions and place.startswith(("student/", "release/")):
                 (target.parent / WITHHELD).write_text(KEPT, encoding="utf-8")
+    for place in ("student", "instructor"):
+        (folder / place / CLASS).write_text(AS_IT_IS, encoding="utf-8")
     (folder / "nbgrader" / "nbgrader_config.py").write_text(CONFIG, encoding="utf-8")
     rows = points(chosen)
     write_csv(folder / "points.csv", COLUMNS, rows)

@@ -25,6 +25,7 @@ from . import content, memory, source
 from .model import Exercise, Verdict
 
 WIDTH = 88
+CLASS = ".class"  # beside the notebooks of a class: the folder is opened as it is
 WITHHELD = "solutions-are-with-the-teacher.txt"  # beside the notebooks of a class
 NOT_SHOWN = re.compile(r"lab\.check\(|^\s*\w+ = \.\.\.$")  # the check, and the learner's blank
 _hints_shown: dict[str, int] = {}
