@@ -29,7 +29,15 @@ WIDE, HIGH = 640, 400  # of the page that is shown; the picture is half as large
 THEMES = ("light", "dark")
 DRAWINGS = ".lab-still svg, .lab-still.lab-run .pictures, .jp-OutputArea img, .lab.doctor"
 # Where another output says more than the first drawing: a CSS selector, and which of its matches.
-CHOSEN: dict[str, tuple[str, int]] = {"00": (".lab.card", 0)}
+PLOT = ".jp-OutputArea img"
+CHOSEN: dict[str, tuple[str, int]] = {
+    "00": (".lab.course", 0),
+    "06": (PLOT, 1),
+    "07": (PLOT, 0),
+    "10": (".lab-plays", 0),
+    "11": (PLOT, 2),
+    "14": (PLOT, 0),
+}
 
 
 def chosen(page: Page, number: str) -> Locator:
