@@ -23,7 +23,7 @@ from ..graph.plan import lifetimes
 from ..op import INTERPRETER, Attrs, Compute, Op
 from ..tape import Settings
 from ..tensor import Record, Tensor
-from ..tensor.memory import in_words
+from ..tensor.memory import in_words, tensors
 from .allocator import CachingAllocator, rounded
 
 
@@ -69,11 +69,8 @@ class Book:
     def __init__(self) -> None:
         self.events: list[tuple[int, int, str]] = []  # number, bytes (0: given back), what
         self.count = 0
-        self.seen: set[int] = set()  # ids of arrays that live and are known
         gc.collect()
-        for x in gc.get_objects():
-            if isinstance(x, Tensor) and not hasattr(x, "builder"):
-                self.seen.add(id(_root(x.array)))
+        self.seen = {id(_root(x.array)) for x in tensors()}  # arrays that live and are known
 
     def made(self, op: Op, found: Any) -> None:
         """An op gave a result: its memory is new, unless it looks into another array."""

@@ -30,14 +30,21 @@ def holders(device: str = "cuda") -> list[Holder]:
     """What lies in the memory of a kind of device, the largest first; views count once."""
     found: dict[int, Holder] = {}
     gc.collect()  # what nobody can reach any more is not held
-    objects = gc.get_objects()
-    for x in objects:
-        if isinstance(x, Tensor) and not hasattr(x, "builder"):  # a symbol has no memory
-            _add(found, device, x.array, partial(_tensor_words, x))
-    for x in objects:
-        if isinstance(x, Node):
+    for x in tensors():
+        _add(found, device, x.array, partial(_tensor_words, x))
+    for x in gc.get_objects():
+        if issubclass(type(x), Node):
             _add(found, device, getattr(x, "y", None), partial(_node_words, x))
     return sorted(found.values(), key=lambda h: -h.bytes)
+
+
+def tensors() -> list[Tensor]:
+    """All tensors of the process that have memory: a symbol has none.
+
+    The type is asked, and not the object: others' objects may warn, or load something, when asked.
+    """
+    found = [x for x in gc.get_objects() if issubclass(type(x), Tensor)]
+    return [x for x in found if not hasattr(x, "builder")]
 
 
 def _add(found: dict[int, Holder], device: str, array: Any, words: Callable[[], str]) -> None:
