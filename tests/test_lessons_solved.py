@@ -22,7 +22,9 @@ SOURCES = source.find_sources()
 
 
 @pytest.fixture(scope="module")
-def taught(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Path]]]:
+def taught(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Future[Path]]]:
     """Each lesson with its solutions, run in a kernel: two at a time, unless tests do that too."""
     folder = tmp_path_factory.mktemp("instructor")
 
@@ -35,7 +37,9 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Futur
 
     alone = "PYTEST_XDIST_WORKER" not in os.environ
     with ThreadPoolExecutor(2 if alone else 1) as pool:
-        yield {number: pool.submit(build_one, number) for number in LESSONS}
+        tests = [t for t in request.session.items if getattr(t, "module", None) is request.module]
+        asked = [test.callspec.params["number"] for test in tests]  # those that were chosen
+        yield {number: pool.submit(build_one, number) for number in asked}
         pool.shutdown(cancel_futures=True)
 
 
