@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
+
+import numpy as np
 
 from minitorch_lab.lessons.judges import Function, Number
 from minitorch_lab.lessons.model import Choice, Exercise, Lesson, Prediction, Question, Wrong
@@ -18,13 +21,41 @@ def honest(valid: Sequence[float], test: Sequence[float]) -> float:
     return test[max(range(len(valid)), key=lambda i: valid[i])]
 
 
+def leaked_in_a_loop(train: Sequence[int], test: Sequence[int]) -> int:
+    """The same, counted one by one."""
+    count = 0
+    for example in test:
+        if example in train:
+            count += 1
+    return count
+
+
+def some_split(drawn: np.random.Generator) -> tuple[list[int], list[int]]:
+    """Names of examples for two sets; the first may name one twice."""
+    train = drawn.integers(0, 30, 15).tolist()
+    return train, drawn.permutation(30)[: int(drawn.integers(3, 9))].tolist()
+
+
+def some_scores(drawn: np.random.Generator) -> tuple[list[float], list[float]]:
+    """Accuracies of a few models, no two of them alike."""
+    count = int(drawn.integers(3, 7))
+    valid, test = ((drawn.permutation(100)[:count] / 100).tolist() for _ in range(2))
+    return valid, test
+
+
+def honest_sorted(valid: Sequence[float], test: Sequence[float]) -> float:
+    """The same, by sorting the pairs."""
+    ranked = sorted(zip(valid, test, strict=True), key=itemgetter(0), reverse=True)
+    return ranked[0][1]
+
+
 LESSON = Lesson(
     number="14",
     title="Digits: train, validate, test",
     minutes=40,
     needs=("00", "03", "07"),
     asks="97 % right: of what, and may I believe it?",
-    next=None,
+    next="15",
     predictions={
         "14.p1": Prediction(
             question="A network has random weights and has seen nothing. "
@@ -50,6 +81,14 @@ LESSON = Lesson(
             why="With a hundred tries, one is lucky. Choosing by a set makes the score on that "
             "set too good. That is why the test set is kept for the end.",
         ),
+        "14.p4": Prediction(
+            question="The same network, the same rate of 0.2, but the pixels stay as they are, "
+            "0 to 16. How well does it learn?",
+            choices=("better", "about as well", "no better than guessing"),
+            result="no better than guessing",
+            why="The first layer's gradients are the pixels times what comes back. With pixels 16 "
+            "times as large the steps are far too long, and the neurons never recover.",
+        ),
     },
     exercises={
         "14.1": Exercise(
@@ -69,6 +108,7 @@ LESSON = Lesson(
                 Wrong(1290, "That is the second layer alone."),
                 Wrong(9482, "The biases of the first layer are missing."),
             ),
+            also=(65 * 128 + 129 * 10, 9610.0),
         ),
         "14.2": Exercise(
             title="find the leak",
@@ -83,6 +123,7 @@ LESSON = Lesson(
                 ],
                 labels=("honest split", "two in both", "four in both", "one, three times"),
                 column="split",
+                fresh=some_split,
             ),
             right="0 is the only good answer of this function. It costs one line, and it would "
             "have saved many a published result.",
@@ -113,6 +154,11 @@ LESSON = Lesson(
                     "These are the test examples that are *not* in the training set.",
                 ),
             ),
+            also=(
+                leaked_in_a_loop,
+                lambda train, test: np.intersect1d(train, test).size,
+                lambda train, test: len(test) - len(set(test).difference(train)),
+            ),
         ),
         "14.3": Exercise(
             title="report one number",
@@ -126,6 +172,7 @@ LESSON = Lesson(
                 ],
                 labels=("three models", "two models", "four models"),
                 column="models",
+                fresh=some_scores,
             ),
             right="The validation set chooses, the test set reports. The number is a little "
             "smaller than the best of the list, and it is one that you can believe.",
@@ -153,6 +200,11 @@ LESSON = Lesson(
                     lambda valid, test: test[-1],
                     "This is the last model. Which one does the validation set choose?",
                 ),
+            ),
+            also=(
+                honest_sorted,
+                lambda valid, test: np.asarray(test)[np.argmax(valid)],
+                lambda valid, test: max(zip(valid, test, strict=True))[1],
             ),
         ),
     },
