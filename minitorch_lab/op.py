@@ -443,7 +443,10 @@ def need_arguments(name: str, function: Callable[..., Any], args: Any, kwargs: A
     elif open_:
         problem = f"{open_[0]} is missing"
     else:
-        problem = f"expected {len(places)} arguments by place, got {len(args)}"
+        only = f"{len(places)} argument" + "s" * (len(places) != 1)
+        problem = f"expected {only} by place, got {len(args)}"
+        if places == ["data"] and all(isinstance(value, (int, float)) for value in args):
+            problem += f": put the numbers in a list, {name}({[*args]})"
     plain = [p.replace(annotation=_EMPTY) for p in known.values()]
     shown = signature.replace(parameters=plain, return_annotation=_EMPTY)
     raise KindError(f"{name}(): {problem}\n  expected {name}{shown}") from None
