@@ -64,23 +64,23 @@ def open_lesson(server: Server, page: Page) -> Iterator[Callable[[str], Notebook
     assert complaints == []
 
 
-def test_lesson_02_a_click_on_a_node_shows_its_gradient(open_lesson):
-    notebook = open_lesson("02")
+def test_lesson_03_a_click_on_a_node_shows_its_gradient(open_lesson):
+    notebook = open_lesson("03")
     notebook.run_all()
-    # r = (a * b) * (a + b) for a = 2, b = 3: dr/da = b * (a + b) + a * b = 21, by two ways.
+    # y = x**2 + 2*x + 1 at x = 2: 4 arrives by the square and 2 by the product.
     explorer = notebook.page.locator(
-        ".lab.explorer", has=notebook.page.get_by_text("explore: r")
+        ".lab.explorer", has=notebook.page.get_by_text("explore: y")
     ).first
     explorer.scroll_into_view_if_needed()
     gradient = explorer.locator("[data-field=gradient]")
-    for label, expected in (("r = mul", 1.0), ("q = add", 6.0), ("a 2", 21.0)):
+    for label, expected in (("y = add", 1.0), ("mul", 1.0), ("x 2", 6.0)):
         explorer.locator(f"[data-node][aria-label^='{label}']").click()
         expect(gradient).to_contain_text(str(int(expected)))
         assert number(gradient.inner_text()) == expected
 
-    explorer.locator("[data-node][aria-label^='p = mul']").click()
-    expect(explorer.locator("[data-field=value]")).to_contain_text("6")
-    expect(explorer.locator("[data-field=source]")).to_contain_text("p = a * b")
+    explorer.locator("[data-node][aria-label^='pow']").click()
+    expect(explorer.locator("[data-field=value]")).to_contain_text("4")
+    expect(explorer.locator("[data-field=source]")).to_contain_text("y = x**2 + 2*x + 1")
     expect(explorer.locator("[data-field=formula] math").first).to_be_visible()
 
 
