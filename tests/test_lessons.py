@@ -278,6 +278,7 @@ def test_a_rule_says_what_goes_wrong_in_a_function_that_it_calls() -> None:
     assert rule.judge(lambda t: t, ()).right is True
     assert rule.judge(lambda t: t - 1, ()).says == "zero"
     assert rule.judge(lambda t: 1 / (t - 1), ()).says == "Your function stopped for t = 1."
+    assert rule.judge(lambda t: t ^ 0.5, ()).detail.endswith("two stars: x**2")
     assert rule.judge(lambda t: None, ()).says == "Your function returns nothing for t = 1."
     assert rule.judge(lambda t: ..., ()).right is None
     assert "changes its input" in Rule(lambda f: call(f, [1])).judge(lambda x: x.clear(), ()).says

@@ -109,7 +109,8 @@ def stopped(says: str, error: BaseException) -> Verdict:
     raised = f"raised {type(error).__name__}" + (f": {lines[0]}" if lines else ".")
     where = own_line(error)
     place = f"In line {where[0]}, `{where[1]}`, it" if where else "It"
-    return Verdict(False, says, f"{place} {raised}")
+    power = ". Python writes a power with two stars: x**2" if " for ^: " in str(error) else ""
+    return Verdict(False, says, f"{place} {raised}{power}")
 
 
 def own_line(error: BaseException) -> tuple[int, str] | None:
