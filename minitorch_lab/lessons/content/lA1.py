@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minitorch_lab.lessons.judges import Function, Number
-from minitorch_lab.lessons.model import Choice, Exercise, Lesson, Question, Wrong
+from minitorch_lab.lessons.model import Choice, Exercise, Lesson, Prediction, Question, Wrong
 
 
 def arriving(size: int) -> float:
@@ -18,6 +18,29 @@ LESSON = Lesson(
     needs=("00", "03"),
     asks="Thirteen programs were published. Which of them run, and which of them learn?",
     next=None,
+    predictions={
+        "A1.p1": Prediction(
+            question="The texts of the 13 programs stand as they were published, with no line "
+            "break restored. How many does Python accept?",
+            field="programs",
+            why="C1a kept enough of its line breaks. C4a, C4c and C4e are accepted because a # in "
+            "their first line makes a comment of all the rest.",
+        ),
+        "A1.p2": Prediction(
+            question="A picture of 21 × 21 goes through a convolution with 32 windows of 3, and "
+            "then through pooling by 2. How many numbers come out?",
+            field="numbers",
+            why="21 − 2 = 19 along a side, 19 // 2 = 9, and 32 · 9 · 9 = 2,592.",
+        ),
+        "A1.p3": Prediction(
+            question="C3a feeds the labels into y, which is its own output. After 20 steps, what "
+            "has it learnt?",
+            choices=("nothing", "a little", "nearly all"),
+            result="nothing",
+            why="What is fed is not computed. So the loss depends on no weight, every gradient is "
+            "0, and no weight moves.",
+        ),
+    },
     exercises={
         "A1.1": Exercise(
             title="count those that stop",
@@ -40,6 +63,7 @@ LESSON = Lesson(
                 Wrong(3, "One is missing. Article S3 has two programs that stop."),
                 Wrong(5, "One too many. A program that learns nothing may still run to its end."),
             ),
+            also=(13 - 9, len({"C0b", "C1b", "C3a", "C3b"})),
         ),
         "A1.2": Exercise(
             title="what is never reported",
@@ -58,6 +82,7 @@ LESSON = Lesson(
                 Wrong(9375, "That is all batches of five rounds. Most of them are reported."),
                 Wrong(90, "That is how many lines are printed."),
             ),
+            also=(5 * (1875 - 18 * 100), 5 * 1875 - 90 * 100),
         ),
         "A1.3": Exercise(
             title="pictures of another size",
