@@ -156,6 +156,14 @@ def test_programs_that_are_right_pass_in_silence(path: Path) -> None:
 ON_PURPOSE = {
     "07": {"L08": "losses[::6]", "L11": "X.numpy()"},
     "03": {"L07": "x**2", "L09": "y.backward()", "L12": "torch.tensor(2, requires_grad"},
+    "01": {"L12": "torch.tensor([1, 2, 3], requires_grad"},
+    "05": {
+        "L07": "(t * t.sum()).backward()",
+        "L10": "tape.gradient(",
+        "L20": "# Define computation",  # the article's program as it stands
+        "L25": "# Build static computation graph",
+    },
+    "11": {"L02": "twice = gradient("},
 }
 
 

@@ -44,15 +44,17 @@ def taught(
 
 
 def spoken(cell: dict[str, Any]) -> list[str]:
-    """What a cell's outputs say, without their pictures."""
-    said = []
+    """What a cell's outputs say, without their pictures: what it wrote to stdout and to stderr,
+    which have no order between them, then the rest."""
+    said, written = [], {"stdout": "", "stderr": ""}
     for output in cell["outputs"]:
         if output["output_type"] == "error":
             said.append(f"{output['ename']}: {output['evalue']}")
+        elif output["output_type"] == "stream":
+            written[output["name"]] += "".join(output["text"])
         else:
-            text = output.get("text") or output["data"].get("text/plain", "")
-            said.append("".join(text))
-    return said
+            said.append("".join(output["data"].get("text/plain", "")))
+    return [*written.values(), *said]
 
 
 @pytest.mark.slow

@@ -238,9 +238,10 @@ def solution(key: str, *, now: bool = False) -> Solution:
 
     ``now=True`` shows it at once. Raises ArgumentError where there is no such exercise.
 
-    >>> solution("03.1")
+    >>> solution("03.1", now=True)
     solution 03.1: the gradient at another place
-      There are 3 hints, and you have seen none. ...
+      ...
+        answer = 2 * 5 + 2
     """
     exercise = content.exercise(key)
     if Path(WITHHELD).is_file():
