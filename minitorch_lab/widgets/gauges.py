@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .loop import Loop
     from .training import Training
 
-PACE = 1 / 30  # seconds between two looks
+PACE = 1 / 15  # seconds between two looks: a norm is read, not watched
 SHARE = 0.01  # of the run's time that looking may take
 SLOW = 1.0  # where there is nothing but speed and memory to see
 WINDOW = 1.0  # seconds over which steps per second are counted

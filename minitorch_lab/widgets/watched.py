@@ -15,7 +15,7 @@ from .words import figures, plural
 State = Literal["ready", "running", "paused", "stopping", "stopped", "done", "failed"]
 
 TICK = 1 / 30  # seconds between two calls of the listeners while a run goes on
-SHARE = 0.015  # of the run's time that they may take
+SHARE = 0.02  # of the run's time that they may take
 SELDOM = 0.5  # seconds between them at most: one that had to wait long says nothing about the next
 
 
