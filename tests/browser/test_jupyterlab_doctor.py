@@ -51,11 +51,9 @@ def test_fix_takes_the_place_of_the_cell(server: Server, page: Page) -> None:
         expect(page.locator(".lab.doctor .words")).to_contain_text("None of the 25 mistakes")
 
         # One step back with the keys brings the learner's own text again.
-        page.evaluate(
-            "() => { const {content} = jupyterapp.shell.currentWidget;"
-            " content.activeCellIndex = 1; content.mode = 'edit'; }"
-        )
-        page.keyboard.press("Control+z")
+        editor = page.locator(".jp-Notebook .jp-Cell").nth(1).locator(".cm-content")
+        editor.click()
+        editor.press("Control+z")
         page.wait_for_function(
             "() => jupyterapp.shell.currentWidget.content.model.toJSON().cells[1].source"
             ".includes('nn.Linear(780, 10)')"
