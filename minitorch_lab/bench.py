@@ -15,9 +15,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import statistics
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,7 @@ import numpy as np
 import minitorch_lab as lab
 
 from . import bench_gpu, bench_jax, bench_tensorflow, tape
+from .bench_steps import interleaved, training_step
 
 Step = Callable[[], float]
 
@@ -207,20 +206,6 @@ WORK: dict[str, tuple[str, Callable[[Any], tuple[Any, Any, Any, Any, Any]]]] = {
 }
 
 
-def training_step(work: tuple[Any, Any, Any, Any, Any]) -> tuple[Callable[..., Any], Any, Any]:
-    """One whole step as a function of a batch."""
-    model, criterion, optimizer, x, y = work
-
-    def step(x: Any, y: Any) -> Any:
-        optimizer.zero_grad()
-        loss = criterion(model(x), y)
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    return step, x, y
-
-
 EXECUTORS = ("numpy", "c")
 
 
@@ -358,29 +343,6 @@ def drift(name: str, steps: int = 100) -> tuple[float, ...]:
 
 
 # Measuring ---------------------------------------------------------------------------------
-
-
-def interleaved(
-    candidates: dict[str, Callable[[], Any]], rounds: int, seconds: float
-) -> dict[str, float]:
-    """Median seconds of a call, each candidate measured in every round."""
-    counts = {}
-    for name, call in candidates.items():
-        call()
-        start = time.perf_counter()
-        call()
-        once = max(time.perf_counter() - start, 1e-7)
-        counts[name] = max(3, int(seconds / once))
-    found: dict[str, list[float]] = {name: [] for name in candidates}
-    for _ in range(rounds):
-        for name, call in candidates.items():
-            times = []
-            for _ in range(counts[name]):
-                start = time.perf_counter()
-                call()
-                times.append(time.perf_counter() - start)
-            found[name].append(statistics.median(times))
-    return {name: statistics.median(values) for name, values in found.items()}
 
 
 def per_op(rounds: int) -> dict[str, float]:

@@ -14,7 +14,6 @@ import importlib
 import importlib.util
 import json
 import re
-import statistics
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ from typing import Any
 
 import minitorch_lab as lab
 
+from .bench_steps import interleaved, training_step
 from .cuda.sizes import WHAT
 
 Make = Callable[[Any], tuple[Any, Any, Any, Any, Any]]
@@ -74,37 +74,16 @@ def theirs(torch: Any, make: Make, where: str) -> Step:
 
 
 def _step(model: Any, criterion: Any, optimizer: Any, x: Any, y: Any, executor: str | None) -> Step:
-    def step(x: Any, y: Any) -> Any:
-        optimizer.zero_grad()
-        loss = criterion(model(x), y)
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    run: Any = step if executor is None else lab.compile(step, executor=executor)
+    step, x, y = training_step((model, criterion, optimizer, x, y))
+    run = step if executor is None else lab.compile(step, executor=executor)
     return lambda: float(run(x, y).item())
 
 
 def timed(candidates: Mapping[str, Step], budget: float) -> dict[str, float]:
     """Median milliseconds of a call; the candidates take turns, within about ``budget`` seconds."""
-    once = {}
-    for name, call in candidates.items():
-        call()
-        start = time.perf_counter()
-        call()
-        once[name] = max(time.perf_counter() - start, 1e-6)
-    share = budget / ROUNDS / max(len(once), 1)
-    counts = {name: max(1, min(200, int(share / t))) for name, t in once.items()}
-    found: dict[str, list[float]] = {name: [] for name in candidates}
-    for _ in range(ROUNDS):
-        for name, call in candidates.items():
-            times = []
-            for _ in range(counts[name]):
-                start = time.perf_counter()
-                call()
-                times.append(time.perf_counter() - start)
-            found[name].append(statistics.median(times))
-    return {name: statistics.median(times) * 1e3 for name, times in found.items()}
+    turn = budget / ROUNDS / max(len(candidates), 1)
+    found = interleaved(candidates, ROUNDS, turn, calls=(1, 200))
+    return {name: seconds * 1e3 for name, seconds in found.items()}
 
 
 def row(name: str, make: Make, torch: Any, where: str, budget: float) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import numpy as np
 
 import minitorch_lab as lab
 
+from .bench_steps import training_step
 from .tf.compat import v1 as tf
 
 Step = Callable[[], float]
@@ -35,17 +36,9 @@ def of_session(make: Callable[[Any, Any], Any], x: Any, y: Any, optimizer: Any) 
 
 def of_function(model: Any, criterion: Any, optimizer: Any, x: Any, y: Any) -> Step:
     """A compiled step, which gives the loss."""
-
-    @lab.compile
-    def step(x: Any, y: Any) -> Any:
-        optimizer.zero_grad()
-        loss = criterion(model(x), y)
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    x, y = lab.tensor(x), lab.tensor(y)
-    return lambda: float(step(x, y).item())
+    step, x, y = training_step((model, criterion, optimizer, lab.tensor(x), lab.tensor(y)))
+    compiled = lab.compile(step)
+    return lambda: float(compiled(x, y).item())
 
 
 def line() -> dict[str, Step]:
