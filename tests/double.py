@@ -239,8 +239,8 @@ UFUNCS = (
     "bitwise_and bitwise_or bitwise_xor invert left_shift right_shift"
 ).split()
 FUNCTIONS = (
-    "where clip concatenate stack broadcast_to zeros ones full empty zeros_like ones_like dot "
-    "matmul argmax argmin all any take_along_axis nonzero arange eye linspace tile triu tril take "
+    "where clip concatenate stack broadcast_to zeros ones full empty zeros_like ones_like "
+    "argmax argmin all any take_along_axis nonzero arange eye linspace tile triu tril take "
     "may_share_memory ascontiguousarray "
     "cumsum cumprod argsort sort unique bincount searchsorted"
 ).split()
@@ -264,6 +264,39 @@ def _linalg(name: str) -> Any:
 
 
 LINALG = "inv solve det slogdet cholesky pinv svd".split()
+
+
+DEFAULT, TF32 = 1, 7  # as CuPy numbers them
+COMPUTE = {"float32": DEFAULT}  # how cuBLAS computes
+
+
+def _set_compute_type(dtype: Any, kind: int) -> None:
+    COMPUTE[np.dtype(dtype).name] = kind
+
+
+def rounded_to_tf32(a: np.ndarray) -> np.ndarray:
+    """The entries with 10 bits after the point."""
+    bits = np.ascontiguousarray(a).view(np.uint32)
+    return ((bits + 0xFFF + (bits >> 13 & 1)) & ~np.uint32(0x1FFF)).view(np.float32)
+
+
+def _product(name: str) -> Any:
+    """As cuBLAS: float16 is added in float32, two matrices of float32 may be TF32."""
+
+    def call(a: Any, b: Any, out: Any = None) -> Any:
+        x, y = host(a), host(b)
+        if x.dtype == np.float16:
+            found = getattr(np, name)(x.astype(np.float32), y.astype(np.float32)).astype(x.dtype)
+        else:
+            if x.dtype == np.float32 and x.ndim == y.ndim == 2 and COMPUTE["float32"] == TF32:
+                x, y = rounded_to_tf32(x), rounded_to_tf32(y)
+            found = getattr(np, name)(x, y)
+        if out is None:
+            return wrap(found)
+        host(out)[...] = found
+        return out
+
+    return call
 
 
 class _Grid:
@@ -351,6 +384,7 @@ def make_cupy() -> SimpleNamespace:
     return SimpleNamespace(
         **{name: Ufunc(name) for name in UFUNCS},
         **{name: _function(name) for name in FUNCTIONS},
+        **{name: _product(name) for name in ("dot", "matmul")},
         linalg=SimpleNamespace(**{name: _linalg(name) for name in LINALG}),
         ndarray=DeviceArray,
         ogrid=_Grid(),
@@ -362,7 +396,9 @@ def make_cupy() -> SimpleNamespace:
         cuda=SimpleNamespace(
             get_current_stream=lambda: CURRENT[-1],
             runtime=RUNTIME,
-            Device=lambda index=0: SimpleNamespace(synchronize=CURRENT[-1].synchronize),
+            Device=lambda index=0: SimpleNamespace(
+                synchronize=CURRENT[-1].synchronize, compute_capability="90"
+            ),
             Stream=Stream,
             Event=Event,
             get_elapsed_time=lambda a, b: 1.5,
@@ -370,5 +406,9 @@ def make_cupy() -> SimpleNamespace:
             PinnedMemoryPointer=PinnedMemoryPointer,
         ),
         get_default_memory_pool=lambda: POOL,
+        _core=SimpleNamespace(
+            set_compute_type=_set_compute_type,
+            _routines_linalg=SimpleNamespace(COMPUTE_TYPE_DEFAULT=DEFAULT, COMPUTE_TYPE_TF32=TF32),
+        ),
         __version__="14.2.0",
     )

@@ -18,7 +18,7 @@ import numpy as np
 import nvrtc
 import pytest
 import test_layers_executors as layers
-from double import COPIES, DeviceArray, make_cupy
+from double import COMPUTE, COPIES, DEFAULT, TF32, DeviceArray, make_cupy, rounded_to_tf32
 from samples import samples_of
 from sanitised import TRAINING, run_sanitised
 from test_gpu import moved
@@ -207,6 +207,72 @@ def test_a_large_product_is_cublas(on_device: Start) -> None:
     eager, found, compiled = both(lambda x: x @ x, lab.randn(170, 170))
     same(eager, found)
     assert "np.dot(w0, w0, out=w1)" in plan_of(compiled).source
+
+
+@pytest.fixture
+def tf32() -> Iterator[None]:
+    """The precision of before, afterwards."""
+    yield
+    lab.set_float32_matmul_precision("highest")
+    COMPUTE["float32"] = DEFAULT
+
+
+@pytest.mark.usefixtures("tf32")
+def test_tf32_is_asked_of_cublas_in_eager_mode_and_in_plans_that_are_there(
+    on_device: Start,
+) -> None:
+    on_device()
+    x = lab.randn(170, 170).cuda()
+    compiled = lab.compile(lambda x: (x @ x) * 1, executor="cuda")
+    exact = compiled(x).cpu()
+    lab.set_float32_matmul_precision("high")
+    assert COMPUTE["float32"] == TF32
+    rounded = rounded_to_tf32(x.cpu().numpy())
+    for found in (compiled(x), x @ x):
+        np.testing.assert_array_equal(found.cpu().numpy(), rounded @ rounded)
+        assert not np.array_equal(found.cpu().numpy(), exact.numpy())
+    assert compiled.traces == 1
+    ((entry,),) = compiled.entries.values()
+    assert "large ones in TF32" in str(entry.workings.why("cuda"))
+    lab.backends.cuda.matmul.allow_tf32 = False
+    assert lab.get_float32_matmul_precision() == "highest"
+    np.testing.assert_array_equal(compiled(x).cpu().numpy(), exact.numpy())
+    assert "TF32" not in str(entry.workings.why("cuda"))
+
+
+@pytest.mark.usefixtures("tf32")
+def test_tf32_that_was_set_before_cupy_was_loaded(on_device: Start) -> None:
+    lab.backends.cuda.matmul.allow_tf32 = True
+    assert (lab.get_float32_matmul_precision(), COMPUTE["float32"]) == ("high", DEFAULT)
+    on_device()
+    assert COMPUTE["float32"] == TF32
+    lab.set_float32_matmul_precision("highest")
+    assert COMPUTE["float32"] == DEFAULT
+
+
+@pytest.mark.usefixtures("tf32")
+def test_where_there_is_no_tf32() -> None:
+    older, bare = make_cupy(), make_cupy()
+    older.cuda.Device = lambda: SimpleNamespace(compute_capability="75")  # Turing
+    del bare._core
+    register(DeviceArray, older, CUDA)
+    try:
+        lab.set_float32_matmul_precision("medium")  # as in PyTorch: the card goes on in float32
+        assert COMPUTE["float32"] == DEFAULT
+        lab.set_float32_matmul_precision("highest")
+        register(DeviceArray, bare, CUDA)
+        with pytest.raises(lab.DeviceError, match="CuPy 14 or later"):
+            lab.set_float32_matmul_precision("high")
+        assert lab.get_float32_matmul_precision() == "highest"
+    finally:
+        unregister(DeviceArray)
+    lab.set_float32_matmul_precision("high")
+    with pytest.warns(RuntimeWarning, match="stay in float32"):
+        register(DeviceArray, bare, CUDA)
+    unregister(DeviceArray)
+    assert not lab.backends.cuda.matmul.allow_tf32
+    with pytest.raises(lab.ArgumentError, match="expected one of highest, high, medium"):
+        lab.set_float32_matmul_precision("low")
 
 
 WINDOWS: dict[str, dict[str, Any]] = {

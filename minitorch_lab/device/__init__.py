@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DeviceError, KindError, LabError, OutOfMemoryError
-from . import probe
+from . import precision, probe
 from .copies import TO_CPU, TO_GPU, moved_by, note
 from .cpu import (
     GLIBC_SETTINGS,
@@ -23,6 +23,7 @@ from .cpu import (
     set_blas_threads,
     set_num_threads,
 )
+from .precision import allows_tf32, matmul_precision
 from .probe import first_line, version
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "GLIBC_SETTINGS",
     "NAMESPACES",
     "Device",
+    "allows_tf32",
     "default_device",
     "device_count",
     "device_of",
@@ -40,6 +42,7 @@ __all__ = [
     "is_loaded",
     "is_pinned",
     "known",
+    "matmul_precision",
     "move",
     "moved_by",
     "namespace_for",
@@ -52,6 +55,7 @@ __all__ = [
     "scalar",
     "set_blas_threads",
     "set_default_device",
+    "set_matmul_precision",
     "set_num_threads",
     "synchronize",
     "to_host",
@@ -127,6 +131,7 @@ def register(array_type: type, namespace: Any, device: Device) -> None:
     _DEVICE_OF_NAMESPACE[id(namespace)] = device
     if device.type == "cuda":
         _cuda = namespace
+        precision.loaded(namespace)
 
 
 def unregister(array_type: type) -> None:
@@ -304,6 +309,11 @@ def synchronize() -> None:
     """Wait until the GPU has done what was asked of it; nothing to do on the CPU."""
     if _cuda is not None:
         _cuda.cuda.Device().synchronize()
+
+
+def set_matmul_precision(wanted: str) -> None:
+    """How exactly a GPU multiplies float32 matrices; ``backends`` has the words."""
+    precision.choose(wanted, _cuda)
 
 
 # The device of new tensors -------------------------------------------------------------------

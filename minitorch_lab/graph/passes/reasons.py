@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from ...device import allows_tf32
 from ...op import Op
 
 Which = Callable[[Op], bool]
@@ -61,6 +62,10 @@ def _product(op: Op) -> bool:
     return "matmul" in op.name
 
 
+def _tf32(op: Op) -> bool:
+    return _product(op) and allows_tf32()
+
+
 def _window(op: Op) -> bool:
     return "conv" in op.name
 
@@ -90,6 +95,7 @@ REASONS: dict[str, tuple[Reason, ...]] = {
         Reason("{} by formulas of its own", _function),
         Reason("{} in partial sums, one for each thread", _sum),
         Reason("{} by another library, which adds in other blocks", _product),
+        Reason("{} of small matrices in float32, of large ones in TF32", _tf32),
         Reason("{} added in another order", _window),
     ),
     "transposes": (Reason("{} of turned matrices, added in another order", _product),),
