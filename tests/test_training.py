@@ -236,6 +236,39 @@ def test_the_states_of_a_run(slow_data):
     until(lambda: not training._thread.is_alive())  # no thread is left behind
 
 
+def test_wait_returns_where_the_run_pauses(slow_data):
+    began = time.monotonic()
+    training = Training(network(), slow_data, epochs=100, batch_size=8)
+    training.step_epoch()
+    summary = training.wait(WAIT)
+    assert (summary.state, summary.epoch) == ("paused", 1)
+    assert summary.message == f"Paused after step {summary.step}; start() goes on."
+    for count in (1, 2):  # not before the step that was asked for is done
+        training.step()
+        assert training.wait(WAIT).step == summary.step + count
+    training.start()
+    threading.Timer(0.05, training.pause).start()
+    assert training.wait(WAIT).state == "paused"
+    assert training.wait(0.05, until="end").state == "paused"
+    threading.Timer(0.05, training.stop).start()
+    assert training.wait(WAIT, until="end").state == "stopped"
+    assert time.monotonic() - began < WAIT / 2  # no wait gave up
+    with pytest.raises(lab.ArgumentError, match="until is 'epoch'\n  expected 'pause' or 'end'"):
+        training.wait(until="epoch")
+
+
+def test_wait_returns_where_the_run_pauses_in_its_validation(slow_data):
+    training = Training(network(), moons(8), valid=slow_data, epochs=2, batch_size=8)
+    training.start()
+    until(lambda: not training.model.training)
+    training.pause()
+    began = time.monotonic()
+    assert training.wait(WAIT).state == "paused"
+    assert time.monotonic() - began < WAIT / 2
+    training.stop()
+    assert training.wait(WAIT).state == "stopped"
+
+
 def test_stopping_a_paused_run_ends_it():
     training = Training(network(), moons(), epochs=2)
     training.step()

@@ -35,6 +35,7 @@ class Controls:
     _hold_at: int | None
     _pausing: bool
     _stop: str | None
+    _holding = False  # the run's thread waits for a control
 
     def start(self: Any) -> Training:
         """Start, or go on after a pause; after the end, train for as many epochs again."""
@@ -204,6 +205,19 @@ class Controls:
         self._attention = True
         self._lock.notify_all()
 
+    def _asked(self: Any) -> bool:
+        """Whether there is something to do for a run that holds."""
+        return bool(self._requests or self._stop or self._go or self._owed)
+
+    def _hold(self: Any) -> None:
+        """Wait for the next control; who waits for the run hears that it holds."""
+        self._holding = True
+        self._lock.notify_all()
+        try:
+            self._lock.wait()
+        finally:
+            self._holding = False
+
     def _ask(self: Any, change: Callable[[], None]) -> None:
         with self._lock:
             if self.alive:
@@ -236,8 +250,8 @@ class Controls:
             self._keeper.hold(changed)
             self._tell("state")
             with self._lock:
-                while not (self._requests or self._stop or self._go or self._owed):
-                    self._lock.wait()
+                while not self._asked():
+                    self._hold()
         self._tell("state")
         self._clock = time.perf_counter()
         return True
@@ -248,12 +262,12 @@ class Controls:
         told = False
         with self._lock:
             # A single step, the last of its epoch, goes on to the end of the validation.
-            while self._pausing and not (self._requests or self._stop or self._go or self._owed):
+            while self._pausing and not self._asked():
                 self._state = "paused"
                 if not told:
                     self._tell("state")
                 told = True
-                self._lock.wait()
+                self._hold()
             if self._go and not self._stop:
                 self._state = "running"
         if told:

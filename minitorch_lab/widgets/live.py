@@ -74,7 +74,7 @@ def train(
     """A panel that trains ``model`` on ``data`` when its start button (or ``start()``) is pressed.
 
     The arguments are those of ``Training``; ``show=False`` makes the panel without showing it here.
-    ``panel.wait()`` blocks the cell until the run has ended; the notebook's interrupt ends the run.
+    ``panel.wait()`` blocks the cell until the run ends or pauses; the notebook's interrupt ends it.
     """
     panel = Live(
         Training(
@@ -210,9 +210,10 @@ class Live(Timeline, LabWidget):
         self._streams = [name for name in known if name in names]
         self._push()
 
-    def wait(self, timeout: float | None = None) -> Any:
-        """Block until the run ends and return its summary."""
-        return self.training.wait(timeout)
+    def wait(self, timeout: float | None = None, until: Literal["pause", "end"] = "pause") -> Any:
+        """Block until the run ends or pauses and return its summary; ``until="end"`` waits through
+        pauses."""
+        return self.training.wait(timeout, until)
 
     def view(self, name: str, **options: Any) -> Picture:
         """A view of the model as it is now: "boundary", "confusion", "samples", "weights",

@@ -212,17 +212,31 @@ class Training(Controls, Branching, Watched):
 
     # To the end.
 
-    def wait(self, timeout: float | None = None) -> Summary:
-        """Block until the run ends, or for ``timeout`` seconds, and say how it stands.
+    def wait(
+        self, timeout: float | None = None, until: Literal["pause", "end"] = "pause"
+    ) -> Summary:
+        """Block until the run ends or pauses, or for ``timeout`` seconds, and say how it stands.
 
-        Ctrl-C, or the notebook's interrupt, ends the run after the step that is under way.
+        ``until="end"`` waits through pauses, for someone who goes on in the panel. Ctrl-C, or the
+        notebook's interrupt, ends the run after the step that is under way.
+
+        Raises:
+            ArgumentError: ``until`` is another word.
         """
+        if until not in ("pause", "end"):
+            raise ArgumentError(f"wait(until): until is {until!r}\n  expected 'pause' or 'end'")
         try:
-            self._finished.wait(timeout)
+            with self._lock:
+                self._lock.wait_for(lambda: self._rests(until), timeout)
         except KeyboardInterrupt:
             self.stop("Interrupted")
             self._finished.wait()
         return self.summary()
+
+    def _rests(self, until: str) -> bool:
+        """Whether the run has ended, or holds and nobody asks it to go on."""
+        held = until == "pause" and self._holding and not self._asked()
+        return held or self._finished.is_set()
 
     def run(self) -> Summary:
         """Train to the end with a progress bar in the terminal; for scripts.
@@ -290,7 +304,9 @@ class Training(Controls, Branching, Watched):
                 self._state = state
                 self._alive = False
             self._tell("state")
-            finished.set()
+            with self._lock:
+                finished.set()
+                self._lock.notify_all()
 
     def _epochs(self) -> State:
         self.model.train()

@@ -102,6 +102,9 @@ class Watched:
         """How the run stands now."""
         history = self.history
         count = len(history)
+        message = self.message
+        if self._state == "paused":
+            message = f"Paused after step {count:,}; start() goes on."
         validation = history.validation
         return Summary(
             self._state,
@@ -110,7 +113,7 @@ class Watched:
             history.streams["loss"].last,
             history.streams["accuracy"].last,
             validation[-1] if validation else None,
-            self.message,
+            message,
             self.error,
             self.notes,
         )
