@@ -596,14 +596,15 @@ def overwritten_message(node: Node, index: int, x: Any) -> str:
     )
 
 
-def no_graph_message(tensor: Any) -> str:
+def no_graph_message(tensor: Any, what: str = "backward(): this tensor") -> str:
     """backward() on a tensor without a history."""
     return (
-        "backward(): this tensor has no graph\n"
+        f"{what} has no graph\n"
         f"  tensor  {tensor.spec}  requires_grad=False\n"
         "  expected a tensor that was computed from one with requires_grad=True\n"
         "  set requires_grad=True on the inputs whose gradient you want; "
-        "no_grad(), .detach() and .item() cut the graph"
+        "no_grad(), .detach() and .item() cut the graph\n"
+        "  a gradient has a graph where it was made with create_graph=True, and else none"
     )
 
 

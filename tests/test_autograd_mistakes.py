@@ -207,6 +207,12 @@ def changed_value(t: Any) -> Any:
     y.sum().backward()
 
 
+def slope_of_a_slope(t: Any) -> None:
+    x = leaf(t, 1.0)
+    (slope,) = t.autograd.grad((x**3).sum(), x)
+    t.autograd.grad(slope.sum(), x)
+
+
 MISTAKES: dict[str, Any] = {
     "backward twice": twice,
     "many numbers": lambda t: (leaf(t, 1.0, 2.0) * 2).backward(),
@@ -225,6 +231,7 @@ MISTAKES: dict[str, Any] = {
     "zeros but not unused": lambda t: t.autograd.grad(
         leaf(t, 1.0).sum(), leaf(t, 1.0), allow_unused=False, materialize_grads=True
     ),
+    "gradient of a gradient without a graph": slope_of_a_slope,
     "inputs empty": lambda t: leaf(t, 1.0).sum().backward(inputs=[]),
     "hook without gradient": lambda t: t.ones(2).register_hook(print),
     "after the gradient of a computed tensor": lambda t: (
@@ -232,7 +239,7 @@ MISTAKES: dict[str, Any] = {
     ).register_post_accumulate_grad_hook(print),
     "a computed tensor without gradient": lambda t: (leaf(t, 1.0) * 2).requires_grad_(False),
 }
-EAGER = {"numpy"}
+EAGER = {"numpy", "gradient of a gradient without a graph"}  # in a graph every gradient has one
 GOLDEN = Golden("autograd", MISTAKES)
 
 

@@ -187,7 +187,8 @@ backward(): this tensor has no graph
   tensor  float32 ()  requires_grad=False
   expected a tensor that was computed from one with requires_grad=True
   set requires_grad=True on the inputs whose gradient you want; no_grad(), .detach() and """
-        ".item() cut the graph",
+        ".item() cut the graph\n"
+        "  a gradient has a graph where it was made with create_graph=True, and else none",
     ),
     "integers with gradient": (
         lambda x: lab.tensor([1, 2], requires_grad=True),

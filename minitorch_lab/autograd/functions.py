@@ -69,7 +69,7 @@ def grad(
     keep = create_graph if retain_graph is None else retain_graph
     found: list[Any] = [None] * len(targets)
     for n, (root, start) in enumerate(zip(roots, starts, strict=True)):
-        g = start_gradient(root, start, f"grad(): grad_outputs[{n}]")
+        g = start_gradient(root, start, f"grad(): grad_outputs[{n}]", f"grad(): outputs[{n}]")
         collect(root, g, targets, found, keep or n + 1 < len(roots), create_graph)
     for i, g in enumerate(found):
         if g is None and materialize_grads:

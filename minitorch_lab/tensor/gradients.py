@@ -27,11 +27,14 @@ from .tensor import Tensor, make
 
 
 def start_gradient(
-    root: Tensor, gradient: Tensor | None, name: str = "backward(gradient)"
+    root: Tensor,
+    gradient: Tensor | None,
+    name: str = "backward(gradient)",
+    of: str = "backward(): this tensor",
 ) -> Tensor:
     """The gradient that backward() starts with: 1 for a number."""
     if not root.requires_grad:
-        raise GradError(no_graph_message(root))
+        raise GradError(no_graph_message(root, of))
     spec = root.spec
     if gradient is None:
         if spec.size != 1:
