@@ -32,7 +32,7 @@ from minitorch_lab.graph.codegen import native
 PACKAGE = Path(__file__).parent
 PAGE_SETTINGS = PACKAGE / "lessons" / "jupyter"  # a folder of Jupyter settings
 CHECKOUT = PACKAGE.parent
-COPY = "minitorch-lab-lessons"  # the folder that an installed package copies its lessons to
+COPY = "minitorch-lab-lessons"  # the folder that the lessons are copied to
 INSTALL_LAB = 'python -m pip install "minitorch-lab[lab]"'
 
 
@@ -65,8 +65,8 @@ def copy_lessons(source: Path, target: Path) -> Copied:
     """Bring the lessons in ``source`` to ``target`` and overwrite nothing.
 
     A file that is not there yet is added; one that is there stays as it is, also where it differs
-    from the shipped one: it holds the learner's work. What a learner saved beside the lessons of
-    a checkout (progress, as JSON) is nobody else's, and stays there.
+    from the shipped one: it holds the learner's work. What was saved beside the lessons of a
+    checkout (progress, as JSON) stays there.
     """
     added: list[str] = []
     same: list[str] = []
@@ -110,19 +110,22 @@ def describe(copied: Copied, target: Path) -> str:
 def lessons_folder(wish: Path | None) -> tuple[Path, list[Path], str]:
     """The folder to open, the lessons in it that are ours, and what there is to say about it.
 
-    A folder that the learner names is filled with copies; one that was made for a class is opened
-    as it is; a checkout is opened where it lies; an installed package copies to
-    ``./minitorch-lab-lessons``.
+    The folder that the learner names, or ``minitorch-lab-lessons``, is filled with copies: what is
+    saved there changes no file that git knows. One that was made for a class is opened as it is,
+    and so are the lessons of a checkout where they are named themselves.
     """
-    source = shipped_lessons()
-    target = (wish or Path(COPY)).resolve()
-    if (wish is None and checkout_lessons() is not None) or target == source.resolve():
+    source, checkout = shipped_lessons(), checkout_lessons()
+    target = (wish or (CHECKOUT if checkout else Path()) / COPY).resolve()
+    if target == source.resolve():
         return source, sorted(source.glob("*.ipynb")), f"Lessons in {source}"
     if (target / importlib.import_module("minitorch_lab.lessons.check").CLASS).is_file():
         return target, sorted(target.glob("*.ipynb")), f"Lessons of a class in {target}"
     copied = copy_lessons(source, target)
     ours = [target / name for name in (*copied.added, *copied.same) if name.endswith(".ipynb")]
-    return target, ours, describe(copied, target)
+    message = describe(copied, target)
+    if checkout:
+        message += f"\n  These are copies: what you save here changes nothing in {source}."
+    return target, ours, message
 
 
 def trust(notebooks: Sequence[Path]) -> None:
@@ -140,7 +143,7 @@ def trust(notebooks: Sequence[Path]) -> None:
 
 
 def open_lab(lessons: Path | None, port: int | None, browser: bool) -> int:
-    """Start JupyterLab on the lessons, with lesson 00 open. Returns when it was stopped."""
+    """Start JupyterLab on the lessons, with the first one open. Returns when it was stopped."""
     if importlib.util.find_spec("jupyterlab") is None:
         print(
             "JupyterLab is not installed, and the lessons open in it. Install it with\n"
@@ -178,9 +181,10 @@ def open_lab(lessons: Path | None, port: int | None, browser: bool) -> int:
         "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]
-    first = next(iter(sorted(folder.glob("00*.ipynb"))), None)
+    names = sorted(path.name for path in shipped_lessons().glob("*.ipynb"))
+    first = next((name for name in names if (folder / name).is_file()), None)
     if first is not None:
-        arguments.append(f"--LabApp.default_url=/lab/tree/{first.name}")
+        arguments.append(f"--LabApp.default_url=/lab/tree/{first}")
     if port is not None:
         # The port that was asked for or an error, not the next one that happens to be free.
         arguments += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
@@ -435,14 +439,22 @@ def parser() -> argparse.ArgumentParser:
     def add_lab_arguments(target: argparse.ArgumentParser) -> None:
         # Absent means absent: otherwise the defaults of `lab` undo what stands in front of it.
         target.argument_default = argparse.SUPPRESS
-        target.add_argument(
+        places = target.add_mutually_exclusive_group()
+        places.add_argument(
             "--lessons",
             type=Path,
             metavar="FOLDER",
             help="open the lessons in this folder; those that are not there yet are copied to it, "
-            "and nothing in it is overwritten "
-            f"(default: notebooks/ in a checkout, ./{COPY} otherwise)",
+            f"and nothing in it is overwritten (default: {COPY}, in the checkout or else here)",
         )
+        if checkout_lessons():
+            places.add_argument(
+                "--in-place",
+                dest="lessons",
+                action="store_const",
+                const=checkout_lessons(),
+                help="for authors: open the checkout's own lessons, where git sees what is saved",
+            )
         target.add_argument("--port", type=_port, help="the port to serve on (default: 8888 or up)")
         target.add_argument(
             "--no-browser",

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -199,11 +200,44 @@ def test_a_class_is_opened_as_it_is(tmp_path):
     assert sorted(student.glob("*.ipynb")) == before
 
 
-def test_a_checkout_is_opened_where_it_lies():
+@pytest.fixture
+def checkout(shelf, tmp_path, monkeypatch):
+    """A checkout with those two lessons."""
+    place = tmp_path / "checkout"
+    place.mkdir()
+    (place / "pyproject.toml").touch()
+    shelf.rename(place / "notebooks")
+    monkeypatch.setattr(cli, "CHECKOUT", place)
+    return place
+
+
+def test_a_checkouts_lessons_are_copied_where_git_does_not_look(checkout):
     folder, ours, words = cli.lessons_folder(None)
-    assert folder == ROOT / "notebooks"
-    assert ours == sorted(folder.glob("*.ipynb"))
-    assert str(folder) in words
+    assert folder == checkout / cli.COPY
+    assert [path.name for path in ours] == ["00_start.ipynb", "02_graph.ipynb"]
+    assert f"what you save here changes nothing in {checkout / 'notebooks'}" in words
+    (folder / "00_start.ipynb").write_text("my answers")
+    assert "kept: 00_start.ipynb" in cli.lessons_folder(None)[2]
+    assert (folder / "00_start.ipynb").read_text() == "my answers"
+    assert (checkout / "notebooks" / "00_start.ipynb").read_text() == "lesson 0"
+    assert f"{cli.COPY}/" in (ROOT / ".gitignore").read_text().splitlines()
+
+
+def test_an_author_opens_a_checkout_where_it_lies(checkout, monkeypatch):
+    asked = []
+    monkeypatch.setattr(cli, "open_lab", lambda *given: asked.append(given) or 0)
+    assert cli.main(["--in-place"]) == 0
+    assert asked == [(checkout / "notebooks", None, True)]
+    folder, ours, words = cli.lessons_folder(asked[0][0])
+    assert (folder, ours) == (checkout / "notebooks", sorted(folder.glob("*.ipynb")))
+    assert words == f"Lessons in {folder}"
+    assert not (checkout / cli.COPY).exists()
+
+
+def test_in_place_and_a_folder_exclude_each_other():
+    done = run("--in-place", "--lessons", "mine")
+    assert done.returncode == 2
+    assert "not allowed with argument" in done.stderr
 
 
 def test_a_folder_that_cannot_be_written_is_said_so(tmp_path):
@@ -302,10 +336,21 @@ def start_and_stop(command: list[str], cwd: Path, home: Path, **env: str) -> tup
 @pytest.mark.slow
 def test_jupyterlab_starts_on_lesson_00_and_ctrl_c_stops_it(tmp_path):
     command = [sys.executable, "-m", "minitorch_lab.cli"]
-    address, output = start_and_stop(command, tmp_path, tmp_path)
+    address, output = start_and_stop([*command, "--in-place"], tmp_path, tmp_path)
     assert f"Lessons in {ROOT / 'notebooks'}" in output
     assert address.startswith("/lab/tree/00")
     assert not (tmp_path / cli.COPY).exists()
+
+
+@pytest.mark.slow
+def test_a_class_with_one_lesson_opens_on_it(tmp_path):
+    done = run("assign", "my class", "--only", "03", cwd=tmp_path)
+    way = next(line for line in done.stdout.splitlines() if "minitorch-lab --lessons" in line)
+    _, _, words = way.partition("minitorch-lab ")
+    command = [sys.executable, "-m", "minitorch_lab.cli", *shlex.split(words)]
+    address, output = start_and_stop(command, tmp_path, tmp_path)
+    assert "Lessons of a class" in output
+    assert address.startswith("/lab/tree/03")
 
 
 @pytest.fixture(scope="session")

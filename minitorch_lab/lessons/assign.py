@@ -17,6 +17,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,8 @@ def assign(folder: Path, numbers: Sequence[str] = (), *, solutions: bool = True)
         "  release/      for students, in nbgrader's form",
         "  nbgrader/     its source, if you mark with nbgrader: nbgrader generate_assignment NAME",
         f"  points.csv, points.md   {sum(int(row[-1]) for row in rows)} points in all",
+        f"Open {chosen[0].number} as a student sees it:",
+        f"  minitorch-lab --lessons {shlex.quote(str(folder / 'student'))}",
     ]
 
 
