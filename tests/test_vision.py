@@ -77,6 +77,7 @@ def test_missing_files_say_what_to_do(tmp_path: Path) -> None:
         (gzip.compress(b"<html>not found</html>"), "no IDX file"),
         (gzip.compress(idx(PICTURES[:2])), "do not belong together"),
     ],
+    ids=["archive", "pictures", "header", "page", "count"],  # gzip's bytes hold the time of day
 )
 def test_damaged_files(root: Path, content: bytes, text: str) -> None:
     (root / "MNIST" / "raw" / "t10k-images-idx3-ubyte.gz").write_bytes(content)
