@@ -23,6 +23,7 @@ from .. import random
 from ..autograd.functions import grad as autograd_grad
 from ..device import default_device, namespace_of
 from ..errors import ArgumentError, LabError, describe, warn
+from ..interrupts import whole
 from ..op import COMPUTE, INTERPRETER, Mismatch, Op, Spec, current
 from ..ops.rules import per_entry
 from ..tape import OF_MODULES, WATCH, WATCHED, tick
@@ -47,7 +48,6 @@ from .trace import (
     trace,
 )
 from .watch import Cell, names_read, values_read, watched
-from .whole import whole
 from .workings import Workings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -123,6 +123,11 @@ class Entry:
         self.one = _is_one(traced.rebuild, self.outputs)
         self.draws = any(e.op.random for e in self.graph.equations)
         self.pullbacks: dict[Any, Compiled] = {}
+
+    @property
+    def at_once(self) -> bool:
+        """Whether no interrupt can come between two changes that a run makes."""
+        return self.plan.at_once and not self.traced.later
 
     @cached_property
     def was(self) -> tuple[Tensor, ...]:
@@ -411,9 +416,7 @@ class Compiled:
                 return
 
     def _run(self, entry: Entry, *call: Any) -> Any:
-        # C is not interrupted anyway; between kernels Python could be
-        run = whole(self._do) if entry.plan.executor == "cuda" else self._do
-        return run(entry, *call)
+        return self._do(entry, *call) if entry.at_once else whole(self._do, entry, *call)
 
     def _do(self, entry: Entry, leaves: list[Any], args: Any, kwargs: Any, recording: bool) -> Any:
         plan = entry.plan

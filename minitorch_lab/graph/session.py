@@ -22,6 +22,7 @@ import numpy as np
 from .. import dtypes
 from ..device import to_host
 from ..errors import ArgumentError, DTypeError, KindError, LabError, ShapeError, describe
+from ..interrupts import whole
 from ..op import INTERPRETER, Spec, current
 from ..ops import elementwise as e
 from ..tape import SCOPE
@@ -256,7 +257,8 @@ class Quick:
             if tensor.array is not array:  # the plan has to be built anew
                 return UNKNOWN
         try:  # the lock of the session is held: nothing else runs its plans
-            results = plan.run(*arrays)
+            run = plan.run
+            results = run(*arrays) if entry.at_once else whole(run, *arrays)
         except Exception as error:  # noqa: BLE001  retold in the learner's words
             raise retold(entry, [make(a) for a in arrays], error) from None
         if entry.updated:

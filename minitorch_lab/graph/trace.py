@@ -284,6 +284,11 @@ class Traced:
     tape: Tape = field(default_factory=dict)  # of each result with a gradient
     gradients: dict[int, int] = field(default_factory=dict)  # of a value that backward() passed
 
+    @property
+    def changes(self) -> bool:
+        """Whether a run changes state: gradients are written when it has ended."""
+        return any(isinstance(target, (Captured, Number)) for target in self.targets)
+
 
 class Builder:
     """The graph that is being written."""

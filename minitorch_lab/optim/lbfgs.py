@@ -66,7 +66,10 @@ class LBFGS(Optimizer):
         self._params: list[Tensor] = self.param_groups[0]["params"]
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Up to ``max_iter`` steps; returns the loss of the first call of ``closure``."""
+        """Up to ``max_iter`` steps; returns the loss of the first call of ``closure``.
+
+        An error in ``closure``, or Ctrl-C, leaves weights and state as they were before.
+        """
         current().refuse("LBFGS.step()", "compile the closure instead of the whole step")
         if closure is None:
             raise KindError(
@@ -75,7 +78,16 @@ class LBFGS(Optimizer):
             )
         self.stepped = True
         with no_grad():
-            return self._step(closure)
+            weights, state = [p.clone() for p in self._params], self.of(self._params[0])
+            before = {k: [*v] if isinstance(v, list) else v for k, v in state.items()}
+            try:
+                return self._step(closure)
+            except BaseException:
+                for p, old in zip(self._params, weights, strict=True):
+                    p.copy_(old)
+                state.clear()
+                state.update(before)
+                raise
 
     def _step(self, closure: Callable[[], Any]) -> Any:
         group = self.param_groups[0]

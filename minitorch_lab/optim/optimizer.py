@@ -13,6 +13,7 @@ from typing import Any
 
 from ..device import namespace_of
 from ..errors import ArgumentError, GradError, KindError, describe
+from ..interrupts import whole
 from ..op import INTERPRETER, current
 from ..tape import engine
 from ..tensor import NO_GRAD, Tensor, enable_grad, make, no_grad
@@ -131,19 +132,25 @@ class Optimizer:
                         p.grad.zero_()
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Change each parameter that has a gradient; returns the loss of ``closure``, if any."""
+        """Change each parameter that has a gradient; returns the loss of ``closure``, if any.
+
+        Ctrl-C waits until all are changed: weights and state belong to one step.
+        """
         loss = None
         self.stepped = True
         if closure is not None:
             with enable_grad():
                 loss = closure()
         with no_grad():
-            for group in self.param_groups:
-                for p in group["params"]:
-                    grad = p.grad
-                    if grad is not None:
-                        self.update(p, grad, group)
+            whole(self._update_all)
         return loss
+
+    def _update_all(self) -> None:
+        for group in self.param_groups:
+            for p in group["params"]:
+                grad = p.grad
+                if grad is not None:
+                    self.update(p, grad, group)
 
     def update(self, p: Tensor, grad: Tensor, group: Group) -> None:
         """Change one parameter in place."""

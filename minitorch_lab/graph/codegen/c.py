@@ -568,7 +568,9 @@ class _Writer:
                 body += [f"    {get} = contiguous({get})", f"    p[{i}] = address({get})"]
             elif get:
                 body.append(f"p[{i}] = address({get})")
-        return self.made(arguments, captured, body + self.python + copies, body_of_c, "c")
+        plan = self.made(arguments, captured, body + self.python + copies, body_of_c, "c")
+        plan.at_once = not self.traced.changes or (len(self.functions) == 1 and not copies)
+        return plan
 
     def results(self) -> list[str]:
         """What a run gives: memory of its own, that the next run does not change."""

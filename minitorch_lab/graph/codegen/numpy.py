@@ -59,6 +59,7 @@ class Plan:
     sizes: tuple[int, ...] = ()  # bytes of each buffer
     kernels: int = 0  # of a CUDA plan: texts that are compiled, and
     launches: int = 0  # how often one of them starts in a run
+    at_once: bool = False  # one call of C makes all the changes, or there are none
 
     def current(self) -> bool:
         """Whether the captured tensors still have the arrays that the plan holds."""
@@ -220,6 +221,7 @@ class _Writer:
             memory=self.memory,
             direct=frozenset(self.written),
             sizes=tuple(self.pool.sizes),
+            at_once=not self.traced.changes,
         )
 
     def grads(self) -> list[Var]:

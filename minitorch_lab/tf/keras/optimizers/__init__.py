@@ -9,6 +9,7 @@ import numpy as np
 
 from .... import creation
 from ....errors import ArgumentError, GradError, describe
+from ....interrupts import whole
 from ....op import current
 from ....ops import FUNCTIONS as OPS
 from ....optim import Optimizer as Engine
@@ -121,18 +122,21 @@ class Optimizer(Engine):
             )
         self.build(variables)
         with no_grad():
-            step = number(self._now, "iterations") + 1
-            grads = self._clipped([g for g, _ in pairs])
-            groups = {id(p): group for group in self.param_groups for p in group["params"]}
-            for g, (_, v) in zip(grads, pairs, strict=True):
-                group = groups[id(v)]
-                if setting(group, "weight_decay"):
-                    v.mul_(1 - self.rate() * setting(group, "weight_decay"))
-                self.move(v, g, group, step)
-            current().write(self._now, "iterations", step)
-            for _, v in pairs:
-                if getattr(v, "constraint", None) is not None:
-                    v.copy_(v.constraint(v))
+            whole(self._move_all, pairs)
+
+    def _move_all(self, pairs: list[tuple[Any, Any]]) -> None:
+        step = number(self._now, "iterations") + 1
+        grads = self._clipped([g for g, _ in pairs])
+        groups = {id(p): group for group in self.param_groups for p in group["params"]}
+        for g, (_, v) in zip(grads, pairs, strict=True):
+            group = groups[id(v)]
+            if setting(group, "weight_decay"):
+                v.mul_(1 - self.rate() * setting(group, "weight_decay"))
+            self.move(v, g, group, step)
+        current().write(self._now, "iterations", step)
+        for _, v in pairs:
+            if getattr(v, "constraint", None) is not None:
+                v.copy_(v.constraint(v))
 
     def rate(self) -> Any:
         """The learning rate, as a number that a compiled step reads anew."""
