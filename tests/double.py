@@ -49,14 +49,14 @@ class Pool:
     """The memory of the device, counted while a test asks for it."""
 
     limit: int | None = None
-    used = 0
+    used = total = 0
 
-    def take(self, array: DeviceArray) -> None:
-        size = array._a.nbytes
+    def malloc(self, size: int) -> int:
         if self.limit is not None and self.used + size > self.limit:
             raise OutOfMemoryError(f"Out of memory allocating {size:,} bytes")
         self.used += size
-        weakref.finalize(array, self.give, size)
+        self.total = max(self.total, self.used)
+        return size
 
     def give(self, size: int) -> None:
         self.used -= size
@@ -65,16 +65,20 @@ class Pool:
         return self.used
 
     def total_bytes(self) -> int:
-        return self.used
+        return self.total
 
     def free_bytes(self) -> int:
-        return 0
+        return self.total - self.used
 
     def free_all_blocks(self) -> None:
-        pass
+        self.total = self.used
+
+    def set_limit(self, size: int | None = None, fraction: float | None = None) -> None:
+        self.limit = size if fraction is None else int(fraction * RUNTIME.memGetInfo()[1])
 
 
 POOL = Pool()
+ALLOCATOR = [POOL.malloc]  # what is asked for memory
 COPIES = {"to the GPU": 0, "to the CPU": 0}
 
 
@@ -90,8 +94,8 @@ class DeviceArray:
 
     def __init__(self, a: np.ndarray) -> None:
         self._a = a
-        if POOL.limit is not None and a.base is None:
-            POOL.take(self)
+        if a.base is None and (POOL.limit is not None or ALLOCATOR[0] != POOL.malloc):
+            weakref.finalize(self, POOL.give, ALLOCATOR[0](a.nbytes))
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         raise HostError("implicit conversion of a device array to NumPy: use asnumpy()")
@@ -381,6 +385,7 @@ RUNTIME = SimpleNamespace(
 
 def make_cupy() -> SimpleNamespace:
     """The namespace ``xp`` of the double."""
+    ALLOCATOR[0] = POOL.malloc
     return SimpleNamespace(
         **{name: Ufunc(name) for name in UFUNCS},
         **{name: _function(name) for name in FUNCTIONS},
@@ -402,6 +407,8 @@ def make_cupy() -> SimpleNamespace:
             Stream=Stream,
             Event=Event,
             get_elapsed_time=lambda a, b: 1.5,
+            get_allocator=lambda: ALLOCATOR[0],
+            set_allocator=lambda allocator: ALLOCATOR.__setitem__(0, allocator),
             alloc_pinned_memory=lambda size: PinnedMemoryPointer(size),
             PinnedMemoryPointer=PinnedMemoryPointer,
         ),

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import platform
 import re
+import threading
 import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from double import COPIES, LINALG, POOL, RUNTIME, UFUNCS, DeviceArray, HostError, make_cupy
+from double import ALLOCATOR, COPIES, LINALG, POOL, RUNTIME, UFUNCS, DeviceArray, HostError, make_cupy
 from samples import samples_of
 
 import minitorch_lab as lab
@@ -176,6 +177,11 @@ def test_without_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert 'pip install "minitorch-lab[gpu]"' in str(lab.cuda.why_not())
     assert (lab.cuda.memory_allocated(), lab.cuda.memory_reserved()) == (0, 0)
+    lab.cuda.reset_peak_memory_stats()
+    assert (lab.cuda.max_memory_allocated(), lab.cuda.max_memory_reserved()) == (0, 0)
+    assert lab.cuda.memory_stats() == {}
+    with pytest.raises(lab.DeviceError, match="CuPy is not installed"):
+        lab.cuda.set_per_process_memory_fraction(0.5)
     lab.cuda.synchronize()
     lab.cuda.empty_cache()
     held = lab.ones(300, 400)
@@ -430,6 +436,66 @@ def test_a_gpu_that_is_full_in_the_middle_of_a_step(monkeypatch: pytest.MonkeyPa
     assert all(p.grad is not None for p in model.parameters())
     for p, was in zip(model.parameters(), before, strict=True):
         np.testing.assert_array_equal(p.detach().cpu().numpy(), was)
+
+
+@pytest.mark.usefixtures("cuda")
+def test_the_most_memory_that_was_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(POOL, "limit", 1 << 30)  # the double counts
+    x = lab.ones(64, 64).cuda()
+    y = lab.ones(64, 64).cuda()
+    assert ALLOCATOR[0] == POOL.malloc  # nobody has asked: nothing is looked at
+    lab.cuda.reset_peak_memory_stats()
+    start = lab.cuda.memory_allocated()
+    assert lab.cuda.max_memory_allocated() == start
+    z = (x * y) * 2  # two of 16 KB at one time, then one
+    assert lab.cuda.memory_allocated() - start == 64 * 64 * 4
+    assert lab.cuda.max_memory_allocated() - start == 2 * 64 * 64 * 4
+    thread = threading.Thread(target=lambda: (x * y * 2 * 3) + z * 2)
+    thread.start()
+    thread.join()
+    assert lab.cuda.max_memory_allocated() - start == 4 * 64 * 64 * 4  # of all threads
+    assert lab.cuda.max_memory_reserved() >= lab.cuda.max_memory_allocated()
+    del z
+    found = lab.cuda.memory_stats()
+    assert found["allocated_bytes.all.current"] == start == lab.cuda.memory_allocated()
+    assert found["allocated_bytes.all.peak"] == lab.cuda.max_memory_allocated()
+    assert found["reserved_bytes.all.peak"] >= found["reserved_bytes.all.current"]
+    lab.cuda.reset_peak_memory_stats()
+    assert lab.cuda.max_memory_allocated() == start
+
+
+@pytest.mark.usefixtures("cuda")
+def test_the_theatre_agrees_with_what_was_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(POOL, "limit", 1 << 30)
+    x = lab.ones(64, 64).cuda()  # whole units of the pool
+
+    def chain(x: Any) -> Any:
+        a = x + 1
+        b = a * 2
+        c = (b - a).tanh()
+        del a
+        return c * b
+
+    lab.cuda.reset_peak_memory_stats()
+    before = lab.cuda.memory_allocated()
+    chain(x)
+    held = lab.cuda.max_memory_allocated() - before
+    assert lab.cuda.theatre(chain, x).eager.peak == held == 4 * 64 * 64 * 4
+
+
+@pytest.mark.usefixtures("cuda")
+def test_a_share_of_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(POOL, "limit", None)
+    lab.cuda.set_per_process_memory_fraction(1e-6)  # of 4 GB
+    with pytest.raises(lab.OutOfMemoryError, match="the GPU has no memory left"):
+        lab.zeros(1 << 20, device="cuda")
+    lab.cuda.set_per_process_memory_fraction(1)
+    assert lab.zeros(1 << 20, device="cuda").is_cuda
+    for wrong in (0, 1.5, -1, float("nan")):
+        with pytest.raises(lab.ArgumentError, match="above 0 and at most 1"):
+            lab.cuda.set_per_process_memory_fraction(wrong)
+    with pytest.raises(lab.KindError, match="expected a number"):
+        lab.cuda.set_per_process_memory_fraction("half")  # type: ignore[arg-type]
 
 
 def test_the_double_has_nothing_that_cupy_has_not() -> None:

@@ -10,6 +10,14 @@ from ..tensor import memory
 from . import amp
 from .allocator import CachingAllocator
 from .figures import Recorded, recorded
+from .peak import (
+    max_memory_allocated,
+    max_memory_reserved,
+    memory_stats,
+    pool,
+    reset_peak_memory_stats,
+    set_per_process_memory_fraction,
+)
 from .sizes import Crossover, Row, crossover
 from .streams import Event, Stream, current_stream, default_stream, stream
 from .theatre import Theatre, Timeline, theatre
@@ -44,12 +52,17 @@ __all__ = [
     "is_initialized",
     "manual_seed",
     "manual_seed_all",
+    "max_memory_allocated",
+    "max_memory_reserved",
     "mem_get_info",
     "memory_allocated",
     "memory_reserved",
+    "memory_stats",
     "memory_summary",
     "recorded",
+    "reset_peak_memory_stats",
     "set_device",
+    "set_per_process_memory_fraction",
     "stream",
     "synchronize",
     "theatre",
@@ -171,23 +184,16 @@ def is_bf16_supported() -> bool:
 # Memory --------------------------------------------------------------------------------------
 
 
-def _pool() -> Any:
-    """CuPy's pool: it keeps what arrays give back, for the next ones."""
-    if devices.why_no_cuda() is not None:
-        return None
-    return devices.namespace_for(devices.CUDA).get_default_memory_pool()
-
-
 def memory_allocated(device: Any = None) -> int:
     """Bytes of the GPU that arrays hold; 0 without one."""
-    pool = _pool()
-    return 0 if pool is None else int(pool.used_bytes())
+    held = pool()
+    return 0 if held is None else int(held.used_bytes())
 
 
 def memory_reserved(device: Any = None) -> int:
     """Bytes that CuPy's pool holds: those of arrays, and free ones kept for the next arrays."""
-    pool = _pool()
-    return 0 if pool is None else int(pool.total_bytes())
+    held = pool()
+    return 0 if held is None else int(held.total_bytes())
 
 
 def mem_get_info(device: Any = None) -> tuple[int, int]:
@@ -213,9 +219,9 @@ def memory_summary(device: Any = None) -> str:
 
 def empty_cache() -> None:
     """Give free memory of the GPU back to the system; nothing to do without one."""
-    pool = _pool()
-    if pool is not None:
-        pool.free_all_blocks()
+    held = pool()
+    if held is not None:
+        held.free_all_blocks()
 
 
 # Waiting, and numbers ------------------------------------------------------------------------
