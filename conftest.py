@@ -16,6 +16,7 @@ os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")
 _ipython = tempfile.TemporaryDirectory(prefix="ipython-", ignore_cleanup_errors=True)
 os.environ["IPYTHONDIR"] = _ipython.name
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,15 @@ def _execute_as_a_notebook_does(self: RunningKernel, cell: str, allow_stdin: boo
 
 
 RunningKernel.execute_cell_input = _execute_as_a_notebook_does
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C as Python has it: a shell, or a kernel among the tests, may have left it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(autouse=True)

@@ -377,6 +377,7 @@ def test_a_training_step_copies_nothing_silently(name: str, on_device: Start) ->
         assert seen.count == sum(COPIES.values()) - before, str(seen)
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("times", [1, 2])
 def test_an_interrupt_waits_for_the_end_of_a_step(
     times: int, on_device: Start, monkeypatch: pytest.MonkeyPatch

@@ -6,15 +6,25 @@ import importlib.util
 import os
 import platform
 import re
-import threading
 import sys
+import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from double import ALLOCATOR, COPIES, LINALG, POOL, RUNTIME, UFUNCS, DeviceArray, HostError, make_cupy
+from double import (
+    ALLOCATOR,
+    COPIES,
+    LINALG,
+    POOL,
+    RUNTIME,
+    UFUNCS,
+    DeviceArray,
+    HostError,
+    make_cupy,
+)
 from samples import samples_of
 
 import minitorch_lab as lab
@@ -450,7 +460,7 @@ def test_the_most_memory_that_was_held(monkeypatch: pytest.MonkeyPatch) -> None:
     z = (x * y) * 2  # two of 16 KB at one time, then one
     assert lab.cuda.memory_allocated() - start == 64 * 64 * 4
     assert lab.cuda.max_memory_allocated() - start == 2 * 64 * 64 * 4
-    thread = threading.Thread(target=lambda: (x * y * 2 * 3) + z * 2)
+    thread = threading.Thread(target=lambda z: (x * y * 2 * 3) + z * 2, args=(z,))
     thread.start()
     thread.join()
     assert lab.cuda.max_memory_allocated() - start == 4 * 64 * 64 * 4  # of all threads

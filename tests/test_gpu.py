@@ -307,4 +307,5 @@ def test_what_the_driver_says() -> None:
     assert found.name
     assert 0 < free <= total
     assert lab.cuda.memory_allocated() <= lab.cuda.memory_reserved()
+    assert lab.cuda.memory_allocated() <= lab.cuda.max_memory_allocated()
     assert lab.cuda.device_count() >= 1

@@ -350,14 +350,6 @@ def test_an_error_of_the_loader_ends_the_run_as_failed():
     assert (run.state, run.message) == ("failed", "OSError: the disk is gone")
 
 
-@pytest.fixture
-def interruptible():
-    """Ctrl-C as Python has it: a kernel among the tests may have left it ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_while_it_is_paused_ends_the_loop():
     run = Loop(range(100))
