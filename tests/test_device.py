@@ -253,6 +253,42 @@ def test_a_graph_belongs_to_the_device_of_its_new_tensors() -> None:
     assert f.traces == 2
 
 
+@pytest.mark.usefixtures("cuda")
+@pytest.mark.parametrize("executor", ["auto", "numpy"])
+def test_a_graph_takes_values_of_both_devices_and_moves_between_them(executor: Any) -> None:
+    """Half of a network on each device, with state on both that a step changes."""
+    here, there = lab.nn.Linear(3, 3), lab.nn.Linear(3, 3)
+    there.load_state_dict(here.state_dict())
+    there.cuda()
+    optimizer = lab.optim.SGD([*here.parameters(), *there.parameters()], lr=0.1, momentum=0.9)
+
+    def step(x: Any, y: Any) -> Any:
+        optimizer.zero_grad()
+        half = lab.tanh(here(x)).cuda()
+        loss = ((there(half) - y) ** 2).mean()
+        loss.backward()
+        optimizer.step()
+        return loss.cpu() + x.sum() * 0, half.max(), half.sum(0)
+
+    def run(function: Any) -> list[Any]:
+        with lab.no_grad():
+            for i, p in enumerate([*here.parameters(), *there.parameters()]):
+                p[...] = lab.linspace(-1, 1, p.numel(), device=p.device).reshape(p.shape) + i
+        optimizer.state.clear()
+        x, y = lab.ones(2, 3), lab.zeros(2, 3, device="cuda")
+        found = [function(x, y) for _ in range(3)]
+        assert not found[0][0].is_cuda
+        assert found[0][2].is_cuda
+        kept = [*here.parameters(), *there.parameters()]
+        return [t.tolist() for row in found for t in row] + [p.tolist() for p in kept]
+
+    eager, graph = run(step), run(lab.compile(step, executor=executor))
+    for a, b in zip(eager, graph, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
+    with pytest.raises(lab.DeviceError, match=r"input  float32.*\n.*other  float32.*cuda"):
+        lab.compile(lambda x, y: x + y, executor=executor)(lab.ones(2), lab.ones(2).cuda())
+
+
 def test_a_block_without_a_gpu_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     for refused in (lambda: lab.device("cuda").__enter__(), lambda: lab.set_default_device("cuda")):

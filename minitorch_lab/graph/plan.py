@@ -38,22 +38,24 @@ def lifetimes(graph: Graph) -> Lifetimes:
 
 
 class Pool:
-    """Numbers of buffers by size; a freed one is taken before a new one is made."""
+    """Numbers of buffers by size and device; a freed one is taken before a new one is made."""
 
     def __init__(self) -> None:
         self.sizes: list[int] = []
-        self._free: dict[int, list[int]] = defaultdict(list)
+        self._devices: list[str] = []
+        self._free: dict[tuple[int, str], list[int]] = defaultdict(list)
 
-    def take(self, nbytes: int) -> int:
+    def take(self, nbytes: int, device: str = "cpu") -> int:
         """A buffer of this size."""
-        if self._free[nbytes]:
-            return self._free[nbytes].pop()
+        if self._free[nbytes, device]:
+            return self._free[nbytes, device].pop()
         self.sizes.append(nbytes)
+        self._devices.append(device)
         return len(self.sizes) - 1
 
     def give(self, buffer: int) -> None:
         """A buffer that nothing reads any more."""
-        self._free[self.sizes[buffer]].append(buffer)
+        self._free[self.sizes[buffer], self._devices[buffer]].append(buffer)
 
 
 def elementwise(e: Equation) -> bool:

@@ -91,8 +91,7 @@ class _Writer:
         self.traced, self.graph = traced, graph
         self.share = "buffers" not in without  # values may use memory one after the other
         devices = [v.spec.device for v in graph.inputs if not v.spec.number]
-        self.device = Device(devices[0] if devices else "cpu")
-        self.xp = namespace_for(self.device)
+        self.at(devices[0] if devices else "cpu")
         self.lines: list[str] = []
         self.scope: dict[str, Any] = {"__name__": "minitorch_lab.graph.generated", "xp": self.xp}
         self.helpers: dict[tuple[str, int], str] = {}
@@ -111,6 +110,11 @@ class _Writer:
         self.otherwise: Callable[..., Any] | None = None  # this runs
 
     # Names and arrays
+
+    def at(self, device: str) -> None:
+        """What is written from here on works on this device."""
+        self.device = Device(device)
+        self.xp = namespace_for(self.device)
 
     def bind(self, v: Var, array: Any) -> None:
         """A value whose array is known now."""
@@ -156,7 +160,7 @@ class _Writer:
                 ):
                     self.buffer[e.out.id] = self.memory[e.out.id] = self.buffer.pop(x.id)
                     return self.static[x.id]
-        number = self.pool.take(spec.nbytes)
+        number = self.pool.take(spec.nbytes, spec.device)
         if number == len(self.storage):
             self.storage.append(self.xp.empty(spec.nbytes, np.uint8))
         self.buffer[e.out.id] = self.memory[e.out.id] = number
@@ -286,7 +290,9 @@ class _Writer:
                 return
 
     def equation(self, index: int, e: Equation, fresh: set[int]) -> None:
-        """The line for one equation."""
+        """The line for one equation, on the device of what it reads."""
+        read = [x.spec for x in e.inputs if isinstance(x, Var) and not x.spec.number]
+        self.at((read or [e.out.spec])[0].device)
         if e.out.spec.number:
             code = NUMBER_CODE[e.op.name].format(*(f"({self.use(x)})" for x in e.inputs))
             self.lines.append(f"{self.dynamic(e.out)} = {code}")
@@ -409,7 +415,8 @@ class _Writer:
         """An op without an ``out=`` form runs as in eager mode."""
         forward = self.helper("op", e.op.forward)
         attrs = self.helper("attrs", e.attrs)
-        inputs = ", ".join(["xp", *(self.use(x) for x in e.inputs)])
+        xp = "xp" if self.xp is self.scope["xp"] else self.helper("xp", self.xp)
+        inputs = ", ".join([xp, *(self.use(x) for x in e.inputs)])
         spread = f", **{attrs}" if e.attrs else ""
         self.lines.append(f"{self.dynamic(e.out)} = {forward}({inputs}{spread})")
 
@@ -422,14 +429,15 @@ class _Writer:
                 text = self.name[value.id] if value.spec.number else f"{self.name[value.id]}.item()"
                 stores.append(f"{owner}[{target.key!r}] = {text}")
             elif isinstance(target, Captured) and value.id not in self.written:
+                self.at(value.spec.device)
+                copyto = self.helper("copyto", self.xp.copyto)
                 name = self.helper("target", target.tensor.array)
-                copies.append((name, self.name[value.id]))
+                copies.append((copyto, name, self.name[value.id]))
         if len(copies) > 1:  # one may be the source of another: read all before writing any
-            for i, (_, source) in enumerate(copies):
+            for i, (*_, source) in enumerate(copies):
                 self.lines.append(f"new{i} = {source}.copy()")
-            copies = [(name, f"new{i}") for i, (name, _) in enumerate(copies)]
-        copyto = self.helper("copyto", self.xp.copyto)
-        self.lines += [f"{copyto}({name}, {source})" for name, source in copies]
+            copies = [(copyto, name, f"new{i}") for i, (copyto, name, _) in enumerate(copies)]
+        self.lines += [f"{copyto}({name}, {source})" for copyto, name, source in copies]
         self.lines += stores
 
     def output(self, v: Var) -> str:
