@@ -6,6 +6,7 @@ Names, printed text and numbers are what TensorFlow 2.21 (``compat.v1``) gives f
 from __future__ import annotations
 
 import doctest
+import re
 import sys
 from collections import namedtuple
 from pathlib import Path
@@ -600,3 +601,18 @@ def test_random_numbers_are_others_in_each_run():
     assert sorted(one[3]) == list(range(8))
     assert np.abs(one[2]).max() < 2
     assert set(one[4].tolist()) == {0.0, 2.0}
+
+
+def test_a_graph_and_a_run_of_it_are_one_picture() -> None:
+    """A name of a learner's adds no op: neither where the graph is shown nor where a run is."""
+    graph = tf.Graph()
+    with graph.as_default():
+        x = tf.placeholder(tf.float32, [None, 3], name="x")
+        y = tf.tanh(tf.matmul(x, tf.ones([3, 2]), name="y") + 1.0, name="z")
+        loss = tf.reduce_mean(tf.square(y, name="squares"), name="loss")
+    session = tf.Session(graph=graph)
+    built = lab.explore(graph).text()
+    ran = lab.explore(session, loss, {x: np.ones((4, 3), "float32")}).text()
+    ops = [re.findall(r"op (\w+)|output (\w+)", text) for text in (built, ran)]
+    assert ops[0] == ops[1]
+    assert [a or b for a, b in ops[0]] == ["matmul", "add", "tanh", "square", "mean"]

@@ -726,8 +726,10 @@ class GraphBuilder(Builder):
         tensors = [x for x in inputs if isinstance(x, Tensor)]
         results: list[Any] = []
         with self._inside(), self._inside(quiet=True) as here:
+            start = self.count
             rebuild = flatten(function(*inputs), results)
-            outs = [self._result(x, tensors) for x in results]
+            new = {*range(start, self.count)}
+            outs = [self._result(x, tensors, new) for x in results]
             used = tuple(here.var_of(x) for x in tensors)
 
         def compute(now: list[Any], values: Values) -> list[Any]:
@@ -739,10 +741,16 @@ class GraphBuilder(Builder):
         self.add(getattr(function, "__name__", "call"), used, outs, compute, name=name)
         return rebuild(outs)
 
-    def _result(self, x: Any, inputs: Sequence[Tensor]) -> Any:
-        """A variable of its own for a result, with the sizes that its inputs leave open."""
-        out = OPS["clone"](x)
+    def _result(self, x: Any, inputs: Sequence[Tensor], new: set[int]) -> Any:
+        """A variable of its own for a result, with the sizes that its inputs leave open.
+
+        Of the ``new`` variables, which the call has made, each is one result.
+        """
+        out = x if isinstance(x, Symbol) and x.variable.id in new else OPS["clone"](x)
         var = out.variable
+        new.discard(var.id)
+        if var.kind == "const":
+            return out
         (shape,) = recognise({"shape": tuple(var.spec.shape)}, [y.shape for y in inputs]).values()
         dims = tuple(
             size_of(var.id, i, self.sizes, n.first, n.second) if isinstance(n, Dim) else n
