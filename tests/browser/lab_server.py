@@ -158,10 +158,16 @@ def _await_answer(url: str, process: subprocess.Popen[bytes], log: Path, seconds
 class Notebook:
     """One notebook, open in JupyterLab or Notebook in a browser's page."""
 
-    def __init__(self, page: Page, server: Server, path: str) -> None:
+    def __init__(self, page: Page, server: Server | None, path: str) -> None:
+        """Load the page anew, or with None as server open it in the JupyterLab that is there."""
         self.page = page
-        place = "lab/tree" if server.app == "jupyterlab" else "notebooks"
-        page.goto(f"{server.url}/{place}/{path}?reset&token={server.token}")
+        if server:
+            place = "lab/tree" if server.app == "jupyterlab" else "notebooks"
+            page.goto(f"{server.url}/{place}/{path}?reset&token={server.token}")
+        else:
+            page.evaluate(
+                "path => void jupyterapp.commands.execute('docmanager:open', {path})", path
+            )
         # `jupyterapp` is there because the server was started with expose_app_in_browser.
         page.wait_for_function(
             """path => {
@@ -229,6 +235,16 @@ class Notebook:
     def restart(self) -> None:
         """Restart the kernel; the cells are as they were."""
         self.page.evaluate("jupyterapp.shell.currentWidget.sessionContext.restartKernel()")
+
+    def close(self) -> None:
+        """Close the tab and end its kernel; nothing is saved. JupyterLab stays open."""
+        self.page.evaluate(
+            """async () => {
+                const panel = jupyterapp.shell.currentWidget;
+                await panel.sessionContext.shutdown();
+                panel.dispose();
+            }"""
+        )
 
     def save(self) -> None:
         """Write the file."""

@@ -2,18 +2,18 @@
 
     MINITORCH_LAB_SHOTS=folder pytest tests/browser/test_jupyterlab_lessons.py
 
-keeps a picture of each whole lesson in that folder, in the light and in the dark theme; otherwise
-there is one in the light theme, in the test's own folder.
+keeps a picture of each whole lesson in that folder, in the light and in the dark theme.
 """
 
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from lab_server import Notebook, Server, complaints, serve
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from minitorch_lab.lessons.source import find_sources
 
@@ -52,29 +52,38 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def jupyterlab(server: Server, browser: Browser) -> Iterator[Page]:
+    """A page with JupyterLab, which is loaded once: the lessons are opened in it one by one."""
+    page = browser.new_page()
+    page.goto(f"{server.url}/lab?reset&token={server.token}")
+    page.wait_for_function("window.jupyterapp?.restored")
+    yield page
+    page.close()
+
+
 @pytest.mark.parametrize("number", find_sources())
-def test_a_lesson_runs_and_draws_all_its_widgets(
-    server: Server, page: Page, number: str, tmp_path: Path
-) -> None:
-    said = complaints(page)
-    # JupyterLab draws what can be seen: so all of it can.
-    page.set_viewport_size({"width": 1300, "height": 16_000})
-    notebook = Notebook(page, server, f"{find_sources()[number].stem}.ipynb")
-    page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
-    notebook.run_all()
-    page.wait_for_function(
-        f"""() => ({WIDGETS})().every((cell) =>
-            cell.heights.length >= cell.wanted && cell.heights.every((height) => height > 20))""",
-        timeout=30_000,
-    )
-    assert page.evaluate(WIDGETS), "a lesson has a quiz at least"
-    assert page.get_by_text("Error displaying widget").count() == 0
-    assert page.get_by_text("Loading widget").count() == 0
-    kept = os.environ.get("MINITORCH_LAB_SHOTS")
-    folder = Path(kept or tmp_path)
-    folder.mkdir(parents=True, exist_ok=True)
-    page.set_viewport_size({"width": 1300, "height": page.evaluate(HIGH) + 40})
-    for theme in ("light", "dark") if kept else ("light",):
-        notebook.theme(theme)
-        page.screenshot(path=folder / f"{number}-{theme}.png")
+def test_a_lesson_runs_and_draws_all_its_widgets(jupyterlab: Page, number: str) -> None:
+    page, said = jupyterlab, complaints(jupyterlab)
+    page.set_viewport_size({"width": 1300, "height": 1000})
+    with closing(Notebook(page, None, f"{find_sources()[number].stem}.ipynb")) as notebook:
+        page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
+        notebook.run_all()
+        # A widget draws what can be seen: so all of it can.
+        page.set_viewport_size({"width": 1300, "height": 16_000})
+        page.wait_for_function(
+            f"""() => ({WIDGETS})().every((cell) => cell.heights.length >= cell.wanted
+                && cell.heights.every((height) => height > 20))""",
+            timeout=30_000,
+        )
+        assert page.evaluate(WIDGETS), "a lesson has a quiz at least"
+        assert page.get_by_text("Error displaying widget").count() == 0
+        assert page.get_by_text("Loading widget").count() == 0
+        if kept := os.environ.get("MINITORCH_LAB_SHOTS"):
+            folder = Path(kept)
+            folder.mkdir(parents=True, exist_ok=True)
+            page.set_viewport_size({"width": 1300, "height": page.evaluate(HIGH) + 40})
+            for theme in ("dark", "light"):  # the next lesson begins in the light one
+                notebook.theme(theme)
+                page.screenshot(path=folder / f"{number}-{theme}.png")
     assert said == []
