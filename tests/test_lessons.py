@@ -175,6 +175,7 @@ def right(x: float) -> float:
     return 2 * x * (x + 1) + x**2
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("where", ["main thread", "another thread"])
 def test_a_function_that_never_ends_is_stopped(where: str) -> None:
     def forever(x: float) -> float:

@@ -316,6 +316,7 @@ def test_wait_gives_up_after_its_time_and_the_run_goes_on(slow_data):
     assert training.wait(WAIT).state == "stopped"
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_ends_a_wait_cleanly(slow_data):
     training = Training(network(), slow_data, epochs=1000, batch_size=8)
     training.start()
