@@ -19,6 +19,13 @@ _OURS = (str(Path(__file__).parent) + "/", "<graph ")
 class LabError(Exception):
     """Any error of the workbench."""
 
+    def __init_subclass__(cls) -> None:
+        # A private kind is there so that other code can catch it as PyTorch's or Python's; whoever
+        # reads the message sees the public name that it stands under.
+        if cls.__name__.startswith("_"):
+            cls.__name__ = cls.__qualname__ = cls.__mro__[1].__name__
+            cls.__module__ = cls.__mro__[1].__module__
+
 
 class ShapeError(LabError, RuntimeError):
     """Shapes that do not fit together."""

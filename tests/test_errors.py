@@ -402,3 +402,15 @@ def test_why_there_is_no_cuda() -> None:
     assert (reason is None) == lab.cuda.is_available()
     if reason:
         assert "CuPy" in reason
+
+
+def test_a_private_kind_of_error_is_read_under_its_public_name() -> None:
+    class Forgot(nn.Module):
+        def __init__(self) -> None:
+            self.fc = nn.Linear(2, 1)
+
+    with pytest.raises(AttributeError) as raised:  # as PyTorch has it
+        Forgot()
+    assert isinstance(raised.value, lab.LabError)
+    assert type(raised.value).__name__ == "LabError"
+    assert type(raised.value).__module__ == "minitorch_lab.errors"
