@@ -264,7 +264,7 @@ def titles(node: NodeView) -> tuple[str, str]:
     """
     title = f"{shorten(node.name, 16)} = {node.label}" if node.op and node.name else node.label
     if node.kind == "const" and node.shape == ():
-        return shorten(title, 28), ""
+        return shorten(title.replace("-", "\u2212"), 28), ""
     detail = shape_text(node.shape)
     if node.shape == () and node.value is not None:
         detail = brief(scalar(node.value))

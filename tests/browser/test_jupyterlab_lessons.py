@@ -2,7 +2,7 @@
 
     MINITORCH_LAB_SHOTS=folder pytest tests/browser/test_jupyterlab_lessons.py
 
-keeps a picture of each whole lesson in that folder, in the light and in the dark theme.
+keeps pictures of each whole lesson in that folder: in the dark and in the light theme, and narrow.
 """
 
 import os
@@ -62,6 +62,14 @@ def jupyterlab(server: Server, browser: Browser) -> Iterator[Page]:
     page.close()
 
 
+def shoot(page: Page, width: int, file: Path) -> None:
+    """A picture of the whole lesson in a window of this width."""
+    page.set_viewport_size({"width": width, "height": 16_000})
+    page.wait_for_timeout(1000)  # widgets hear of their width, and draw again
+    page.set_viewport_size({"width": width, "height": page.evaluate(HIGH) + 40})
+    page.screenshot(path=file)
+
+
 @pytest.mark.parametrize("number", find_sources())
 def test_a_lesson_runs_and_draws_all_its_widgets(jupyterlab: Page, number: str) -> None:
     page, said = jupyterlab, complaints(jupyterlab)
@@ -82,8 +90,9 @@ def test_a_lesson_runs_and_draws_all_its_widgets(jupyterlab: Page, number: str) 
         if kept := os.environ.get("MINITORCH_LAB_SHOTS"):
             folder = Path(kept)
             folder.mkdir(parents=True, exist_ok=True)
-            page.set_viewport_size({"width": 1300, "height": page.evaluate(HIGH) + 40})
-            for theme in ("dark", "light"):  # the next lesson begins in the light one
-                notebook.theme(theme)
-                page.screenshot(path=folder / f"{number}-{theme}.png")
+            shoot(page, 1300, folder / f"{number}-light.png")
+            notebook.theme("dark")
+            shoot(page, 1300, folder / f"{number}-dark.png")
+            notebook.theme("light")  # the next lesson begins in it
+            shoot(page, 780, folder / f"{number}-narrow.png")  # some 700 px for the notebook
     assert said == []

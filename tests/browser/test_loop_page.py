@@ -36,6 +36,17 @@ def test_it_shows_what_was_logged_and_no_controls_that_are_not_there(page: Page)
     expect(page.locator(".status")).to_contain_text("Done after 1 epoch: loss 0.5833")
 
 
+def test_a_loop_that_has_no_epochs_names_none(page: Page) -> None:
+    run = Loop(steps=2, name="mine")
+    panel = LoopPanel(run)
+    with run:
+        for loss in (1.0, 0.5):
+            run.log(loss=loss)
+    show(page, panel)
+    expect(page.locator(".run")).to_have_text("100 %")
+    expect(page.locator(".status")).to_contain_text("Done after 2 steps: loss 0.5")
+
+
 def test_the_learning_rate_is_there_with_an_optimizer(page: Page) -> None:
     model = nn.Linear(1, 1)
     _, panel = looped(optimizer=optim.SGD(model.parameters(), lr=0.1))

@@ -194,6 +194,22 @@ def test_two_panels_are_two(page: Page) -> None:
     page.evaluate("other()")
 
 
+def test_the_radio_buttons_of_two_playgrounds_are_apart(page: Page) -> None:
+    play = opened(page)
+    names = page.evaluate(
+        """async (source) => {
+          // As a notebook does it: the script is loaded anew for each widget.
+          const url = URL.createObjectURL(new Blob([source], {type: "text/javascript"}));
+          const el = document.body.appendChild(document.createElement("div"));
+          (await import(url)).default.render({model, el});
+          const panels = [...document.querySelectorAll(".playground")];
+          return panels.map((panel) => panel.querySelector("[type=radio]").name);
+        }""",
+        play.module(),
+    )
+    assert len(set(names)) == 2
+
+
 def test_a_saved_page_shows_the_last_look(page: Page, tmp_path: Path) -> None:
     play = lab.playground(data="pinwheel")
     play.step(50)

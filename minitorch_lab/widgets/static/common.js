@@ -12,6 +12,9 @@ function h(tag, attributes = {}, ...children) {
   return node;
 }
 
+// A name for the radio buttons of one widget: each has its own copy of this script, so that no counter tells two apart.
+const own = (word) => `lab-${word}-${Math.random().toString(36).slice(2)}`;
+
 // A token as the browser computes it, for canvas: a custom property comes back as unresolved text.
 function ink(token, root) {
   const probe = root.appendChild(document.createElement("i"));

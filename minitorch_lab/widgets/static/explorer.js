@@ -329,7 +329,7 @@ function render({ model, el }) {
     width = root.clientWidth;
     const narrow = width <= 720, room = narrow ? width : width - 337;
     const scale = Math.max(smallest(), Math.min(1, room / eye.natural()[0]));
-    const least = narrow ? 240 : 460, most = narrow ? 480 : 620;
+    const least = narrow ? 240 : 500, most = narrow ? 480 : 620;
     root.style.setProperty("--tall", `${Math.round(Math.min(most, Math.max(least, eye.natural()[1] * scale + 16)))}px`);
     eye.refit(smallest());
     if (first) { const item = items.find((i) => i.dataset.key === selected); if (item) eye.reveal(frame(item)); }

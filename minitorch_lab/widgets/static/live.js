@@ -84,7 +84,7 @@ function render({ model, el }) {
   // What was chosen on the page stands until the kernel has answered, or for HOLD at the most.
   const held = { lr: 0, mode: 0, device: 0, streams: 0 };
   const hold = (name) => { held[name] = now() + HOLD; };
-  const group = Math.random().toString(36).slice(2); // radio buttons of two panels are two groups
+  const group = own("live");
   const choose = (name, value) => { hold(name); send({ type: name, value }); };
   const choice = (name, value, ...rest) => h("label", {}, h("input", { type: "radio", name: `${name}-${group}`, value, onchange: () => choose(name, value) }), value, ...rest);
   const showChoice = (name, fieldset, value) => {
@@ -310,7 +310,7 @@ function render({ model, el }) {
     badge.textContent = kernel.how === "gone" ? "no kernel" : state.state;
     badge.className = `badge ${state.state === "done" ? "good" : state.state === "failed" ? "bad" : ""}`;
     const nth = state.epoch + ((about.own ? !["ready", "done"].includes(state.state) : alive) ? 1 : 0);
-    epoch.textContent = state.epochs ? `epoch ${whole(Math.min(nth, state.epochs))} of ${whole(state.epochs)}` : `epoch ${whole(nth)}`;
+    epoch.textContent = state.epochs ? `epoch ${whole(Math.min(nth, state.epochs))} of ${whole(state.epochs)}` : nth ? `epoch ${whole(nth)}` : ""; // a loop of one's own may have none
     progress.value = Math.min(part, 1);
     percent.textContent = `${Math.floor(100 * Math.min(part, 1))} %`;
     steps.textContent = whole(state.step);

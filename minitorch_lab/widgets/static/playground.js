@@ -13,8 +13,6 @@ const MARKS = {
   reset: "M6 2a4 4 0 1 1-3.9 3h1.6A2.5 2.5 0 1 0 6 3.5V6L2.5 2.8 6 0z",
 };
 
-let playgrounds = 0; // radio buttons of two panels must not share a name
-
 function sign(name) {
   const node = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   for (const [key, value] of [["class", "icon"], ["viewBox", "0 0 12 12"], ["aria-hidden", "true"]]) node.setAttribute(key, value);
@@ -28,7 +26,7 @@ const unpack = (text) => Uint8Array.from(atob(text), (letter) => letter.charCode
 
 function render({ model, el }) {
   const about = model.get("about");
-  const name = `lab-playground-${(playgrounds += 1)}`;
+  const name = own("playground");
   const kernel = kernelOf(model, { tell: () => now && refresh(true), again: () => send({ type: "hello" }) });
   const { send } = kernel;
   let now = null; // the last message's state

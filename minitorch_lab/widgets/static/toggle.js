@@ -1,10 +1,8 @@
 // The toggle between eager and graph mode: two radio buttons drawn as one segment.
 
-let toggles = 0; // radio buttons of two toggles must not share a name
-
 export default {
   render({ model, el }) {
-    const name = `lab-mode-${(toggles += 1)}`;
+    const name = own("mode");
     const words = model.get("words");
     const status = h("div", { class: "status", role: "status" });
     const radios = Object.keys(words).map((mode) => {
