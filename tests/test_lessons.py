@@ -782,6 +782,25 @@ def test_source_reader_keeps_plain_code_blocks_as_text() -> None:
     ]
 
 
+@pytest.mark.slow
+def test_a_saved_panel_shows_its_curve(tmp_path: Path) -> None:
+    pytest.importorskip("nbclient")
+    text = (
+        "import minitorch_lab as lab\n"
+        "data = lab.ones(4, 1), lab.ones(4, 1)\n"
+        'panel = lab.train(lab.nn.Linear(1, 1), data, optimizer="sgd", epochs=3, seed=0)'
+    )
+    book = build.notebook([source.Cell("code", text)], "99", solved=False)
+    (cell,) = build.execute(book, tmp_path)["cells"]
+    (output,) = cell["outputs"]
+    assert build.WIDGET_VIEW not in output["data"]
+    still = "".join(output["data"]["text/html"])
+    assert "done: 3 epochs, 3 steps" in still
+    assert "<svg" in still
+    # What nbval compares is what the cell shows when it is run.
+    assert ", ready" in "".join(output["data"]["text/plain"])
+
+
 def test_build_writes_stubs_and_solutions(tmp_path: Path, capsys: Any) -> None:
     assert build.main(["03", "--no-run", "--notebooks", str(tmp_path)]) == 0
     assert build.main(["03", "--no-run", "--solutions", str(tmp_path / "teacher")]) == 0

@@ -13,6 +13,7 @@ fails without the tag ``raises-exception``, or writes to stderr without the tag
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import re
@@ -27,6 +28,9 @@ from .content import NUMBERS
 
 CHECKOUT = Path(__file__).parents[2]
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+STILLS = "application/vnd.minitorch-lab.stills+json"
+# The last cell of a run; no notebook keeps it.
+FINISH = "from minitorch_lab.lessons.build import finish\nfinish()"
 
 
 def notebook(cells: list[source.Cell], number: str, *, solved: bool) -> dict[str, Any]:
@@ -60,6 +64,25 @@ def notebook(cells: list[source.Cell], number: str, *, solved: bool) -> dict[str
     }
 
 
+def finish() -> None:
+    """Start each live panel that waits for it, and publish how all panels look at their end.
+
+    A panel's output is as it was when the cell showed it: a reader without a kernel would see
+    "ready", and no curve. After the last cell nothing is there that such a run could change.
+    """
+    from IPython.display import publish_display_data
+
+    from ..widgets.live import Live
+    from ..widgets.training import Training
+
+    stills = {}
+    for panel in [thing for thing in gc.get_objects() if issubclass(type(thing), Live)]:
+        if isinstance(panel.training, Training) and panel.state == "ready":
+            panel.start().wait(60)
+        stills[panel.model_id] = panel.static_html()
+    publish_display_data({STILLS: stills})
+
+
 def execute(book: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Run every cell in a fresh kernel in ``folder``; the notebook with its outputs."""
     try:
@@ -75,6 +98,7 @@ def execute(book: dict[str, Any], folder: Path) -> dict[str, Any]:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"
     node = nbformat.reads(json.dumps(book), as_version=4)
+    node.cells.append(nbformat.v4.new_code_cell(FINISH))
     NotebookClient(
         node,
         timeout=120,
@@ -84,6 +108,7 @@ def execute(book: dict[str, Any], folder: Path) -> dict[str, Any]:
         resources={"metadata": {"path": str(folder)}},
     ).execute()
     done: dict[str, Any] = json.loads(nbformat.writes(node))
+    stills = done["cells"].pop()["outputs"][0]["data"][STILLS]
     for cell in done["cells"]:
         for output in cell.get("outputs", []):
             if output.get("name") == "stderr" and not _warns(cell):
@@ -97,7 +122,10 @@ def execute(book: dict[str, Any], folder: Path) -> dict[str, Any]:
                 ]
             # A view without its model shows an error in a reopened notebook; without the view,
             # JupyterLab shows the picture that stands beside it.
-            output.get("data", {}).pop(WIDGET_VIEW, None)
+            data = output.get("data", {})
+            still = stills.get(data.pop(WIDGET_VIEW, {}).get("model_id"))
+            if still is not None:
+                data["text/html"] = still.splitlines(keepends=True)
         if "outputs" in cell:
             cell["outputs"] = _joined(cell["outputs"])
     _style_once(done)
