@@ -2,7 +2,7 @@
 
     MINITORCH_LAB_SHOTS=folder pytest tests/browser/test_jupyterlab_lessons.py
 
-keeps pictures of each whole lesson in that folder: in the dark and in the light theme, and narrow.
+keeps pictures of each whole lesson in that folder: in the light and in the dark theme, and narrow.
 """
 
 import os

@@ -27,7 +27,7 @@ LESSON = Lesson(
     title="Gradients, one step at a time",
     minutes=40,
     needs=("00", "02"),
-    asks="backward() says 6. Who computed that, and how?",
+    asks="backward() gives me a number. Who computed it, and how?",
     next="04",
     predictions={
         "03.p1": Prediction(

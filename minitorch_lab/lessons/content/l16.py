@@ -253,7 +253,7 @@ LESSON = Lesson(
             question="After how many steps does graph mode pay on your machine, for this small "
             "network?",
             choices=("fewer than 10 steps", "10 to 3000 steps", "more than 3000 steps"),
-            why="It hangs on the machine, and on whether the program in C was on the disk "
+            why="It depends on the machine, and on whether the program in C was on the disk "
             "already. A training run has thousands of steps, so it mostly pays. A trial of a "
             "few steps may not.",
         ),
@@ -293,7 +293,7 @@ LESSON = Lesson(
             title="make it retrace",
             level="core",
             judge=Rule(_retraces),
-            right="Four calls, four graphs, and a reason for each: that is what a graph hangs on.",
+            right="Four calls, four graphs, and a reason for each: a graph depends on these.",
             hints=(
                 "Begin with (lab.ones(3), 2). The next three are copies of it, each with one "
                 "change.",
