@@ -27,6 +27,7 @@ from ..errors import ArgumentError
 from ..random import manual_seed
 from .doctor.diagnosis import Diagnosis
 from .doctor.model import diff
+from .drawn import Pair, Recorder, Side, graph_of, recorded, stop_of
 
 WRITTEN = Path(__file__).parent / "articles"
 OURS = {  # import lines, and nothing else
@@ -75,13 +76,7 @@ def run(text: str, *, digits: int | None = None, **names: Any) -> dict[str, Any]
     they differ each time. ``digits`` rounds what is printed: the last digits of a trained number
     differ from one processor to another. Further ``names`` are there when it begins.
     """
-    from ..tf.compat.v1 import reset_default_graph
-
-    manual_seed(0)
-    reset_default_graph()
-    source = imports(text)
-    # a name in linecache lets an error and a graph show the program's own lines
-    linecache.cache["article"] = (len(source), None, source.splitlines(keepends=True), "article")
+    source = _prepared(text)
     names["__name__"] = "article"
     out = io.StringIO()
     error = ""
@@ -95,6 +90,45 @@ def run(text: str, *, digits: int | None = None, **names: Any) -> dict[str, Any]
         printed = re.sub(r"\d+\.\d{3,}", lambda m: f"{float(m.group()):.{digits}f}", printed)
     print("\n".join(filter(None, [printed, error])) or "It runs, and prints nothing.")
     return names
+
+
+def graphs(found: Diagnosis, before: str | None = None, **names: Any) -> Pair:
+    """The graph of a program before its repair and after it, side by side.
+
+    Each is the graph of the first step: the program is run until the first backward pass, or until
+    it stops. ``before`` is drawn in the place of the program as it was written; further ``names``
+    are there when that begins.
+    """
+    before = before or found.reflow()
+    if found.fix() == before:
+        return Pair(_side("as written", before, names))
+    return Pair(_side("before", before, names), _side("after", found.fix(), {}))
+
+
+def _side(title: str, text: str, names: dict[str, Any]) -> Side:
+    """One side of `graphs`. A loop with many steps is run once."""
+    kept, stop = Recorder(), None
+    space = {"__name__": "article"} | names
+    with recorded(kept), contextlib.redirect_stdout(io.StringIO()):
+        source = _prepared(re.sub(r"\brange\(\d+\)", "range(1)", text))
+        with _pictures():
+            try:
+                exec(compile(source, "article", "exec"), space)  # noqa: S102  a text of the reader's
+            except Exception as error:  # noqa: BLE001  whatever it is, it is shown
+                stop = stop_of(error, source, "article")
+    return Side(title, graph_of(kept, space, title, stop), stop)
+
+
+def _prepared(text: str) -> str:
+    """The program with its import lines changed, and all as it is for a program that begins."""
+    from ..tf.compat.v1 import reset_default_graph
+
+    manual_seed(0)
+    reset_default_graph()
+    source = imports(text)
+    # a name in linecache lets an error and a graph show the program's own lines
+    linecache.cache["article"] = (len(source), None, source.splitlines(keepends=True), "article")
+    return source
 
 
 # Pictures ----------------------------------------------------------------------------------------
