@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import itemgetter
+from typing import Any
 
 import numpy as np
 
@@ -14,11 +14,6 @@ from minitorch_lab.lessons.model import Choice, Exercise, Lesson, Prediction, Qu
 def leaked(train: Sequence[int], test: Sequence[int]) -> int:
     """How many examples of the test set also stand in the training set?"""
     return len(set(train) & set(test))
-
-
-def honest(valid: Sequence[float], test: Sequence[float]) -> float:
-    """The test accuracy of the model that the validation set chose."""
-    return test[max(range(len(valid)), key=lambda i: valid[i])]
 
 
 def leaked_in_a_loop(train: Sequence[int], test: Sequence[int]) -> int:
@@ -36,17 +31,90 @@ def some_split(drawn: np.random.Generator) -> tuple[list[int], list[int]]:
     return train, drawn.permutation(30)[: int(drawn.integers(3, 9))].tolist()
 
 
-def some_scores(drawn: np.random.Generator) -> tuple[list[float], list[float]]:
-    """Accuracies of a few models, no two of them alike."""
-    count = int(drawn.integers(3, 7))
-    valid, test = ((drawn.permutation(100)[:count] / 100).tolist() for _ in range(2))
-    return valid, test
+# 14.3 ------------------------------------------------------------------------------------------
 
 
-def honest_sorted(valid: Sequence[float], test: Sequence[float]) -> float:
-    """The same, by sorting the pairs."""
-    ranked = sorted(zip(valid, test, strict=True), key=itemgetter(0), reverse=True)
-    return ranked[0][1]
+class Score:
+    """Accuracies of networks that were never trained: made up, and the same at each call.
+
+    A start is good or bad for both settings alike; what ``b`` gains with each seed is ``gains``.
+    On the other two parts it gains something else.
+    """
+
+    def __init__(self, gains: Sequence[float], drawn: np.random.Generator) -> None:
+        self.gains = dict(enumerate(gains))
+        self.starts = dict(enumerate(drawn.uniform(0.60, 0.75, len(gains))))
+        self.elsewhere = {"valid": 0.0, "train": drawn.uniform(0.05, 0.1), "test": -0.04}
+
+    def __call__(self, setting: str, seed: int, part: str) -> float:
+        """The accuracy of a setting with a seed on a part."""
+        if part not in self.elsewhere:
+            raise ValueError(f'part is "train", "valid" or "test", and this is {part!r}')
+        if seed not in self.starts:
+            raise ValueError(f"take the seeds that are given; {seed!r} is none of them")
+        gain = self.gains[seed] + self.elsewhere[part] if setting == "b" else 0.0
+        return float(round(self.starts[seed] + gain, 4))
+
+    def __repr__(self) -> str:
+        return "score"
+
+
+Fair = tuple[Score, str, str, list[int]]
+
+
+def _compared(*gains: float) -> Fair:
+    score = Score(gains, np.random.default_rng(14))
+    return score, "a", "b", [*range(len(gains))]
+
+
+def _some_comparison(drawn: np.random.Generator) -> Fair:
+    """Two settings, with six seeds; one comparison in two is clear."""
+    gains = drawn.uniform(0.005, 0.09, 6) * drawn.choice([-1, 1])
+    if drawn.random() < 0.5:
+        gains[drawn.integers(6)] *= -0.2
+    return Score(gains, drawn), "a", "b", [*range(6)]
+
+
+def _gaps(score: Score, a: str, b: str, seeds: Sequence[int], part: str = "valid") -> list[float]:
+    return [score(b, seed, part) - score(a, seed, part) for seed in seeds]
+
+
+def _where_clear(gaps: Sequence[float]) -> float:
+    return sum(gaps) / len(gaps) if min(gaps) > 0 or max(gaps) < 0 else 0.0
+
+
+def fair(score: Score, a: str, b: str, seeds: Sequence[int]) -> float:
+    """By how much ``b`` is better than ``a`` with every seed, on average; 0 where none is."""
+    return _where_clear(_gaps(score, a, b, seeds))
+
+
+def fair_in_numpy(score: Score, a: str, b: str, seeds: Sequence[int]) -> Any:
+    """The same with arrays and signs."""
+    first, second = (np.array([score(x, seed, "valid") for seed in seeds]) for x in (a, b))
+    gaps = second - first
+    return gaps.mean() * (abs(np.sign(gaps).sum()) == len(gaps))
+
+
+def fair_by_counting(score: Score, a: str, b: str, seeds: Sequence[int]) -> float:
+    """The same, by counting who is ahead how often."""
+    total, wins, losses = 0.0, 0, 0
+    for seed in seeds:
+        gap = score(b, seed, "valid") - score(a, seed, "valid")
+        total += gap
+        wins += gap > 0
+        losses += gap < 0
+    return total / len(seeds) if len(seeds) in (wins, losses) else 0
+
+
+def _other_seeds(score: Score, a: str, b: str, seeds: Sequence[int]) -> float:
+    half = len(seeds) // 2
+    pairs = zip(seeds[:half], seeds[half:], strict=False)
+    return _where_clear([score(b, t, "valid") - score(a, s, "valid") for s, t in pairs])
+
+
+def _best(score: Score, a: str, b: str, seeds: Sequence[int]) -> float:
+    first, second = (max(score(x, seed, "valid") for seed in seeds) for x in (a, b))
+    return second - first
 
 
 LESSON = Lesson(
@@ -161,51 +229,64 @@ LESSON = Lesson(
             ),
         ),
         "14.3": Exercise(
-            title="report one number",
+            title="a fair comparison",
             level="stretch",
             judge=Function(
-                honest,
+                fair,
                 [
-                    ([0.95, 0.97, 0.96], [0.99, 0.96, 0.98]),
-                    ([0.90, 0.91], [0.93, 0.88]),
-                    ([0.80, 0.85, 0.99, 0.70], [0.81, 0.90, 0.95, 0.97]),
+                    _compared(0.03, 0.05, 0.04, 0.02, 0.06, 0.04),
+                    _compared(-0.02, -0.01, -0.05, -0.03),
+                    _compared(0.04, -0.03, 0.05, -0.02, 0.06, 0.01),
+                    _compared(0.01, 0.08, -0.01, 0.02),
                 ],
-                labels=("three models", "two models", "four models"),
-                column="models",
-                fresh=some_scores,
+                labels=("b ahead six times", "a ahead four times", "ups and downs", "one luck"),
+                column="comparison",
+                fresh=_some_comparison,
             ),
-            right="The validation set chooses, the test set reports. The number is a little "
-            "smaller than the best of the list, and it is one that you can believe.",
+            right="One thing is changed, the seeds are the same, and the test set is asleep. Six "
+            "differences of one sign are luck in 2 of 64 cases only.",
             hints=(
-                "Two questions: which model is chosen, and by which list? And which number of it "
-                "is reported?",
-                "valid.index(max(valid)) is the place of the model that validation chooses.",
-                "Take the test accuracy at that place.",
+                'For one seed the difference is score(b, seed, "valid") - score(a, seed, "valid").',
+                "Make a list of them, one for each seed. Where its min is above 0, b is ahead with "
+                "every seed; where its max is below 0, a is.",
+                "In both cases give sum(gaps) / len(gaps), and in all others 0.",
             ),
             wrong=(
                 Wrong(
-                    lambda valid, test: max(test),
-                    "This chooses by the test set. Then nothing is left to judge the choice.",
+                    lambda score, a, b, seeds: _gaps(score, a, b, seeds)[0],
+                    "That is one seed alone. It may be a lucky one, so ask all of them.",
                 ),
                 Wrong(
-                    lambda valid, test: max(valid),
-                    "The model is the right one. Its validation accuracy is too good, though: "
-                    "the model was chosen for it.",
+                    _other_seeds,
+                    "The two settings get different seeds. Then two things differ: the setting, "
+                    "and the luck of the start.",
                 ),
                 Wrong(
-                    lambda valid, test: sum(test) / len(test),
-                    "This is the mean of all models. One model is chosen, and reported.",
+                    _best,
+                    "The best of each is compared. The best of many is luck: take the "
+                    "differences, seed by seed, and their mean.",
                 ),
                 Wrong(
-                    lambda valid, test: test[-1],
-                    "This is the last model. Which one does the validation set choose?",
+                    lambda score, a, b, seeds: _where_clear(_gaps(score, a, b, seeds, "test")),
+                    "The test set is used to compare. Then nothing is left to judge the winner: "
+                    "compare on validation.",
+                ),
+                Wrong(
+                    lambda score, a, b, seeds: _where_clear(_gaps(score, a, b, seeds, "train")),
+                    "The training set is used to compare. Who learns by heart would win: "
+                    "compare on validation.",
+                ),
+                Wrong(
+                    lambda score, a, b, seeds: float(np.mean(_gaps(score, a, b, seeds))),
+                    "The mean is right, and it is given where the seeds disagree, too. There it "
+                    "is no difference to speak of.",
+                ),
+                Wrong(
+                    lambda score, a, b, seeds: fair(score, b, a, seeds),
+                    "The sign is turned round: b minus a is asked for.",
                 ),
             ),
-            also=(
-                honest_sorted,
-                lambda valid, test: np.asarray(test)[np.argmax(valid)],
-                lambda valid, test: max(zip(valid, test, strict=True))[1],
-            ),
+            also=(fair_in_numpy, fair_by_counting),
         ),
     },
     quiz=(
