@@ -98,7 +98,7 @@ def still_solved(answer: dict[str, Any]) -> str:
 # 10.2 ------------------------------------------------------------------------------------------
 
 SPIRAL = {"data": "spirals", "noise": 0.05, "share": 0.8}
-GOAL = 0.94
+GOAL, SEEDS = 0.94, 3
 STRAIGHT = "Without a bend all layers are one, and one line parts no spirals. Choose an activation."
 NO_LAYER = "There is no hidden layer, so there is one straight line. Give some units."
 FEW = "Too few units: each is one soft line, and the arms have many turns. Take more, or a layer."
@@ -110,16 +110,22 @@ FAST = "The steps are too large: the loss jumps and does not settle."
 def _solve(answer: Any) -> str | Verdict | None:
     if found := _asked(answer):
         return found
-    settings = [changed(Settings(), {**SPIRAL, **answer, "seed": seed}) for seed in range(3)]
-    plays = [_trained(one, 3000) for one in settings]
-    scores = [float(play.history.test_accuracy[-1]) for play in plays]
+    settings = changed(Settings(), {**SPIRAL, **answer})
+    scores: list[float] = []
+    losses: list[float] = []
+    for seed in range(SEEDS):
+        play = _trained(changed(settings, {"seed": seed}), 3000)
+        scores.append(float(play.history.test_accuracy[-1]))
+        losses.append(float(play.history.train[-1]))
+        if sum(scores) + SEEDS - len(scores) < GOAL * SEEDS:
+            break  # were the others without a mistake, the mean would still be too low
     mean = sum(scores) / len(scores)
-    if mean >= GOAL:
+    if len(scores) == SEEDS and mean >= GOAL:
         return None
-    rows = tuple((str(seed), f"{score:.0%}") for seed, score in enumerate(scores))
-    table = Table(("seed", "test accuracy"), (*rows, ("mean", f"{mean:.0%}"), ("wanted", "94%")))
-    loss = np.mean([play.history.train[-1] for play in plays])
-    return Verdict(False, _why(settings[0], float(loss)), table=table)
+    rows = [(str(seed), f"{score:.0%}") for seed, score in enumerate(scores)]
+    rows.append(("mean", f"{mean:.0%}" if len(scores) == SEEDS else "below 94%"))
+    table = Table(("seed", "test accuracy"), (*rows, ("wanted", "94%")))
+    return Verdict(False, _why(settings, float(np.mean(losses))), table=table)
 
 
 def _why(settings: Settings, loss: float) -> str:
