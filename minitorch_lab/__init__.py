@@ -17,7 +17,7 @@ from typing import Any
 
 from . import amp, autograd, backends, cuda, distributions, linalg, nn, optim, random, utils
 from ._version import __version__
-from .amp import autocast
+from .amp import autocast, is_autocast_enabled
 from .backends import (
     are_deterministic_algorithms_enabled,
     get_float32_matmul_precision,
@@ -261,6 +261,7 @@ __all__ = [
     "int16",
     "int32",
     "int64",
+    "is_autocast_enabled",
     "is_complex",
     "is_floating_point",
     "is_grad_enabled",
@@ -367,6 +368,10 @@ _LATER = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "bfloat16":
+        raise AttributeError(
+            "there is no bfloat16: NumPy has none\n  expected lab.float16, or lab.float32"
+        )
     if name not in _LATER:
         raise AttributeError(f"module 'minitorch_lab' has no attribute {name!r}")
     path, _, attribute = _LATER[name].partition(":")

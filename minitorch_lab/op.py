@@ -196,6 +196,7 @@ class Op:
     onnx: str | None = None
     composition: Callable[..., Any] | None = None  # the same in smaller ops, (*inputs, **attrs)
     refuses: str = ""  # kinds of dtype that it does not take: "b" for bool, "B" even for one
+    autocast: str = ""  # in a block of autocast: "low" is float16, "full" float32, "" as it comes
     random: bool = False  # draws from the generator: two calls differ
     example: str = ""  # a doctest that teaches what it does
     differentiable: bool = field(init=False)
@@ -369,6 +370,8 @@ class Interpreter(Protocol):
 class Compute:
     """Run ops on plain arrays: the meaning of a gradient rule in an ordinary backward pass."""
 
+    casts: frozenset[str] = frozenset()  # devices whose values autocast casts
+
     def apply(self, op: Op, inputs: tuple[Any, ...], attrs: Attrs) -> Any:
         """Call the forward with the namespace of the first array."""
         for x in inputs:
@@ -393,6 +396,12 @@ def set_ordinary(interpreter: Any) -> None:
 def current() -> Any:
     """The interpreter that calls of ops ask now."""
     return INTERPRETER.get(_ordinary)
+
+
+def autocast(how: str, *inputs: Any) -> tuple[Any, ...]:
+    """The inputs of a function made of ops, as a row with this ``autocast`` would take them."""
+    interpreter = current()
+    return tuple([interpreter.cast(x, how) for x in inputs]) if interpreter.casts else inputs
 
 
 # What every public function has -------------------------------------------------------------

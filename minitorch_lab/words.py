@@ -34,6 +34,7 @@ def signature(row: Any) -> inspect.Signature:
 
 
 KINDS = {"b": "bool", "B": "bool", "i": "signed integers", "u": "uint8", "f": "floats"}
+AUTOCAST = {"low": "float16", "full": "float32"}
 
 
 def notes(row: Any) -> list[str]:
@@ -44,6 +45,8 @@ def notes(row: Any) -> list[str]:
         found.append(" ".join(shapes.split()))
     if row.floats:
         found.append("Whole numbers become floats first.")
+    if row.autocast:
+        found.append(f"In a block of autocast it takes {AUTOCAST[row.autocast]}.")
     if row.view:
         found.append("The result shares the memory of the input where it can.")
     if row.random:

@@ -188,19 +188,6 @@ def test_save_and_load_open_files(tmp_path: Path) -> None:
     assert lab.load(tmp_path / "x").tolist() == [1, 1]
 
 
-def test_mixed_precision_is_not_there() -> None:
-    with pytest.warns(UserWarning, match="no mixed precision"), lab.autocast("cpu"):
-        assert (lab.ones(1) * 2).dtype is lab.float32
-    scaler = lab.amp.GradScaler(enabled=False)
-    w = lab.ones(1, requires_grad=True)
-    sgd = lab.optim.SGD([w], lr=0.5)
-    scaler.scale((w * w).sum()).backward()
-    scaler.unscale_(sgd)
-    scaler.step(sgd)
-    scaler.update()
-    assert w.item() == 0
-
-
 def test_printoptions() -> None:
     x = lab.tensor([1e-6, 1.0])
     try:

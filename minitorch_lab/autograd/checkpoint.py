@@ -10,7 +10,7 @@ from ..errors import ArgumentError
 from ..op import INTERPRETER, current
 from ..random import get_rng_state, set_rng_state
 from ..tape import NUMBERS, at_time, tick, walk, walk_arrays
-from ..tensor import Tensor, enable_grad, make, output_tensor
+from ..tensor import Tensor, as_now, enable_grad, make, output_tensor
 from .function import attach
 
 
@@ -50,8 +50,10 @@ def checkpoint(
     if not inputs:
         return result
 
+    again = as_now(function)
+
     def backward(grads: list[Any], outs: Any, values: tuple[Any, ...]) -> list[Any]:
-        return _again(function, args, kwargs, wanted, grads, inputs, random_state)
+        return _again(again, args, kwargs, wanted, grads, inputs, random_state)
 
     made = attach(
         getattr(function, "__name__", type(function).__name__),

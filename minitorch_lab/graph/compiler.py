@@ -27,7 +27,7 @@ from ..interrupts import whole
 from ..op import COMPUTE, INTERPRETER, Mismatch, Op, Spec, current
 from ..ops.rules import per_entry
 from ..tape import OF_MODULES, WATCH, WATCHED, tick
-from ..tensor import NO_GRAD, Tensor, add_grad, explain, make, record
+from ..tensor import NO_GRAD, Tensor, add_grad, autocasting, explain, make, record
 from .codegen.numpy import Plan
 from .dynamic import PRIME, PRIMES, Fixed, OpenSize, Sizes, check, graph_at, need_same
 from .executors import build, check_executor
@@ -95,6 +95,7 @@ class Entry:
         self.traced = traced
         self.signature = signature
         self.executor = executor
+        self.casts: frozenset[str] = current().casts  # whether it was traced in a block of autocast
         self.size: Any = None  # what is open in the trace, and the trace with it open
         self.open: Traced | None = None
         self.history = Retrace()
@@ -206,7 +207,7 @@ class Compiled:
         if interpreter.tracing or interpreter.always:  # inside another trace: part of its graph
             return self.function(*args, **kwargs)
         leaves: list[Any] = []
-        key = signature(args, kwargs, leaves, interpreter.recording)
+        key = signature(args, kwargs, leaves, interpreter)
         if key is None:  # an argument that no guard can describe: traced for this call only
             entry = self._new_entry(args, kwargs, interpreter.recording, None)
         else:
@@ -254,6 +255,10 @@ class Compiled:
         if failed:
             fewest = min(failed, key=len)  # against the graph that fits best
             return "; ".join(g.change() for g in fewest), [g.words for g in fewest]
+        casts, rest = _autocast_of(key)
+        if any(_autocast_of(known)[1] == rest for known in self.entries):
+            on = f"is on for {' and '.join(sorted(casts))}" if casts else "is off"
+            return f"autocast {on} now, and was not before", []
         return f"new arguments: {_key_text(key)}", []
 
     def _trace(self, key: Any, args: Any, kwargs: Any, recording: bool) -> Entry:
@@ -466,12 +471,12 @@ class Compiled:
         return self._entry(args, kwargs).plan.source
 
     def _entry(self, args: Any, kwargs: Any) -> Entry:
-        recording = current().recording
-        key = signature(args, kwargs, [], recording)
+        interpreter = current()
+        key = signature(args, kwargs, [], interpreter)
         for entry in self.entries.get(key, ()):
             if entry.holds():
                 return entry
-        return self._trace(key, args, kwargs, recording)
+        return self._trace(key, args, kwargs, interpreter.recording)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         # on a method: each instance has its own graphs
@@ -780,9 +785,9 @@ def _is_one(rebuild: Callable[[list[Any]], Any], count: int) -> bool:
     return count == 1 and rebuild([mark]) is mark
 
 
-def signature(args: Any, kwargs: Any, leaves: list[Any], recording: bool) -> Any:
+def signature(args: Any, kwargs: Any, leaves: list[Any], interpreter: Any) -> Any:
     """The part of a signature that can be looked up; None where an argument has no key."""
-    key: list[Any] = [recording]
+    key: list[Any] = [interpreter.recording]
     for x in args:
         if isinstance(x, Tensor):
             a = x.array
@@ -797,6 +802,8 @@ def signature(args: Any, kwargs: Any, leaves: list[Any], recording: bool) -> Any
                 return None
     if (place := default_device()).type != "cpu":  # where the function makes tensors
         key.append(("device", str(place)))
+    if interpreter.casts:
+        key.append(("autocast", interpreter.casts))
     if WATCH[WATCHED][0] and any(map(leaf_hooks, leaves)):  # they are part of the graph
         key.append(("hooks", tuple([id(x._hooks) if leaf_hooks(x) else 0 for x in leaves])))
     return tuple(key)
@@ -810,9 +817,17 @@ def _key_text(key: Any) -> str:
             parts.append(f"{part[1]} {part[0]}" + (" with gradient" if part[3] else ""))
         elif isinstance(part, tuple) and part[0] == "hooks":
             parts.append("hooks")
+        elif isinstance(part, tuple) and part[0] == "autocast":
+            parts.append(f"autocast for {' and '.join(sorted(part[1]))}")
         elif isinstance(part, tuple) and part[0] not in (list, tuple, dict):
             parts.append(repr(part[1]))
     return ", ".join(parts) + ("" if key[0] else " (without gradients)")
+
+
+def _autocast_of(key: Any) -> tuple[frozenset[str], list[Any]]:
+    """On which devices autocast is on in a signature, and the rest of it."""
+    found = [part for part in key if isinstance(part, tuple) and part[:1] == ("autocast",)]
+    return (found[0][1] if found else frozenset()), [part for part in key if part not in found]
 
 
 def _other(x: Any, key: list[Any], leaves: list[Any]) -> bool:
@@ -943,7 +958,7 @@ def _pullback(
     def gradients(inputs: list[Any], start: Tensor) -> Any:
         again, named = rebuild(inputs)
         found: list[Any] = []
-        with current().again(entry.updated, entry.was):
+        with current().again(entry.updated, entry.was), autocasting(entry.casts):
             flatten(compiled.function(*again, **named), found)
         place = {id(x): now for x, now in zip(leaves, inputs, strict=True)}
         targets = [place[id(x)] if id(x) in place else current().at_border(x) for x in wanted]
@@ -956,7 +971,7 @@ def _pullback(
 
     if isinstance(g, Tensor):  # the gradient itself shall be differentiable: run it eagerly
         outputs: list[Any] = []
-        with _as_before(entry, before):
+        with _as_before(entry, before), autocasting(entry.casts):
             flatten(compiled.function(*args, **kwargs), outputs)
         return autograd_grad(outputs[index], wanted, g, create_graph=True, allow_unused=True)
     pull = entry.pullbacks.get(index)

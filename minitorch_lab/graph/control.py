@@ -19,7 +19,7 @@ from ..creation import zeros
 from ..errors import ArgumentError, ComputeError, KindError, ShapeError, describe
 from ..op import INTERPRETER, Cost, Op, Spec, current
 from ..ops import FUNCTIONS
-from ..tensor import Tensor, record, tensor
+from ..tensor import Tensor, as_now, record, tensor
 from .ir import Graph, Part, places_of, room
 from .trace import Builder, Number, Trace, flatten, refuse
 
@@ -46,6 +46,7 @@ def cond(pred: Any, true_fn: F, false_fn: F, *operands: Any) -> Any:
             f"  pred  {pred.spec}\n  use .all() or .any()"
         )
     leaves, rebuild = _leaves(operands)
+    true_fn, false_fn = as_now(true_fn), as_now(false_fn)
     yes, no = (TracedPart(trace, f, leaves, rebuild) for f in (true_fn, false_fn))
     _need_same("cond", "true_fn", yes.specs, "false_fn", no.specs)
 
@@ -91,6 +92,7 @@ def while_loop(
             carry = cond(go, lambda *xs: _stepped(body_fn, xs), lambda *xs: xs, *carry)
         return carry
     leaves, rebuild = _leaves(carry)
+    cond_fn, body_fn = as_now(cond_fn), as_now(body_fn)
     test = TracedPart(trace, cond_fn, leaves, rebuild)
     if len(test.specs) != 1 or test.specs[0].size != 1:
         got = ", ".join(map(str, test.specs)) or "nothing"
@@ -143,6 +145,7 @@ def _traced_scan(
     trace: Trace, f: F, carry: Any, items: list[Tensor], item: Callable[[list[Any]], Any]
 ) -> tuple[Any, Any]:
     start, rebuild = _leaves(carry)
+    f = as_now(f)
     count, n = len(start), len(items[0])
 
     def turn(*flat: Any) -> Any:

@@ -20,7 +20,7 @@ from .. import dtypes
 from ..device import Device, device_of
 from ..device.copies import Source
 from ..errors import KindError, LabError, TraceError, describe
-from ..op import INTERPRETER, OPS, Attrs, Mismatch, Op, Spec, common_dtype, infer
+from ..op import INTERPRETER, OPS, Attrs, Mismatch, Op, Spec, common_dtype, current, infer
 from ..ops import elementwise as e
 from ..ops.movement import Path, reshape, write_view
 from ..tape import (
@@ -45,6 +45,7 @@ from ..tensor import (
     check_leaf,
     check_result,
     explain,
+    in_front,
     need_one,
     node_now,
     only_numbers,
@@ -389,7 +390,8 @@ class Trace:
 
     __slots__ = ("builder", "recording")
     tracing = True
-    always = False
+    always = inference = False
+    casts: frozenset[str] = frozenset()
 
     def __init__(self, builder: Builder, recording: bool = True) -> None:
         self.builder = builder
@@ -398,6 +400,10 @@ class Trace:
     def with_grad(self, recording: bool) -> Trace:
         """The interpreter with the tape on or off."""
         return Trace(self.builder, recording)
+
+    def for_inference(self) -> Trace:
+        """The interpreter without the tape."""
+        return self.with_grad(False)
 
     def symbol(self, var: Var) -> Symbol:
         """A symbol for a variable."""
@@ -776,7 +782,7 @@ def flatten(value: Any, leaves: list[Any]) -> Callable[[list[Any]], Any]:
 def tracing(builder: Builder, recording: bool) -> Any:
     """Run code under Trace."""
     interpreter = Trace(builder, recording)
-    token = INTERPRETER.set(interpreter)
+    token = INTERPRETER.set(in_front(interpreter, current().casts))
     try:
         yield interpreter
     finally:

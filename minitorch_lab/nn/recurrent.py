@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import creation
 from ..errors import ArgumentError, KindError, ShapeError, describe
+from ..op import autocast
 from ..ops import recurrent
 from ..ops.indexing import index_select
 from ..ops.movement import cat, reshape, squeeze, stack, transpose, unsqueeze
@@ -82,7 +83,8 @@ class _InputTypeError(ArgumentError, RuntimeError):
 
 def _check_rows(layer: Any, x: Any) -> None:
     name, weight = type(layer).__name__, next(layer.parameters())
-    if x.dtype != weight.dtype:
+    taken, kept = autocast("low", x, weight)
+    if taken.dtype != kept.dtype:
         raise _InputTypeError(
             f"{name}: the dtypes of input and weights differ\n  input    {x.spec}\n"
             f"  weights  {weight.dtype}\n  expected one dtype\n"

@@ -164,6 +164,7 @@ pow: Op = op(
     shape=broadcast,
     refuses="b",
     formula=(r"z = x^p", r"\bar x = \bar z\,p\,x^{p-1},\quad \bar p = \bar z\,z \ln x"),
+    autocast="full",
     cost=per_entry(8),
     kernel="lab_pow(x, y)",
     onnx="Pow",
@@ -242,6 +243,7 @@ square: Op = op(
     shape=same_shape,
     refuses="b",
     formula=(r"y = x^2", r"\bar x = 2 x\,\bar y"),
+    autocast="full",
     cost=per_entry(),
     kernel="x * x",
     samples=[normal(3, 4)],
@@ -330,6 +332,7 @@ exp: Op = op(
     floats=True,
     shape=same_shape,
     formula=(r"y = e^x", r"\bar x = \bar y\,y"),
+    autocast="full",
     cost=per_entry(8),
     kernel="exp(x)",
     onnx="Exp",
@@ -349,6 +352,7 @@ log: Op = op(
     floats=True,
     shape=same_shape,
     formula=(r"y = \ln x", r"\bar x = \bar y / x"),
+    autocast="full",
     cost=per_entry(8),
     kernel="log(x)",
     onnx="Log",
@@ -575,11 +579,13 @@ def _curve(
     promotes: str = "*",
     *,
     example: str,
+    autocast: str = "",
 ) -> Op:
     return op(
         name,
         doc,
         example=example,
+        autocast=autocast,
         ufunc=ufunc,
         vjp=vjp,
         saved=saved,
@@ -607,6 +613,7 @@ tan: Op = _curve(
         >>> lab.tan(lab.tensor([0.0, 0.5, 1.0]))
         tensor([0.0000, 0.5463, 1.5574])
     """,
+    autocast="full",
 )
 atan: Op = _curve(
     "atan",
@@ -636,6 +643,7 @@ reciprocal: Op = op(
     floats=True,
     shape=same_shape,
     formula=(r"y = 1 / x", r"\bar x = -\bar y\,y^2"),
+    autocast="full",
     cost=per_entry(),
     kernel="1 / x",
     onnx="Reciprocal",
@@ -655,6 +663,7 @@ log2: Op = _curve(
         >>> lab.log2(lab.tensor([1.0, 8.0]))
         tensor([0., 3.])
     """,
+    autocast="full",
 )
 log10: Op = _curve(
     "log10",
@@ -670,6 +679,7 @@ log10: Op = _curve(
         >>> lab.log10(lab.tensor([1.0, 100.0]))
         tensor([0.0000, 2.0000])
     """,
+    autocast="full",
 )
 log1p: Op = _curve(
     "log1p",
@@ -685,6 +695,7 @@ log1p: Op = _curve(
         >>> lab.log1p(lab.tensor([0.0, 1.0]))
         tensor([0.0000, 0.6931])
     """,
+    autocast="full",
 )
 expm1: Op = _curve(
     "expm1",
@@ -698,6 +709,7 @@ expm1: Op = _curve(
         >>> lab.expm1(lab.tensor([0.0, 1.0]))
         tensor([0.0000, 1.7183])
     """,
+    autocast="full",
 )
 rsqrt: Op = op(
     "rsqrt",
@@ -713,6 +725,7 @@ rsqrt: Op = op(
     floats=True,
     shape=same_shape,
     formula=(r"y = 1 / \sqrt x", r"\bar x = -\tfrac{1}{2}\,\bar y\,y^3"),
+    autocast="full",
     cost=per_entry(5),
     kernel="1 / sqrt(x)",
     composition=lambda x: 1 / sqrt(x),

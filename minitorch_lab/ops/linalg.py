@@ -8,12 +8,15 @@ from functools import cache
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from ..errors import ComputeError, DTypeError, KindError, ShapeError, describe
 from ..op import (
     Cost,
     Mismatch,
     Op,
     Spec,
+    autocast,
     check_same_dtype,
     current,
     input_lines,
@@ -26,7 +29,7 @@ from ..op import (
 from .elementwise import clone, copy
 from .movement import diagonal, reshape, roll, transpose, unsqueeze
 from .reduce import norm, sum
-from .rules import broadcast_shapes, one_dim
+from .rules import FLOAT16, broadcast_shapes, one_dim, through_float32
 
 
 def _matmul_shape(x: Spec, y: Spec) -> Spec:
@@ -84,6 +87,8 @@ def _inner(x: Any, y: Any, names: tuple[str, str] = ("input", "other")) -> Misma
 def _matmul_forward(xp: Any, input: Any, other: Any) -> Any:
     if input.dtype != other.dtype or input.dtype.kind == "b":
         raise TypeError("dtypes do not fit")  # the shape rule writes the message
+    if input.dtype is FLOAT16 and xp is np:
+        return through_float32(_matmul_forward, xp, input, other)
     return xp.matmul(input, other)
 
 
@@ -102,6 +107,7 @@ product: Op = op(
     saved=("other", "input"),
     shape=_matmul_shape,
     formula=(r"Z = X Y", r"\bar X = \bar Z\,Y^\top,\quad \bar Y = X^\top \bar Z"),
+    autocast="low",
     cost=_matmul_cost,
     onnx="MatMul",
     samples=[sample(normal(3, 4), normal(4, 2)), sample(normal(2, 3, 4), normal(4, 2))],
@@ -143,6 +149,8 @@ def matmul(input: Any, other: Any) -> Any:
 def _linear_forward(xp: Any, input: Any, weight: Any, bias: Any = None) -> Any:
     if input.dtype != weight.dtype or (bias is not None and bias.shape != weight.shape[:1]):
         raise TypeError("inputs do not fit")  # the shape rule writes the message
+    if input.dtype is FLOAT16 and xp is np:
+        return through_float32(_linear_forward, xp, input, weight, bias)
     # One product of two matrices: with more dimensions NumPy's dot does not use the BLAS.
     rows = input if input.ndim == 2 else input.reshape(-1, input.shape[-1])
     out = xp.dot(rows, weight.T)
@@ -204,6 +212,7 @@ linear: Op = op(
         r"Y = X W^\top + b",
         r"\bar X = \bar Y W,\quad \bar W = \bar Y^\top X,\quad \bar b = \sum_i \bar Y_i",
     ),
+    autocast="low",
     cost=lambda out, x, w, b=None: Cost(
         2 * out.size * w.shape[1] + (out.size if b else 0),
         out.nbytes + x.nbytes + w.nbytes + (b.nbytes if b else 0),
@@ -354,6 +363,7 @@ def addbmm(input: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: floa
 def _scaled(name: str, input: Any, found: Any, beta: float, alpha: float) -> Any:
     if not hasattr(input, "ndim"):
         raise _no_tensor(name, input=input, product=found)
+    input, found = autocast("low", input, found)
     if input.dtype != found.dtype:
         raise DTypeError(
             f"{name}(): the dtypes differ\n  input    {input.spec}\n  product  {found.spec}\n"
@@ -544,8 +554,9 @@ def _need_batch(name: str, **batches: Any) -> None:
 
 def _named(name: str, **two: Any) -> Any:
     """The product of two, whose errors carry the name that was called."""
-    (a, x), (b, y) = two.items()
+    a, b = two
     names = a, b
+    x, y = autocast("low", two[a], two[b])
     fits = x.shape[-1] == y.shape[0 if y.ndim == 1 else -2]
     if not fits or x.dtype != y.dtype or x.dtype.name == "bool":
         try:

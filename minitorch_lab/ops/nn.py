@@ -29,7 +29,17 @@ from .indexing import PLACE, check_range, untake
 from .linalg import product
 from .movement import reshape, transpose, unsqueeze
 from .reduce import log_softmax, mean, softmax, sum
-from .rules import INT64, broadcast, need_float, number, pair, per_entry, per_input
+from .rules import (
+    FLOAT16,
+    INT64,
+    broadcast,
+    need_float,
+    number,
+    pair,
+    per_entry,
+    per_input,
+    through_float32,
+)
 
 Bound = tuple[tuple[Any, ...], Attrs]
 Pair = tuple[int, int]
@@ -119,6 +129,7 @@ softplus: Op = op(
     saved="input",
     shape=_float_shape,
     formula=(r"y = \tfrac{1}{b} \ln(1 + e^{b x})", r"\bar x = \bar y\,\sigma(b x)"),
+    autocast="full",
     cost=per_entry(20),
     kernel=lambda beta, threshold: (
         f"x * {number(beta)} > {number(threshold)} ? x "
@@ -369,6 +380,8 @@ def conv2d_composed(x: Any, w: Any, b: Any = None, *, groups: int, **window: Any
 def _conv_forward(xp: Any, input: Any, weight: Any, bias: Any = None, **attrs: Any) -> Any:
     spec = [Spec(a.shape, a.dtype) for a in (input, weight, bias) if a is not None]
     out_shape = _conv_shape(*spec, **attrs).shape  # cheap beside the work, and NumPy is lenient
+    if input.dtype is FLOAT16 and xp is np:
+        return through_float32(_conv_forward, xp, input, weight, bias, **attrs)
     groups, k = attrs["groups"], weight[0].size
     window = {name: attrs[name] for name in ("stride", "padding", "dilation")}
     columns = _unfold_forward(xp, input, weight.shape[2:], **window)
@@ -423,6 +436,7 @@ conv2d: Op = op(
         r"Y_{o} = \sum_c W_{oc} \star X_c + b_o",
         r"\bar W_{oc} = \bar Y_o \star X_c,\quad \bar b_o = \sum \bar Y_o",
     ),
+    autocast="low",
     cost=lambda out, x, w, b=None, **attrs: Cost(
         2 * out.size * (w.size // w.shape[0]) + (out.size if b else 0),
         out.nbytes + x.nbytes + w.nbytes + (b.nbytes if b else 0),
@@ -845,6 +859,7 @@ mse_loss: Op = op(
         r"y = \frac{1}{n} \sum_i (x_i - t_i)^2",
         r"\bar x_i = \bar y\,\tfrac{2}{n}(x_i - t_i)",
     ),
+    autocast="full",
     cost=per_input(3),
     composition=lambda x, t: mean(e.square(x - t)),
     samples=[sample(normal(3, 4), normal(3, 4)), sample(normal(1), normal(1))],
@@ -1039,6 +1054,7 @@ nll_mean: Op = op(
         r"y = -\frac{1}{n} \sum_i x_{i t_i}",
         r"\bar x_{ij} = -\tfrac{\bar y}{n}\,[t_i = j]",
     ),
+    autocast="full",
     cost=lambda out, input, target: Cost(target.size, 2 * target.nbytes),
     samples=[sample(normal(5, 4), integers(4, 5))],
 )
@@ -1053,6 +1069,7 @@ cross_entropy_op: Op = op(
         r"y = -\frac{1}{n} \sum_i \ln \operatorname{softmax}(x_i)_{t_i}",
         r"\bar x_i = \tfrac{\bar y}{n}\,(\operatorname{softmax}(x_i) - \operatorname{onehot}(t_i))",
     ),
+    autocast="full",
     cost=per_input(14),
     onnx="SoftmaxCrossEntropyLoss",
     composition=_ce_composed,
@@ -1115,6 +1132,7 @@ binary_cross_entropy: Op = op(
         r"\bar x = \bar y\,\frac{x - t}{x (1 - x)},\quad "
         r"\bar t = \bar y\,(\ln(1 - x) - \ln x)",
     ),
+    autocast="full",
     cost=per_entry(20),
     kernel="lab_bce(x, y)",
     samples=[sample(uniform(0.1, 0.9, 3, 4), uniform(0, 1, 3, 4))],

@@ -70,6 +70,7 @@ standardize: Op = op(
         r"\bar x = \frac{\bar y - \operatorname{mean} \bar y - y \operatorname{mean}(\bar y y)}"
         r"{\sqrt{\sigma^2 + \varepsilon}}",
     ),
+    autocast="full",
     cost=per_entry(6),
     composition=standardize_composed,
     samples=[
@@ -153,6 +154,7 @@ layer_norm: Op = op(
         r"y = \frac{x - \mu}{\sqrt{\sigma^2 + \varepsilon}}\,w + b",
         r"\bar w = \sum \bar y\,\hat x,\quad \bar b = \sum \bar y",
     ),
+    autocast="full",
     cost=lambda out, *inputs, **attrs: Cost(
         8 * out.size, out.nbytes + inputs[0].nbytes + 2 * out.nbytes // max(out.shape[0], 1)
     ),

@@ -17,6 +17,7 @@ from . import elementwise as e
 from .movement import cat, expand, narrow, reshape
 from .rules import (
     BOOL,
+    FLOAT16,
     INT64,
     UINT8,
     all_dims,
@@ -25,6 +26,7 @@ from .rules import (
     per_input,
     reduce_shape,
     reduced,
+    through_float32,
     total,
 )
 
@@ -84,6 +86,7 @@ sum: Op = op(
     vjp=lambda g, y, x, dim, keepdim: expand(with_ones(g, x.shape, dim), tuple(x.shape)),
     shape=_sum_shape,
     formula=(r"y = \sum_i x_i", r"\bar x_i = \bar y"),
+    autocast="full",
     cost=per_input(),
     onnx="ReduceSum",
     samples=[
@@ -102,6 +105,8 @@ def _mean_shape(x: Spec, dim: tuple[int, ...], keepdim: bool) -> Spec:
 def _mean_forward(xp: Any, input: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
     if input.dtype.kind != "f":
         raise KindError("mean of integers")  # the shape rule writes the message
+    if input.dtype is FLOAT16:  # whose sum may be out of its range
+        return through_float32(_mean_forward, xp, input, dim=dim, keepdim=keepdim)
     count = prod([input.shape[d] for d in dim])
     with np.errstate(invalid="ignore"):  # the mean of nothing is NaN, as in PyTorch
         return total(xp, input, dim, keepdim) / input.dtype.type(count)
@@ -195,6 +200,7 @@ product: Op = op(
     saved="input",
     shape=_sum_shape,
     formula=(r"y = \prod_i x_i", r"\bar x_i = \bar y \prod_{j \ne i} x_j"),
+    autocast="full",
     cost=per_input(),
     onnx="ReduceProd",
     samples=[
@@ -441,6 +447,7 @@ cumsum: Op = op(
     vjp=lambda g, y, x, dim: cumsum_from_end(g, dim=dim),
     shape=_running_shape,
     formula=(r"y_i = \sum_{j \le i} x_j", r"\bar x_j = \sum_{i \ge j} \bar y_i"),
+    autocast="full",
     cost=per_input(),
     onnx="CumSum",
     samples=[sample(normal(3, 4), dim=1), sample(normal(3, 4), dim=0), sample(normal(), dim=0)],
@@ -493,6 +500,7 @@ cumprod: Op = op(
         r"y_i = \prod_{j \le i} x_j",
         r"\bar x_j = \sum_{i \ge j} \bar y_i \prod_{k \le i,\, k \ne j} x_k",
     ),
+    autocast="full",
     cost=per_input(),
     samples=[
         sample(normal(2, 7), dim=1),
@@ -766,6 +774,7 @@ softmax: Op = op(
         r"y_i = \frac{e^{x_i}}{\sum_j e^{x_j}}",
         r"\bar x_i = y_i\,(\bar y_i - \sum_j \bar y_j y_j)",
     ),
+    autocast="full",
     cost=per_input(12),
     onnx="Softmax",
     composition=softmax_composed,
@@ -787,6 +796,7 @@ log_softmax: Op = op(
         r"y_i = x_i - \ln \sum_j e^{x_j}",
         r"\bar x_i = \bar y_i - e^{y_i} \sum_j \bar y_j",
     ),
+    autocast="full",
     cost=per_input(12),
     onnx="LogSoftmax",
     composition=log_softmax_composed,

@@ -13,6 +13,7 @@ from ..errors import DTypeError, IndexingError, KindError, ShapeError, describe
 from ..op import Cost, Mismatch, Spec
 
 BOOL, UINT8, INT64 = np.dtype(bool), np.dtype("uint8"), np.dtype("int64")
+FLOAT16, FLOAT32 = np.dtype("float16"), np.dtype("float32")
 
 
 # Shapes ------------------------------------------------------------------------------------
@@ -219,7 +220,18 @@ def total(xp: Any, x: Any, dim: tuple[int, ...] | int, keepdim: bool = True) -> 
             return sums[None] if keepdim else sums
         sums = x.reshape(-1, n) @ ones
         return sums.reshape(*x.shape[:-1], 1) if keepdim else sums.reshape(x.shape[:-1])
+    if x.dtype is FLOAT16:  # the sums on the way need more digits than the result has
+        return xp.add.reduce(x, axis=dim, dtype=FLOAT32, keepdims=keepdim).astype(FLOAT16)
     return xp.add.reduce(x, axis=dim, keepdims=keepdim)
+
+
+def through_float32(forward: Callable[..., Any], xp: Any, *arrays: Any, **attrs: Any) -> Any:
+    """What ``forward`` gives for arrays of float16: computed in float32, and rounded once.
+
+    So does PyTorch. NumPy's own loops over float16 are slower, and a product there is no BLAS.
+    """
+    wide = [None if a is None else a.astype(FLOAT32) for a in arrays]
+    return forward(xp, *wide, **attrs).astype(FLOAT16)
 
 
 def add_at(xp: Any, target: Any, where: Any, values: Any) -> None:

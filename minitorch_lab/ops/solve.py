@@ -172,6 +172,7 @@ inv: Op = op(
     saved="y",
     shape=_same,
     formula=(r"Y = A^{-1}", r"\bar A = -Y^\top \bar Y\, Y^\top"),
+    autocast="full",
     cost=_cubic(2),
     samples=[normal(3, 3), normal(2, 3, 3)],
 )
@@ -212,6 +213,7 @@ solutions: Op = op(
     saved="A y",
     shape=_solve_shape,
     formula=(r"A X = B", r"\bar B = A^{-\top} \bar X,\quad \bar A = -\bar B X^\top"),
+    autocast="full",
     cost=_cubic(0.67),
     samples=[
         sample(normal(3, 3), normal(3, 2)),
@@ -281,6 +283,7 @@ det: Op = op(
     saved="A",
     shape=_one_each,
     formula=(r"y = \det A", r"\bar A = \bar y\, C(A)\quad\text{(the cofactors)}"),
+    autocast="full",
     cost=_cubic(0.67),
     onnx="Det",
     samples=[normal(3, 3), normal(2, 3, 3), normal(2, 3, 2, 2)],
@@ -294,6 +297,7 @@ logabsdet: Op = op(
     saved="A",
     shape=_one_each,
     formula=(r"y = \ln |\det A|", r"\bar A = \bar y\, A^{-\top}"),
+    autocast="full",
     cost=_cubic(0.67),
     samples=[normal(3, 3), normal(2, 3, 3)],
 )
@@ -335,6 +339,7 @@ factor: Op = op(
         r"L L^\top = A",
         r"\bar A = \tfrac12 (S + S^\top),\quad S = L^{-\top} \Phi(L^\top \bar L)\, L^{-1}",
     ),
+    autocast="full",
     cost=_cubic(0.34),
     samples=[sample(Positive("positive", (3, 3))), sample(Positive("positive", (2, 3, 3)))],
 )
@@ -379,6 +384,7 @@ pseudo_inverse: Op = op(
         r"\bar A = -Y^\top \bar Y Y^\top + (I - A Y)\, \bar Y^\top Y Y^\top"
         r" + Y^\top Y \bar Y^\top (I - Y A)",
     ),
+    autocast="full",
     cost=_cubic(20),
     samples=[sample(normal(*s), rcond=1e-12) for s in ((3, 2), (2, 3), (2, 3, 3))],
 )

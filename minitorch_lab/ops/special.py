@@ -30,6 +30,7 @@ asin: Op = e._curve(
         >>> lab.asin(lab.tensor([0.0, 0.5, 1.0]))
         tensor([0.0000, 0.5236, 1.5708])
     """,
+    autocast="full",
 )
 acos: Op = e._curve(
     "acos",
@@ -46,6 +47,7 @@ acos: Op = e._curve(
         >>> lab.acos(lab.tensor([1.0, 0.5, 0.0]))
         tensor([0.0000, 1.0472, 1.5708])
     """,
+    autocast="full",
 )
 sinh: Op = e._curve(
     "sinh",
@@ -60,6 +62,7 @@ sinh: Op = e._curve(
         >>> lab.sinh(lab.tensor([-1.0, 0.0, 1.0]))
         tensor([-1.1752,  0.0000,  1.1752])
     """,
+    autocast="full",
 )
 cosh: Op = e._curve(
     "cosh",
@@ -74,6 +77,7 @@ cosh: Op = e._curve(
         >>> lab.cosh(lab.tensor([-1.0, 0.0, 1.0]))
         tensor([1.5431, 1.0000, 1.5431])
     """,
+    autocast="full",
 )
 asinh: Op = e._curve(
     "asinh",
@@ -202,6 +206,7 @@ erfinv: Op = op(
         r"y = \operatorname{erf}^{-1} x",
         r"\bar x = \bar y\,\frac{\sqrt\pi}{2} e^{y^2}",
     ),
+    autocast="full",
     cost=per_entry(200),
     kernel="lab_erfinv(x)",
     samples=[uniform(-0.9, 0.9, 3, 4), uniform(-0.9, 0.9)],

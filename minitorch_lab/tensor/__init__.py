@@ -6,6 +6,7 @@ and operators that come from the table.
 """
 
 from . import backward, brackets, memory, methods
+from .autocast import as_now, autocasting, behind, in_front
 from .grad_mode import (
     enable_grad,
     inference_mode,
@@ -48,8 +49,11 @@ __all__ = [
     "Size",
     "Tensor",
     "add_grad",
+    "as_now",
     "as_tensor",
+    "autocasting",
     "backward",
+    "behind",
     "brackets",
     "check_in_place",
     "check_leaf",
@@ -60,6 +64,7 @@ __all__ = [
     "fit",
     "from_numpy",
     "from_sizes_or_data",
+    "in_front",
     "inference_mode",
     "is_grad_enabled",
     "is_inference_mode_enabled",

@@ -10,7 +10,7 @@ from ..op import (
     INTERPRETER,
     current,
 )
-from .record import INFERENCE, NO_GRAD, RECORD, Inference, Record
+from .record import NO_GRAD, RECORD, Record
 
 _new = object.__new__
 F = TypeVar("F", bound=Callable[..., Any])
@@ -102,7 +102,7 @@ class inference_mode(no_grad):
     def __enter__(self) -> None:
         now = current()
         if self.mode:
-            now = now.with_grad(False) if now.tracing else INFERENCE
+            now = now.for_inference()
         self._tokens.append(INTERPRETER.set(now))
 
     def __call__(self, function: F) -> F:
@@ -118,7 +118,7 @@ class inference_mode(no_grad):
 
 def is_inference_mode_enabled() -> bool:
     """Whether the code runs under ``inference_mode``."""
-    return isinstance(current(), Inference)
+    return bool(current().inference)
 
 
 def is_grad_enabled() -> bool:

@@ -65,7 +65,8 @@ class Record:
     """
 
     __slots__ = ("always", "recording")
-    tracing = False
+    tracing = inference = False
+    casts: frozenset[str] = frozenset()
 
     def __init__(self, recording: bool = True, always: bool = False) -> None:
         self.recording = recording
@@ -206,6 +207,10 @@ class Record:
         """The interpreter with recording on or off."""
         return Record(recording, self.always and recording)
 
+    def for_inference(self) -> Record:
+        """The interpreter that records nothing, and does not begin to."""
+        return INFERENCE
+
     def read(self, owner: Any, key: str) -> Any:
         """A number that may change between calls: a learning rate, a step count."""
         return owner[key]
@@ -262,6 +267,7 @@ class Inference(Record):
     """Record nothing, whatever is asked for inside."""
 
     __slots__ = ()
+    inference = True
 
     def with_grad(self, recording: bool) -> Record:
         """Recording stays off."""

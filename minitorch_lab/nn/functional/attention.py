@@ -8,7 +8,7 @@ from typing import Any
 from ... import dtypes
 from ...creation import ones
 from ...errors import ArgumentError, DTypeError, ShapeError
-from ...op import Mismatch
+from ...op import Mismatch, autocast
 from ...ops import elementwise as e
 from ...ops import reduce
 from ...ops.indexing import repeat_interleave
@@ -63,6 +63,7 @@ def scaled_dot_product_attention(
     """
     if is_causal and attn_mask is not None:
         raise _MaskError(f"{_NAME}: attn_mask and is_causal are both given\n  expected one of them")
+    query, key, value, attn_mask = autocast("low", query, key, value, attn_mask)
     _check(query, key, value)
     if enable_gqa:
         key, value = _shared(query, key, value)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ArgumentError, DTypeError, KindError, ShapeError, describe, warn
-from ...op import Mismatch, current
+from ...op import Mismatch, autocast, current
 from ...ops import elementwise as e
 from ...ops import indexing, movement, nn
 from ...ops import reduce as over
@@ -128,6 +128,7 @@ def mse_loss(
     _paired("mse_loss", input, target)
     if how == "mean" and input.shape == target.shape:
         return nn.mse_loss(input, target)
+    input, target = autocast("full", input, target)
     return _reduced(e.square(input - target), how)
 
 
@@ -147,6 +148,7 @@ def l1_loss(
     """
     how = _word("l1_loss", size_average, reduce, reduction)
     _paired("l1_loss", input, target)
+    input, target = autocast("full", input, target)
     return _reduced(e.abs(input - target), how)
 
 
@@ -167,6 +169,7 @@ def huber_loss(
     if delta <= 0:
         raise _OptionError(f"huber_loss: delta={delta}\n  expected a number above 0")
     _paired("huber_loss", input, target)
+    input, target = autocast("full", input, target)
     return _reduced(_huber(input, target, delta), how)
 
 
@@ -197,6 +200,7 @@ def smooth_l1_loss(
     if beta < 0:
         raise _OptionError(f"smooth_l1_loss: beta={beta}\n  expected 0 or more")
     _paired("smooth_l1_loss", input, target)
+    input, target = autocast("full", input, target)
     each = e.abs(input - target) if beta == 0 else _huber(input, target, beta) / beta
     return _reduced(each, how)
 
@@ -255,6 +259,7 @@ def nll_loss(
     how = _word("nll_loss", size_average, reduce, reduction)
     _need_tensors("nll_loss", input=input, target=target)
     _need_classes("nll_loss", input, target)
+    input, weight = autocast("full", input, weight)
     classes = 0 if input.ndim == 1 else 1
     _need_weight("nll_loss", weight, input, input.shape[classes])
     if weight is None and how == "mean" and input.ndim == 2 and ignore_index == nn.IGNORED:
@@ -317,6 +322,7 @@ def cross_entropy(
     axis = 0 if len(shape) == 1 else 1
     if not probable:
         _need_classes("cross_entropy", input, target)
+    input, target, weight = autocast("full", input, target, weight)
     _need_weight("cross_entropy", weight, input, shape[axis])
     logs = over.log_softmax(input, axis)
     along = tuple(-1 if k == axis else 1 for k in range(len(shape)))
@@ -395,6 +401,7 @@ def binary_cross_entropy_with_logits(
     """
     how = _word("binary_cross_entropy_with_logits", size_average, reduce, reduction)
     _same_shape("binary_cross_entropy_with_logits", input, target, _SizesDiffer)
+    input, target = autocast("full", input, target)
     miss = nn.softplus(-input, beta=1, threshold=float("inf"))  # -ln sigmoid(x)
     if pos_weight is None:
         each = (1 - target) * input + miss
@@ -530,6 +537,7 @@ def margin_ranking_loss(
     how = _word("margin_ranking_loss", size_average, reduce, reduction)
     _same_shape("margin_ranking_loss", input1, input2)
     _same_shape("margin_ranking_loss", input1, target)
+    input1, input2 = autocast("full", input1, input2)
     return _reduced(e.relu(target * (input2 - input1) + margin), how)
 
 
@@ -552,6 +560,7 @@ def hinge_embedding_loss(
     """
     how = _word("hinge_embedding_loss", size_average, reduce, reduction)
     _same_shape("hinge_embedding_loss", input, target)
+    input, target = autocast("full", input, target)
     apart = e.where(e.ne(target, 1), e.relu(margin - input), 0.0)
     return _reduced(apart + e.where(e.ne(target, -1), input, 0.0), how)
 

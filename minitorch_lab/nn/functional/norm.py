@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...dtypes import float16
 from ...errors import ArgumentError, DTypeError, ShapeError
 from ...ops import elementwise as e
 from ...ops import norm, reduce
@@ -24,6 +25,11 @@ def _affine(x: Any, weight: Any, bias: Any) -> Any:
     if weight is not None:
         x = x * _channels(weight, x.ndim)
     return x if bias is None else x + _channels(bias, x.ndim)
+
+
+def _half_with_full(input: Tensor, *others: Tensor | None) -> bool:
+    """Whether the input is float16, and weights or statistics are wider."""
+    return input.dtype is float16 and any(x is not None and x.dtype is not float16 for x in others)
 
 
 def _need_channels(name: str, input: Tensor, **values: Tensor | None) -> None:
@@ -85,6 +91,10 @@ def batch_norm(
         weight=weight,
         bias=bias,
     )
+    if _half_with_full(input, running_mean, running_var, weight, bias):
+        wide = input.float()  # of float16, whose statistics would be out of range
+        kept = (running_mean, running_var, weight, bias)
+        return batch_norm(wide, *kept, training, momentum, eps).half()
     if not training:
         if running_mean is None or running_var is None:
             raise ArgumentError(
@@ -231,6 +241,9 @@ def instance_norm(
     _need_channels("instance_norm", input, weight=weight, bias=bias)
     if not use_input_stats:
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    kept = (running_mean, running_var, weight, bias)
+    if _half_with_full(input, *kept):
+        return instance_norm(input.float(), *kept, use_input_stats, momentum, eps).half()
     dim = tuple(range(2, input.ndim))
     count = math.prod(input.shape[d] for d in dim)
     if count <= 1:

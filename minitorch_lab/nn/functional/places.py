@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ...errors import ArgumentError, ShapeError
+from ...op import autocast
 from ...ops import elementwise as e
 from ...ops import indexing, nn, reduce
 from ...ops.linalg import product
@@ -502,6 +503,7 @@ def conv_transpose2d(
             f"conv_transpose2d: output_padding={more}\n"
             f"  expected less than the stride {steps}, or than the dilation {apart}"
         )
+    input, weight, bias = autocast("low", input, weight, bias)
     n, inner, height, width = input.shape
     outer, kernel = weight.shape[1], tuple(weight.shape[2:])
     size = [
