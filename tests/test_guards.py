@@ -277,6 +277,37 @@ def test_jumps_are_said_from_ten_and_taken_back_below_three():
     assert run.log(0.5) == []
 
 
+NOISE = {
+    "squared errors": lambda rng, n: rng.normal(size=n) ** 2,
+    "cross entropies": lambda rng, n: -np.log(rng.beta(5, 0.5, n) + 1e-9),
+    "a long tail": lambda rng, n: np.exp(rng.normal(size=n)),
+}
+
+
+@pytest.mark.parametrize("name", NOISE)
+def test_losses_of_single_samples_scatter_and_do_not_jump(name):
+    said = 0
+    for seed in range(30):
+        run = Fake()
+        run.batch_size = 1
+        first, *losses = NOISE[name](np.random.default_rng(seed), 401)
+        run.log(first)
+        run.history.log(update_ratio=0.05)
+        said += any(run.log(*part) for part in np.split(np.array(losses), 16))
+    assert said <= 1  # 8 to 15 where twice the greatest of five is a jump
+
+
+def test_losses_of_single_samples_that_jump():
+    """Half of the samples are right, the other half is far off: as with steps too large."""
+    run = Fake()
+    run.batch_size = 1
+    rng = np.random.default_rng(0)
+    assert run.log(*rng.uniform(0.5, 1.0, 20)) == []
+    run.history.log(update_ratio=0.05)
+    assert run.log(*np.where(rng.random(100) < 0.5, 0, rng.uniform(5, 30, 100))) == ["jumps"]
+    assert "more than 5 times as high as the beginning" in run.guards.notes[0].text
+
+
 def test_a_high_loss_with_small_steps_is_no_jump():
     run = Fake()
     run.history.add(0.7, math.nan)

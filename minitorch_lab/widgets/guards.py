@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PACE = 0.25  # seconds between two looks
 
 # The loss.
-BEGINNING = 5  # steps whose greatest loss is that of the beginning, where batches are small,
+BEGINNING = 10  # steps whose greatest loss is that of the beginning, where batches are small,
 SMALL = 4  # with fewer samples than this; else it is the loss of the first step
 JUMP, LEAP = 2.0, 10.0  # times that loss is a jump, with the update ratio known and without it
 JUMPS, FEW, RECENT = 10, 3, 100  # jumps in the last steps that are said, and that are still said
@@ -102,7 +102,8 @@ class Seen:
         self.gauges: Any = getattr(run, "_gauges", None)
         self.loss = run.history.streams["loss"].rows()
         self.count = len(run.history)
-        early = self.loss[:, : BEGINNING if run.batch_size < SMALL else 1]
+        self.small = run.batch_size < SMALL
+        early = self.loss[:, : BEGINNING if self.small else 1]
         self.first = float(np.fmax.reduce(early[4])) if early.shape[1] else math.nan
         self.early = average(self.loss[:, : max(10, self.loss.shape[1] // 50)])
 
@@ -124,6 +125,9 @@ def jumps(seen: Seen, said: set[str]) -> Found:
     recent = seen.between(max(seen.count - RECENT, 1), seen.count)
     ratio = seen.recent("update_ratio", 0)
     times = JUMP if ratio.size else LEAP
+    if seen.small and recent.size:  # single samples differ: more is needed than their scatter
+        losses = recent[2][np.isfinite(recent[2])]
+        times = math.ceil(times * (1 + losses.std() / max(losses.mean(), 1e-30)))
     high = int((recent[4] > times * seen.first).sum())
     large = not ratio.size or np.nanmax(ratio) > SHAKING
     if large and high >= (FEW if "jumps" in said else JUMPS):
