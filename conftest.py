@@ -1,5 +1,6 @@
 """What every kind of test here shares: unit tests, doctests and the lessons under nbval."""
 
+import atexit
 import os
 import tempfile
 
@@ -14,6 +15,7 @@ os.environ.setdefault("MPLBACKEND", "agg")
 os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")
 # No start-up file of a user's IPython runs in a lesson, and no cell goes into a user's history.
 _ipython = tempfile.TemporaryDirectory(prefix="ipython-", ignore_cleanup_errors=True)
+atexit.register(_ipython.cleanup)
 os.environ["IPYTHONDIR"] = _ipython.name
 
 import signal

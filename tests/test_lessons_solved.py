@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from minitorch_lab.lessons import content, source
+from minitorch_lab.lessons import build, content, source
 from minitorch_lab.lessons.check import Checked
 from minitorch_lab.lessons.model import Verdict
 
@@ -24,16 +22,15 @@ SOURCES = source.find_sources()
 @pytest.fixture(scope="module")
 def taught(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, Future[Path]]]:
+) -> Iterator[dict[str, Future[dict[str, Any]]]]:
     """Each lesson with its solutions, run in a kernel: two at a time, unless tests do that too."""
     folder = tmp_path_factory.mktemp("instructor")
 
-    def build_one(number: str) -> Path:
-        made = folder / number  # the lessons write files
-        tool = [sys.executable, "-m", "minitorch_lab.lessons.build", number, "--solutions", made]
-        done = subprocess.run(tool, capture_output=True, text=True, check=False, timeout=300)
-        assert done.returncode == 0, done.stderr[-3000:]
-        return made / f"{SOURCES[number].stem}.ipynb"
+    def build_one(number: str) -> dict[str, Any]:
+        own = folder / number  # the lessons write files
+        own.mkdir()
+        book = build.notebook(source.read(SOURCES[number]), number, solved=True)
+        return build.execute(book, own)
 
     alone = "PYTEST_XDIST_WORKER" not in os.environ
     with ThreadPoolExecutor(2 if alone else 1) as pool:
@@ -60,11 +57,11 @@ def spoken(cell: dict[str, Any]) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("number", LESSONS)
 def test_with_solutions_a_lesson_says_the_same_and_all_checks_are_right(
-    number: str, taught: dict[str, Future[Path]]
+    number: str, taught: dict[str, Future[dict[str, Any]]]
 ) -> None:
     """Strictly, as nbval does it for the learner's notebooks."""
     learner = json.loads((NOTEBOOKS / f"{SOURCES[number].stem}.ipynb").read_text(encoding="utf-8"))
-    teacher = json.loads(taught[number].result().read_text(encoding="utf-8"))
+    teacher = taught[number].result()
     right = []
     for mine, theirs in zip(learner["cells"], teacher["cells"], strict=True):
         if mine["cell_type"] != "code":
