@@ -144,6 +144,11 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
 }
 
 
+def _given(value: Any, array: Any) -> Any:
+    """What came, where it has a shape; of lists the array that was made of them."""
+    return value if hasattr(value, "shape") else array
+
+
 def arrays(x: Any, y: Any) -> tuple[Tensor, Tensor]:
     """The learner's own points ``(N, 2)`` and classes or numbers ``(N,)``, as tensors.
 
@@ -152,9 +157,11 @@ def arrays(x: Any, y: Any) -> tuple[Tensor, Tensor]:
     """
     points, target = (_array(name, value) for name, value in (("x", x), ("y", y)))
     if points.ndim != 2 or points.shape[1] != 2 or len(points) < 4:
-        raise _refuse("x", points, "points of shape (N, 2), at least 4")
+        raise _refuse("x", _given(x, points), "points of shape (N, 2), at least 4")
     if target.shape not in ((len(points),), (len(points), 1)):
-        raise _refuse("y", target, f"one class number for each point: shape ({len(points)},)")
+        raise _refuse(
+            "y", _given(y, target), f"one class number for each point: shape ({len(points)},)"
+        )
     if not (np.isfinite(points).all() and np.isfinite(target).all()):
         raise ArgumentError("playground(x, y): nan or infinite\n  expected finite numbers")
     whole = bool((target == np.rint(target)).all())
