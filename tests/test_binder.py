@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from minitorch_lab.cli import PAGE_SETTINGS
+
 ROOT = Path(__file__).parents[1]
 PINS = [
     line.strip()
@@ -43,6 +45,13 @@ def test_binder_makes_a_dockerfile_of_it(tmp_path):
 def test_the_image_holds_the_lab_and_no_cupy():
     assert "-e .[lab]" in PINS
     assert not [pin for pin in PINS if "cupy" in pin.lower() or "torch" in pin.lower()]
+
+
+def test_its_jupyterlab_has_the_settings_of_ours():
+    script = (ROOT / "binder" / "postBuild").read_text()
+    (folder,) = re.findall(r"^cp -r (\S+)/\. .*/etc/jupyter/", script, re.MULTILINE)
+    assert ROOT / folder == PAGE_SETTINGS
+    assert list(PAGE_SETTINGS.glob("labconfig/*.json"))
 
 
 def test_pins_keep_to_the_bounds_of_the_package():

@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[1]
 
 
 LOADS = {"img": "src", "script": "src", "iframe": "src", "source": "src"}
+BUILT = "gallery/"  # there once the site was built, whose links are followed one by one
 ELSEWHERE = re.compile(r"url\(['\"]?(https?:)?//|@import\s+['\"](https?:)?//")
 
 
@@ -112,7 +113,9 @@ def test_links_between_the_texts_hold(file):
     missing = [
         link
         for link in links
-        if not urlsplit(link).scheme and not (file.parent / urldefrag(link)[0]).exists()
+        if not urlsplit(link).scheme
+        and not (file.parent / urldefrag(link)[0]).exists()
+        and not link.startswith(BUILT)
     ]
     assert missing == []
 
