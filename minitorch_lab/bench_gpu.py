@@ -142,6 +142,21 @@ def chain(entries: int, torch: Any, where: str, budget: float) -> dict[str, Any]
     }  # fmt: skip
 
 
+# What the GPU did in a step, in time -------------------------------------------------------------
+
+TIMED = {"mlp32": "a training step of the 784-128-10 network, batch 32"}
+
+
+def timeline(make: Make) -> list[dict[str, Any]]:
+    """The timelines of a training step, in eager mode and as a graph."""
+    lab.manual_seed(0)
+    model, criterion, optimizer, x, y = make(lab)
+    model.to("cuda")
+    step, x, y = training_step((model, criterion, optimizer, x.to("cuda"), y.to("cuda")))
+    compiled = lab.compile(step, executor="auto")
+    return [run.data() for run in lab.cuda.timeline(compiled, x, y).runs]
+
+
 # Everything ------------------------------------------------------------------------------------
 
 
@@ -151,7 +166,7 @@ def tests(folder: Path, seconds: float) -> dict[str, Any]:
         return {"note": "not run: the tests are in a checkout only"}
     if importlib.util.find_spec("pytest") is None:
         return {"note": "not run: pytest is not installed"}
-    files = [f"tests/test_{name}.py" for name in ("gpu", "device", "cuda")]
+    files = [f"tests/test_{name}.py" for name in ("gpu", "device", "cuda", "cuda_timeline")]
     options = "-m gpu -v -W default --tb=line -p no:cacheprovider -o console_output_style=classic"
     command = [sys.executable, "-m", "pytest", *options.split(), *files]
     try:
@@ -193,6 +208,7 @@ def described() -> dict[str, Any]:
         "crossover": {},
         "steps": [],
         "tests": {},
+        "timelines": {},
     }
 
 
@@ -243,6 +259,14 @@ def run(
         keep()
     attempt(found, "chain", lambda: chain(entries, torch, where, share))
     keep()
+    for name, what in TIMED.items():
+        print(f"timeline of {name} ...", file=sys.stderr, flush=True)
+        try:
+            if name in works:
+                found["timelines"][what] = timeline(works[name])
+        except Exception as error:  # noqa: BLE001  the rest is worth keeping
+            print(f"timeline of {name}: {type(error).__name__}: {error}", file=sys.stderr)
+        keep()
     for what in WHAT:
         print(f"crossover of {what} ...", file=sys.stderr, flush=True)
         wanted = None if sizes is None else sizes[what]
@@ -291,6 +315,12 @@ def words(found: Mapping[str, Any]) -> list[str]:
     for what, kept in found["crossover"].items():
         known = lab.cuda.Crossover(what, [_row(r) for r in kept], {})
         said.append(f"{WHAT[what].title}: " + "; ".join(known.words()))
+    for what, kept in found["timelines"].items():
+        shown = [
+            f"{run.mode} {run.launches} launches, {run.kernels} kernels, busy {run.busy:.0%}"
+            for run in map(lab.cuda.Run.of, kept)
+        ]
+        said.append(f"{what}: {'; '.join(shown)}")
     counts = found["tests"]
     if counts:
         failed = counts.get("failed", [])

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import importlib
 import signal
-from _thread import get_ident
 from collections.abc import Callable
-from threading import main_thread
+from threading import get_ident, main_thread
 from typing import Any
 
 # What ``signal.signal`` and ``signal.getsignal`` call: those two make an enum of each number, which

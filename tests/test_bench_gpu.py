@@ -66,7 +66,13 @@ def test_the_whole_script(tmp_path: Path) -> None:
     lines = bench_gpu.rows(found, titles)
     assert [line[0] for line in lines] == ["MLP", "cnn128", "chain"]
     assert all(line[4].endswith("×") and line[6] == "yes" for line in lines)
-    assert any("a copy moves" in line for line in bench_gpu.words(found))
+    said = bench_gpu.words(found)
+    assert any("a copy moves" in line for line in said)
+    ((what, runs),) = kept.timelines.items()
+    eager, graph = map(lab.cuda.Run.of, runs)
+    assert (eager.mode, graph.mode) == ("eager", "graph (cuda)")
+    assert eager.launches > graph.launches > 0
+    assert any(f"{what}: eager {eager.launches} launches" in line for line in said)
 
 
 @pytest.mark.usefixtures("gpu")

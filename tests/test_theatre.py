@@ -13,7 +13,7 @@ from double import DeviceArray, make_cupy
 import minitorch_lab as lab
 from minitorch_lab import bench
 from minitorch_lab.cuda.allocator import CachingAllocator, rounded
-from minitorch_lab.cuda.theatre import Block, Timeline, eager
+from minitorch_lab.cuda.theatre import Block, MemoryTimeline, eager
 from minitorch_lab.device import CUDA, register, unregister
 
 K = 1024
@@ -79,7 +79,7 @@ def test_a_story_becomes_a_timeline() -> None:
 # A step --------------------------------------------------------------------------------------
 
 
-def sound(timeline: Timeline) -> None:
+def sound(timeline: MemoryTimeline) -> None:
     """No two values are at one place at one time, and none lies outside what was taken."""
     for i, a in enumerate(timeline.blocks):
         assert a.start + a.size <= timeline.reserved

@@ -20,17 +20,21 @@ from .peak import (
 )
 from .sizes import Crossover, Row, crossover
 from .streams import Event, Stream, current_stream, default_stream, stream
-from .theatre import Theatre, Timeline, theatre
+from .theatre import MemoryTimeline, Theatre, theatre
+from .timeline import Run, Span, Timeline, timeline
 from .transfers import Transfer, Transfers, transfers
 
 __all__ = [
     "CachingAllocator",
     "Crossover",
     "Event",
+    "MemoryTimeline",
     "OutOfMemoryError",
     "Properties",
     "Recorded",
     "Row",
+    "Run",
+    "Span",
     "Stream",
     "Theatre",
     "Timeline",
@@ -66,6 +70,7 @@ __all__ = [
     "stream",
     "synchronize",
     "theatre",
+    "timeline",
     "transfers",
     "versions",
     "why_not",

@@ -38,7 +38,7 @@ class Block(NamedTuple):
 
 
 @dataclass
-class Timeline:
+class MemoryTimeline:
     """The memory of one mode: its blocks, and the figures that they come to."""
 
     title: str
@@ -137,7 +137,7 @@ def _recorded(book: Book) -> Iterator[None]:
         INTERPRETER.reset(token)
 
 
-def eager(events: list[tuple[int, int, str]]) -> Timeline:
+def eager(events: list[tuple[int, int, str]]) -> MemoryTimeline:
     """What a caching allocator makes of requests: ``(number, bytes, what)``, 0 bytes give back."""
     pool, blocks, worst = CachingAllocator(), [], 0.0
     held: dict[int, tuple[Any, str, int]] = {}
@@ -151,7 +151,7 @@ def eager(events: list[tuple[int, int, str]]) -> Timeline:
         worst = max(worst, pool.fragmentation)
     end = len(events)
     blocks += [Block(name, p.start, p.size, born, end) for p, name, born in held.values()]
-    return Timeline(
+    return MemoryTimeline(
         "eager mode: a caching allocator", sorted(blocks, key=lambda b: b.born), end,
         pool.reserved, pool.peak, pool.asked + pool.reused, pool.asked, worst,
     )  # fmt: skip
@@ -160,7 +160,7 @@ def eager(events: list[tuple[int, int, str]]) -> Timeline:
 # The plan of graph mode ------------------------------------------------------------------------
 
 
-def planned(compiled: Compiled) -> Timeline:
+def planned(compiled: Compiled) -> MemoryTimeline:
     """The arena of a compiled function: each value's place, from its kernel to its last reader."""
     explanation = explain(compiled)
     plan, graph = explanation._at(-1).plan, explanation._at(-1).workings.planned
@@ -192,7 +192,7 @@ def planned(compiled: Compiled) -> Timeline:
     blocks = _one_after_another(blocks)
     live = [sum(b.size for b in blocks if b.born <= t < b.died) for t in range(end)]
     asked = len({b.start for b in blocks})
-    return Timeline(
+    return MemoryTimeline(
         "graph mode: a planned arena", blocks, end, outside, max(live, default=0), len(blocks),
         asked, 0.0,
     )  # fmt: skip
@@ -216,12 +216,12 @@ def _one_after_another(blocks: list[Block]) -> list[Block]:
 class Theatre:
     """Both timelines. As a string a table; ``draw()`` makes the picture."""
 
-    eager: Timeline
-    planned: Timeline | None
+    eager: MemoryTimeline
+    planned: MemoryTimeline | None
     reason: str = ""  # why there is no plan
 
     @property
-    def timelines(self) -> list[Timeline]:
+    def timelines(self) -> list[MemoryTimeline]:
         """Those that there are."""
         return [self.eager] + ([self.planned] if self.planned is not None else [])
 

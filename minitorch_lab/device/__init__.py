@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import DeviceError, KindError, LabError, OutOfMemoryError
 from . import precision, probe
-from .copies import TO_CPU, TO_GPU, moved_by, note
+from .copies import TO_CPU, TO_GPU, begin, moved_by, note
 from .cpu import (
     GLIBC_SETTINGS,
     get_num_threads,
@@ -220,6 +220,7 @@ def move(array: Any, device: Device, non_blocking: bool = False) -> Any:
     xp = namespace_for(device)
     # CuPy stages ordinary memory, which may change at once; pinned memory is read while it runs
     wait = not non_blocking and is_pinned(array)
+    begin(TO_GPU)
     try:
         moved = xp.asarray(array, blocking=wait)
     except MemoryError as error:
@@ -237,6 +238,7 @@ def to_host(array: Any, non_blocking: bool = False) -> np.ndarray[Any, Any]:
     if isinstance(array, np.generic):
         return np.asarray(array)
     xp = namespace_of(array)
+    begin(TO_CPU)
     if non_blocking:
         host = _pinned(array.shape, array.dtype)
         xp.asnumpy(array, out=host, blocking=False)

@@ -7,6 +7,7 @@ the lines of a program and not with its steps.
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
@@ -21,8 +22,20 @@ BOOK: dict[tuple[str, Source], list[int]] = {}
 _MOVED: dict[int, tuple[weakref.ref[Any], Source]] = {}
 
 
+# What looks at copies as they are made: called with the way before one, and with its bytes after.
+WATCH: list[Callable[[str, int | None], None]] = []
+
+
+def begin(way: str) -> None:
+    """A copy is about to be made."""
+    for look in WATCH:
+        look(way, None)
+
+
 def note(way: str, array: Any) -> None:
     """Enter one copy, of which ``array`` is the result."""
+    for look in WATCH:
+        look(way, int(array.nbytes))
     source = caller(3)
     entry = BOOK.setdefault((way, source), [0, 0])
     entry[0] += 1

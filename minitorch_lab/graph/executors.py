@@ -13,6 +13,7 @@ from .ir import Graph
 from .parts import ready
 from .passes.flat import free_number, gathered
 from .passes.transposes import copied
+from .plan import TOGETHER
 from .trace import Traced
 
 NAMES = ("auto", "c", "cuda", "numpy")
@@ -57,7 +58,7 @@ def build(
     """
     name = _Wanted.name if wanted is None else wanted
     check_executor(name)
-    graph = ready(graph, without)
+    graph = ready(graph, [name for name in without if name != TOGETHER])
     free = free_number(graph)
     if "transposes" in without:
         graph = copied(graph)

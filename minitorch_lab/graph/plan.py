@@ -11,6 +11,10 @@ from dataclasses import dataclass
 
 from .ir import Equation, Graph, Var
 
+# Left out of a plan, no step is called together with others: each by itself, between ``begin(i)``
+# and ``end(i)``. Whoever takes its time puts these two into the plan's scope.
+TOGETHER = "together"
+
 
 @dataclass(frozen=True, slots=True)
 class Lifetimes:

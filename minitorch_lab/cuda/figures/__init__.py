@@ -23,6 +23,7 @@ class Recorded(NamedTuple):
     crossover: dict[str, list[dict[str, Any]]]  # what -> a row for each size
     steps: list[dict[str, Any]]  # a row for each model and batch
     tests: dict[str, int]
+    timelines: dict[str, list[dict[str, Any]]] = {}  # noqa: RUF012  what -> a run in each mode
 
     @property
     def source(self) -> str:

@@ -29,7 +29,7 @@ from ..fuse import (
     schedule,
 )
 from ..ir import Equation, Graph, Var
-from ..plan import Pool
+from ..plan import TOGETHER, Pool
 from ..trace import Argument, ArgumentGrad, Captured, Grad, Number, Traced
 from . import native
 from .loops import LoopWriter
@@ -233,6 +233,9 @@ class _Writer:
             called = len(self.python) > calls  # in Python, between two C functions
             self.pieces[first(step)] = self.python[-1:] if called else self.text.lines[written:]
             self.release(i)
+            if TOGETHER in self.without:
+                self.flush()
+                self.python[calls:] = [f"begin({i})", *self.python[calls:], f"end({i})"]
         self.flush()
         for e in graph.equations:
             if e.out.spec.number:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ...device import CUDA, first_line, move, namespace_for, to_host
-from ...device.copies import TO_GPU, note
+from ...device.copies import TO_GPU, begin, note
 from .. import fuse
 from ..fuse import Loop, Part, Single, Step, expression
 from ..ir import Equation, Graph, Var
@@ -291,6 +291,7 @@ class Numbers:
     def __call__(self, *values: float) -> None:
         """Bring them where they have changed."""
         if values != self.now:
+            begin(TO_GPU)
             self.table.set(np.array(values, np.float64))
             note(TO_GPU, self.table)
             self.now = values

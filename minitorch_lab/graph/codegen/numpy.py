@@ -19,7 +19,7 @@ import numpy as np
 from ...device import Device, move, namespace_for
 from ..ir import Equation, Graph, Var
 from ..passes.flat import JOIN, Flat, Row
-from ..plan import Lifetimes, Pool, elementwise, lifetimes, same_layout
+from ..plan import TOGETHER, Lifetimes, Pool, elementwise, lifetimes, same_layout
 from ..trace import Argument, ArgumentGrad, Captured, Grad, Number, Traced
 
 # Numbers (a learning rate, a step count) stay Python numbers: these are their operators.
@@ -90,6 +90,7 @@ class _Writer:
     def __init__(self, traced: Traced, graph: Graph, without: Collection[str] = ()) -> None:
         self.traced, self.graph = traced, graph
         self.share = "buffers" not in without  # values may use memory one after the other
+        self.apart = TOGETHER in without
         devices = [v.spec.device for v in graph.inputs if not v.spec.number]
         self.at(devices[0] if devices else "cpu")
         self.lines: list[str] = []
@@ -208,6 +209,8 @@ class _Writer:
             before = len(self.lines)
             self.equation(i, e, fresh)
             self.pieces[e.out.id] = self.lines[before:]
+            if self.apart and self.lines[before:] and not e.out.spec.number:
+                self.lines[before:] = [f"begin({i})", *self.lines[before:], f"end({i})"]
             self.release(i)
         self.finish_updates()
         outputs = ", ".join(self.output(v) for v in (*graph.outputs, *self.grads()))
