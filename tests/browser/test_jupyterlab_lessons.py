@@ -37,9 +37,12 @@ WIDGETS = """() => {
     })
     .filter((cell) => cell.wanted);
 }"""
-HIGH = """() => Math.ceil(Math.max(...
-  [...document.querySelectorAll(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell")]
-    .map((cell) => cell.getBoundingClientRect().bottom)))"""
+HIGH = """() => {
+  const panel = document.querySelector(".jp-NotebookPanel:not(.lm-mod-hidden)");
+  panel.querySelector(".jp-WindowedPanel-outer").scrollTop = 0;
+  const cells = [...panel.querySelectorAll(".jp-Cell")];
+  return Math.ceil(Math.max(...cells.map((cell) => cell.getBoundingClientRect().bottom)));
+}"""
 
 
 @pytest.fixture(scope="module")
