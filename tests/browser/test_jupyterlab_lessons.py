@@ -69,7 +69,11 @@ def shoot(page: Page, width: int, file: Path) -> None:
     """A picture of the whole lesson in a window of this width."""
     page.set_viewport_size({"width": width, "height": 16_000})
     page.wait_for_timeout(1000)  # widgets hear of their width, and draw again
-    page.set_viewport_size({"width": width, "height": page.evaluate(HIGH) + 40})
+    before = 0
+    while (high := page.evaluate(HIGH)) != before:  # some draw when they come into sight
+        page.set_viewport_size({"width": width, "height": high + 40})
+        page.wait_for_timeout(500)
+        before = high
     page.screenshot(path=file)
 
 
