@@ -194,7 +194,10 @@ def open_lab(lessons: Path | None, port: int | None, browser: bool) -> int:
         arguments.append("--allow-root")  # Jupyter refuses to run as root otherwise: containers
     # In this process, so that Ctrl-C reaches Jupyter, which asks before it stops.
     labapp = importlib.import_module("jupyterlab.labapp")
-    labapp.main(arguments)
+    try:
+        labapp.main(arguments)
+    except KeyboardInterrupt:  # it came while Jupyter was still starting
+        return 130
     return 0
 
 

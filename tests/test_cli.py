@@ -271,6 +271,17 @@ def test_our_lessons_are_trusted_and_a_learners_notebook_is_left_to_jupyter(tmp_
     assert not trusted(first)
 
 
+def test_ctrl_c_while_jupyter_still_starts_ends_without_a_traceback(tmp_path, monkeypatch):
+    def interrupted(arguments):
+        raise KeyboardInterrupt
+
+    labapp = pytest.importorskip("jupyterlab.labapp")
+    monkeypatch.setattr(labapp, "main", interrupted)
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", "")  # which the command changes
+    assert cli.main(["--lessons", str(tmp_path / "mine")]) == 130
+
+
 # -- the real thing -------------------------------------------------------------------------------
 
 
