@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 HEAVY = {
     "IPython", "anywidget", "cupy", "ipykernel", "ipywidgets", "jupyterlab", "jupyter_client",
     "graphviz", "latex2mathml", "matplotlib", "pygraphviz", "scipy", "sklearn", "torch",
+    "asyncio", "concurrent", "logging", "socket",
 }  # fmt: skip
 # What stands on the package as its users do, through its front door.
 USERS = ("minitorch_lab.cli", "minitorch_lab.bench", "minitorch_lab.lessons")

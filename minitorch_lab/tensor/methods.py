@@ -68,8 +68,10 @@ def _in_place(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _direct(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function of ops without what ``public`` puts around it, unless that is needed here."""
-    inner = getattr(function, "__wrapped__", function)
-    return function if "keepdim" in signature(inner).parameters else inner
+    inner = getattr(function, "__wrapped__", None)
+    if inner is None or "keepdim" in signature(inner).parameters:
+        return function
+    return inner
 
 
 for _name, _function in (FUNCTIONS | order.METHODS).items():

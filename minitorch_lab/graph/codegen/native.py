@@ -16,7 +16,6 @@ import os
 import re
 import shlex
 import shutil
-import socket
 import stat
 import subprocess
 import sys
@@ -272,6 +271,8 @@ def _cpu() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines()
         found = sorted({x for x in lines if x.startswith(keys)})
     except OSError:  # not Linux: each machine for itself
+        import socket  # here, as the import of the whole package would pay for it
+
         found = [socket.gethostname()]
     return "\n".join([MACHINE, *found])
 

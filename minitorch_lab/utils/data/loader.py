@@ -5,8 +5,6 @@ from __future__ import annotations
 import operator
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeout
 from contextvars import copy_context
 from functools import partial
 from itertools import count, islice, repeat
@@ -229,6 +227,10 @@ class DataLoader:
 
     def _ahead(self, jobs: Iterator[Callable[[], Any]]) -> Iterator[Any]:
         """The batches in order, while threads get the next ones."""
+        # Imported here, with logging behind it: few loaders have workers.
+        from concurrent.futures import Future, ThreadPoolExecutor
+        from concurrent.futures import TimeoutError as FutureTimeout
+
         # a stream has one end to read from, so one thread reads it
         threads = 1 if isinstance(self.dataset, IterableDataset) else self.num_workers
         numbers, start = count(), self.worker_init_fn
