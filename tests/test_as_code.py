@@ -51,7 +51,14 @@ def cases() -> dict[str, tuple[Any, ...]]:
         rows = F.layer_norm(lab.where(both > 0, both, -both), (11,)).sum(1) * best
         return rows, lab.stack([x, y]).permute(1, 0, 2).amax(2), both.clamp(min=0).exp().sqrt()
 
+    def pools(x: Any, y: Any = None) -> Any:
+        most = F.max_pool2d(small.conv(x) - 3, 3, 2, padding=1)  # below 0: what is added is less
+        scores = F.avg_pool2d(most, (3, 2), 2, padding=(1, 0)).sum(3).flatten(1)
+        return scores if y is None else F.cross_entropy(scores, y)
+
     return {
+        "pools": (pools, lab.randn(4, 1, 8, 8)),
+        "pools loss": (pools, lab.randn(4, 1, 8, 8), classes),
         "line": (line, lab.randn(4, 2)),
         "line loss": (squares, lab.randn(4, 2), lab.randn(4, 1)),
         "mlp": (mlp, x),

@@ -599,12 +599,16 @@ def _padding(e: Equation) -> str | None:
 def _tf_pool(name: str) -> Row:
     def row(w: Writer, e: Equation) -> str | None:
         a = e.attrs
-        if any(a["padding"]) or any(n != 1 for n in a["dilation"]):
+        if any(n != 1 for n in a["dilation"]):
             return None
         if "divisor" in a and a["divisor"] != a["kernel_size"][0] * a["kernel_size"][1]:
             return None
         text = w.channels_last(e.inputs[0])
         w.last.add(e.out.id)
+        if any(a["padding"]):  # in TensorFlow no pool counts what is added, PyTorch's means do
+            around = [[0, 0], *([n, n] for n in a["padding"]), [0, 0]]
+            least = ", constant_values=float('-inf')" if name == "max_pool2d" else ""
+            text = f"tf.pad({text}, {around}{least})"
         size, step = list(a["kernel_size"]), list(a["stride"])
         return f"tf.nn.{name}({text}, {size}, {step}, 'VALID')"
 
