@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import test_layers_executors as layers
 from double import COPIES, DeviceArray, make_cupy
 from oracle import Oracle
 
@@ -212,6 +213,31 @@ def test_recurrent_layers(kind: str) -> None:
     np.testing.assert_allclose(out.detach().numpy(), expected.detach().numpy(), atol=2e-3)
     out.float().sum().backward()
     assert {p.grad.dtype for p in layer.parameters()} == {lab.float32}
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
+@pytest.mark.parametrize("text", layers.SAMPLES)
+def test_layers_are_near_float32(text: str) -> None:
+    inputs = layers.given(layers.SAMPLES[text], "float32")
+    lab.manual_seed(5)
+    module = layers.made(text, "float32", True)
+    if not isinstance(module, nn.Module):  # a function, whose weights it makes itself
+        pytest.skip("the layer of it is tested")
+    params = list(module.parameters())
+    state = {key: x.clone() for key, x in module.state_dict().items()}
+
+    def run(enabled: bool) -> list[Any]:
+        module.load_state_dict(state)
+        lab.manual_seed(6)
+        with lab.autocast("cpu", enabled=enabled):
+            (ys,), gradients = layers.together([module], params)([inputs])
+        assert {g.dtype for g in gradients if g is not None} <= {lab.float32}
+        return [None if x is None else x.detach().double().numpy() for x in (*ys, *gradients)]
+
+    for full, mixed in zip(run(False), run(True), strict=True):
+        assert (full is None) == (mixed is None)
+        if full is not None and full.size:
+            np.testing.assert_allclose(mixed, full, atol=0.02 * max(np.abs(full).max(), 1))
 
 
 def test_layers_keep_statistics_in_float32() -> None:
@@ -873,8 +899,15 @@ def test_training_copies_one_number_a_step() -> None:
     with lab.cuda.transfers() as seen:
         step()
     assert [row.times for row in seen.rows] == [1]
+    gradients = lab.compile(lambda x: lab.autocast("cuda")(model)(x).sum().backward())
+    gradients(x)
+    with lab.cuda.transfers() as seen:
+        gradients(x)
+    assert not seen.rows
 
 
 @pytest.mark.usefixtures("double")
 def test_training_on_the_stand_in_is_training_on_the_cpu() -> None:
-    np.testing.assert_allclose(losses(mlp, True, device="cuda"), losses(mlp, True), rtol=5e-3)
+    here = losses(mlp, True)
+    np.testing.assert_allclose(losses(mlp, True, device="cuda"), here, rtol=5e-3)
+    np.testing.assert_allclose(losses(mlp, True, graph=True, device="cuda"), here, rtol=5e-3)
