@@ -344,6 +344,7 @@ def start_and_stop(command: list[str], cwd: Path, home: Path, **env: str) -> tup
     return urllib.parse.urlsplit(address).path, output
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.slow
 def test_jupyterlab_starts_on_lesson_00_and_ctrl_c_stops_it(tmp_path):
     command = [sys.executable, "-m", "minitorch_lab.cli"]
@@ -353,6 +354,7 @@ def test_jupyterlab_starts_on_lesson_00_and_ctrl_c_stops_it(tmp_path):
     assert not (tmp_path / cli.COPY).exists()
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.slow
 def test_a_class_with_one_lesson_opens_on_it(tmp_path):
     done = run("assign", "my class", "--only", "03", cwd=tmp_path)
@@ -385,6 +387,7 @@ def test_the_wheel_holds_lessons_widgets_and_types(wheel):
     assert not [name for name in names if name.startswith(strays) or "_checkpoints" in name]
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.slow
 def test_installed_from_a_wheel_the_lessons_are_copied_and_yours_are_kept(wheel, tmp_path):
     site = tmp_path / "site"
