@@ -73,6 +73,9 @@ class Pool:
     def free_all_blocks(self) -> None:
         self.total = self.used
 
+    def get_limit(self) -> int:
+        return self.limit or 0
+
     def set_limit(self, size: int | None = None, fraction: float | None = None) -> None:
         self.limit = size if fraction is None else int(fraction * RUNTIME.memGetInfo()[1])
 

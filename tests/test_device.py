@@ -485,6 +485,55 @@ def test_a_gpu_that_is_full_in_the_middle_of_a_step(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.usefixtures("cuda")
+@pytest.mark.parametrize("started", [False, True])
+@pytest.mark.parametrize("room", [500, 17_000, 21_000, 34_000, 51_000, 70_000])
+def test_a_gpu_that_is_full_in_the_middle_of_an_update(
+    started: bool, room: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Adam has to make its state, or what it computes in between: all is as before the update."""
+    monkeypatch.setattr(POOL, "limit", 1 << 30)
+    lab.manual_seed(0)
+    model = lab.nn.Sequential(lab.nn.Linear(64, 64), lab.nn.Tanh(), lab.nn.Linear(64, 1)).cuda()
+    optimizer = lab.optim.Adam(model.parameters(), lr=0.1)
+    x = lab.randn(32, 64).cuda()
+
+    def everything() -> list[Any]:
+        kept = [v for p in model.parameters() for v in optimizer.state.get(p, {}).values()]
+        found = [*model.parameters(), *kept]
+        return [v.detach().cpu().numpy().copy() if isinstance(v, lab.Tensor) else v for v in found]
+
+    model(x).square().sum().backward()
+    if started:
+        optimizer.step()
+    before = everything()
+    monkeypatch.setattr(POOL, "limit", POOL.used + room)
+    said = ""
+    try:
+        optimizer.step()
+    except lab.OutOfMemoryError as error:
+        said = str(error)
+    if said:
+        assert "the GPU has no memory left" in said
+        monkeypatch.setattr(POOL, "limit", 1 << 30)
+        for a, b in zip(everything(), before, strict=True):
+            np.testing.assert_array_equal(a, b)
+        optimizer.step()  # and it goes on
+    assert said or room > 30_000
+    assert {state["step"] for state in optimizer.state.values()} == {1 + started}
+
+
+@pytest.mark.usefixtures("cuda")
+def test_a_gradient_from_another_device() -> None:
+    w = lab.ones(3).cuda().requires_grad_()
+    with pytest.raises(lab.DeviceError, match="expected both on one device"):
+        w.grad = lab.ones(3)
+    assert w.grad is None
+    w.grad = lab.ones(3).cuda()
+    with pytest.raises(lab.DeviceError, match="got 'cuda', -1"):
+        lab.device("cuda", -1)
+
+
+@pytest.mark.usefixtures("cuda")
 def test_the_most_memory_that_was_held(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(POOL, "limit", 1 << 30)  # the double counts
     x = lab.ones(64, 64).cuda()

@@ -84,7 +84,8 @@ class Device:
         if index is not None and not number:
             number = str(index)
         if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
-            raise DeviceError(f'device: expected "cpu", "cuda" or "cuda:0", got {name!r}')
+            got = repr(name) if index is None else f"{name!r}, {index}"
+            raise DeviceError(f'device: expected "cpu", "cuda" or "cuda:0", got {got}')
         self.type = kind
         self.index = int(number or 0) if kind == "cuda" else None
 

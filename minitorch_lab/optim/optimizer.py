@@ -11,12 +11,13 @@ from copy import deepcopy
 from itertools import accumulate
 from typing import Any
 
-from ..device import namespace_of
+from ..device import is_loaded, namespace_of
 from ..errors import ArgumentError, GradError, KindError, describe
 from ..interrupts import whole
 from ..op import INTERPRETER, current
 from ..tape import engine
 from ..tensor import NO_GRAD, Tensor, enable_grad, make, no_grad
+from .room import all_or_nothing, roomy
 
 Group = dict[str, Any]
 
@@ -29,6 +30,7 @@ class Optimizer:
     """
 
     stepped = False  # whether step() has run: a schedule warns where it has not
+    updated = False  # whether one has come to its end, so that the state is there
     counts: tuple[str, ...] = ("step",)  # entries of the state that are numbers
 
     def __init__(self, params: Any, defaults: Group) -> None:
@@ -146,6 +148,15 @@ class Optimizer:
         return loss
 
     def _update_all(self) -> None:
+        if is_loaded() and not current().tracing:
+            there = [p for group in self.param_groups for p in group["params"] if p.is_cuda]
+            if there and not roomy(there, not self.updated):
+                all_or_nothing(self._update_each, self)
+                return
+        self._update_each()
+        self.updated = True
+
+    def _update_each(self) -> None:
         for group in self.param_groups:
             for p in group["params"]:
                 grad = p.grad

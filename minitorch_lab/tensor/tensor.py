@@ -257,6 +257,12 @@ class Tensor:
                 f"grad: the shapes differ\n  tensor    {self.spec}\n  gradient  {value.spec}\n"
                 f"  expected {tuple(self.shape)}"
             )
+        if value is not None and type(value.array) is not type(self.array):
+            raise DeviceError(
+                f"grad: the tensors are on different devices\n  tensor    {self.spec}\n"
+                f"  gradient  {value.spec}\n  expected both on one device\n"
+                "  move it with gradient.to(tensor.device)"
+            )
         self._grad = value
 
     @property
