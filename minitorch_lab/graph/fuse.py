@@ -21,6 +21,7 @@ LONG = 100  # equations in a loop: compilers take far longer over a longer one
 FULL = 80  # from here on a loop takes only what goes on with its own values
 NEAR = 16  # steps that are looked back for a loop to join
 REDUCTIONS = ("sum", "mean", "amax", "amin")
+FLOAT16 = np.dtype("float16")
 
 
 @dataclass(eq=False)
@@ -83,6 +84,13 @@ def fusible(e: Equation) -> bool:
     if e.op.name == "to":
         return True
     return not e.op.view and expression(e) is not None
+
+
+def of_halves(e: Equation) -> bool:
+    """Whether an equation reads tensors of float16, with which C computes in loops only."""
+    return any(
+        isinstance(x, Var) and x.spec.dtype == FLOAT16 and not x.spec.number for x in e.inputs
+    )
 
 
 def trailing(dims: tuple[int, ...], ndim: int) -> int:
@@ -195,6 +203,8 @@ class _Scheduler:
         if x.spec.dtype != e.out.spec.dtype or x.spec.dtype.kind != "f" or not x.spec.size:
             return False
         if not dims:  # of a number: it is that number
+            return False
+        if of_halves(e):  # the pass "lower" has it added in float32
             return False
         split = trailing(dims, x.spec.ndim)
         lead = [d for d in dims if d < split]
@@ -327,6 +337,7 @@ class _Tiler:
             # only what is sure to be written in C: a step in Python cannot stand in a tile
             known = e.op.name in (PLANES if axis else BATCHED) and e.out.spec.ndim >= 3
             known = known and (e.out.spec.dtype.kind == "f" or e.op.name == "max_pool2d_where")
+            known = known and not of_halves(e)
             known = known and prod(e.attrs.get("kernel_size", ())) <= WIDEST
             count = e.out.spec.shape[axis] if known else 0
         return count if count > 1 else 0

@@ -265,6 +265,11 @@ def _fold_forward(
     dilation: Pair,
 ) -> Any:
     n, c, height, width = shape
+    if input.dtype is FLOAT16:
+        window = {"stride": stride, "padding": padding, "dilation": dilation}
+        return through_float32(
+            _fold_forward, xp, input, shape=shape, kernel_size=kernel_size, **window
+        )
     (oh, ow), entries = _windows((height, width), kernel_size, stride, padding, dilation)
     columns_of = input.reshape(n, c, kernel_size[0], kernel_size[1], oh, ow)
     out = xp.zeros((n, c, height + 2 * padding[0], width + 2 * padding[1]), input.dtype)
@@ -706,6 +711,8 @@ def _avg_shape(x: Spec, divisor: float, **window: Pair) -> Spec:
 def _avg_forward(xp: Any, input: Any, divisor: float, padding: Pair, **rest: Pair) -> Any:
     spec = Spec(input.shape, input.dtype)
     _pool_shape(spec, padding=padding, **rest)  # NumPy is lenient
+    if input.dtype is FLOAT16:
+        return through_float32(_avg_forward, xp, input, divisor=divisor, padding=padding, **rest)
     _, entries = _windows(input.shape[2:], padding=padding, **rest)
     x = _padded(xp, input, padding, 0)
     out = x[:, :, entries[0][2], entries[0][3]].copy()
@@ -718,6 +725,9 @@ def _avg_forward(xp: Any, input: Any, divisor: float, padding: Pair, **rest: Pai
 def _avg_grad_forward(
     xp: Any, input: Any, shape: tuple[int, ...], divisor: float, padding: Pair, **rest: Pair
 ) -> Any:
+    if input.dtype is FLOAT16:
+        more = {"shape": shape, "divisor": divisor, "padding": padding, **rest}
+        return through_float32(_avg_grad_forward, xp, input, **more)
     n, c, height, width = shape
     _, entries = _windows((height, width), padding=padding, **rest)
     out = xp.zeros((n, c, height + 2 * padding[0], width + 2 * padding[1]), input.dtype)

@@ -7,7 +7,7 @@ from typing import Any
 from ..op import Cost, Mismatch, Op, Spec, normal, op, sample
 from . import elementwise as e
 from .reduce import mean, sum
-from .rules import need_float, per_entry, total
+from .rules import FLOAT16, need_float, per_entry, through_float32, total
 
 Dims = tuple[int, ...]
 
@@ -21,6 +21,8 @@ def _last(x: Any, count: int) -> Dims:
 
 
 def _standardize_forward(xp: Any, input: Any, dim: Dims, eps: float) -> Any:
+    if input.dtype is FLOAT16:
+        return through_float32(_standardize_forward, xp, input, dim=dim, eps=eps)
     count = 1
     for d in dim:
         count *= input.shape[d]
@@ -89,6 +91,9 @@ def _layer_norm_forward(
     shape = input.shape[input.ndim - count :]
     if any(w is not None and w.shape != shape for w in (weight, bias)):
         raise ValueError("shapes differ")  # the shape rule writes the message
+    if input.dtype is FLOAT16:
+        more = {"count": count, "eps": eps}
+        return through_float32(_layer_norm_forward, xp, input, weight, bias, **more)
     out = _standardize_forward(xp, input, _last(input, count), eps)
     if weight is not None:
         out *= weight

@@ -423,6 +423,8 @@ def _running(name: str) -> Any:
     def forward(xp: Any, input: Any, dim: int) -> Any:
         if input.ndim == 0:
             return input.astype(_wide(input.dtype))
+        if input.dtype is FLOAT16:
+            return through_float32(forward, xp, input, dim=dim)
         return getattr(xp, name)(input, axis=dim, dtype=_wide(input.dtype))
 
     return forward
@@ -431,6 +433,8 @@ def _running(name: str) -> Any:
 def _from_end_forward(xp: Any, input: Any, dim: int) -> Any:
     if input.ndim == 0:
         return input.copy()
+    if input.dtype is FLOAT16:
+        return through_float32(_from_end_forward, xp, input, dim=dim)
     back = (*(slice(None),) * dim, slice(None, None, -1))
     return xp.cumsum(input[back], axis=dim, dtype=_wide(input.dtype))[back].copy()
 
@@ -728,6 +732,8 @@ def _float_same(x: Spec, dim: int) -> Spec:
 def _softmax_forward(xp: Any, input: Any, dim: int) -> Any:
     if input.ndim == 0 or not input.size:
         return xp.ones_like(input)
+    if input.dtype is FLOAT16:
+        return through_float32(_softmax_forward, xp, input, dim=dim)
     out = input - xp.maximum.reduce(input, axis=dim, keepdims=True)
     out = xp.exp(out, out=out)
     out /= total(xp, out, dim)
@@ -737,6 +743,8 @@ def _softmax_forward(xp: Any, input: Any, dim: int) -> Any:
 def _log_softmax_forward(xp: Any, input: Any, dim: int) -> Any:
     if input.ndim == 0 or not input.size:
         return xp.zeros_like(input)
+    if input.dtype is FLOAT16:
+        return through_float32(_log_softmax_forward, xp, input, dim=dim)
     out = input - xp.maximum.reduce(input, axis=dim, keepdims=True)
     out -= xp.log(total(xp, xp.exp(out), dim))
     return out

@@ -24,6 +24,7 @@ from ..fuse import (
     expression,
     first,
     leaves,
+    of_halves,
     operands,
     outputs,
     schedule,
@@ -34,7 +35,7 @@ from ..trace import Argument, ArgumentGrad, Captured, Grad, Number, Traced
 from . import native
 from .loops import LoopWriter
 from .numpy import NUMBER_CODE, Plan
-from .routines import ROUTINES
+from .routines import COPIES, ROUTINES
 from .text import C_TYPES, REFUSES, Place, Text, index_of, joined
 
 SMALL = 1024  # bytes of a result that is copied for the learner
@@ -476,7 +477,8 @@ class _Writer:
             self.copy_into(out, x, out.array.reshape(x.array.shape))
             return
         made = ROUTINES.get(e.op.name)
-        if made is not None and made(self, step):
+        in_c = e.parts or e.op.name in COPIES or not of_halves(e)
+        if made is not None and in_c and made(self, step):
             return
         if not e.out.spec.size and (e.op.kernel is not None or e.op.name == "to"):
             return  # elementwise, and there is no entry

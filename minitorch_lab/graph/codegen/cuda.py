@@ -25,12 +25,13 @@ from ..fuse import Loop, Part, Single, Step, expression
 from ..ir import Equation, Graph, Var
 from ..trace import Traced
 from . import c, native
-from .calls import BLOCK, CALLS, COPIES, FILL, Kernel, copied
+from .calls import BLOCK, CALLS, FILL, Kernel, copied
 from .loops import LoopWriter
 from .numpy import Plan
+from .routines import COPIES
 from .text import C_TYPES, REFUSES, Place, Text, canonical
 
-COMMON = "/* Where NumPy says otherwise"  # from here on the two preludes are one
+COMMON = "/* float16 ---"  # from here on the two preludes are one
 PRELUDE = Path(__file__).with_name("prelude.cu").read_text(encoding="utf-8")
 PRELUDE += "\n" + COMMON + native.PRELUDE.partition(COMMON)[2]
 NARROW, WARP = 8, 32  # entries of a row that one thread takes; threads of a warp

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from ...tape import location
-from ..fuse import Loop, Part, expression
+from ..fuse import FLOAT16, Loop, Part, expression
 from ..ir import Equation, Var
-from .text import C_TYPES, Place, index_of
+from .text import C_TYPES, Place, computed, index_of, read, written
 
 FUNCTIONS = re.compile(
     r"\b(exp|log|tanh|erf|sqrt|pow|floor|ceil|trunc|rint|fabs|sin|cos|tan|atan|log1p|expm1|log2"
@@ -180,7 +180,6 @@ class LoopWriter:
         return index_of([a for a, _, _ in axes], [strides[group[-1]] for _, _, group in axes])
 
     def _stage(self, stage: int, outer: list[Any], inner: list[Any]) -> None:
-        t = self.t
         parts = [p for p in self.loop.parts if p.stage == stage]
         entries = [p for p in parts if p.level == "entry"]
         folds = [p for p in parts if p.level in ("fold", "total")]
@@ -199,8 +198,7 @@ class LoopWriter:
         opened = self._enter(inner, gathered)
         axes = outer + inner
         for p in entries:
-            e = p.equation
-            t.add(f"const {_local(e.out)} v{e.out.id} = {self._expression(e, axes, p)};")
+            self._compute(p, axes)
         for p in folds:
             self._accumulate(p, axes, p in gathered)
         for p in entries:
@@ -209,11 +207,20 @@ class LoopWriter:
         for p in gathered:
             self._finish(p, outer)
 
+    def _compute(self, p: Part, axes: list[Any]) -> None:
+        """The value of an equation at one place; of float16 with as many digits as that has."""
+        e, out = p.equation, p.equation.out
+        value = self._expression(e, axes, p)
+        if out.spec.dtype == FLOAT16:
+            value = f"lab_rounded({value})"
+        self.t.add(f"const {_local(out)} v{out.id} = {value};")
+
     def _keep(self, out: Var, axes: list[Any], who: str = "") -> None:
         """Write a value to memory, where something outside the loop reads it."""
         if out.id in self.w.outside:
             name = self.pointers[out.id]
-            self.t.add(f"{who}{name}[{self._at(name, axes)}] = v{out.id};")
+            value = written(out.spec.dtype, f"v{out.id}")
+            self.t.add(f"{who}{name}[{self._at(name, axes)}] = {value};")
 
     BLOCKS = True  # whether many floats are added by blocks
 
@@ -263,9 +270,8 @@ class LoopWriter:
         return all(strides[group[-1]] == 0 for _, _, group in inner)
 
     def _row(self, p: Part, outer: list[Any]) -> None:
-        out = p.equation.out
-        self.t.add(f"const {_local(out)} v{out.id} = {self._expression(p.equation, outer, p)};")
-        self._keep(out, outer, self.ONE)
+        self._compute(p, outer)
+        self._keep(p.equation.out, outer, self.ONE)
 
     def _accumulate(self, p: Part, axes: list[Any], gathered: bool) -> None:
         e = p.equation
@@ -287,7 +293,7 @@ class LoopWriter:
         if made is not None and not self._from_memory(x, part):
             return f"v{x.id}"
         name = self.pointers[x.id]
-        return f"{name}[{self._at(name, axes)}]"
+        return read(x.spec.dtype, f"{name}[{self._at(name, axes)}]")
 
     def _expression(self, e: Equation, axes: list[Any], part: Part) -> str:
         if e.op.name == "to":
@@ -295,7 +301,8 @@ class LoopWriter:
             text = self._value(x, axes, part)
             if e.out.spec.dtype.kind == "b":
                 return f"{text} != 0"
-            return f"({C_TYPES[str(e.out.spec.dtype)]}){text}"
+            kind = computed(e.out.spec.dtype)
+            return text if computed(x.spec.dtype) == kind else f"({kind}){text}"
         kinds = [x.spec.dtype for x in e.inputs if isinstance(x, Var) and not x.spec.number]
         common = _compute_dtype(e, kinds)
         inputs = [self._input(x, axes, part, common, i, e) for i, x in enumerate(e.inputs)]
@@ -327,12 +334,15 @@ class LoopWriter:
         kind = C_TYPES[str(common)]
         if isinstance(x, Var) and x.spec.number:
             k = self.w.numbers.setdefault(x.id, len(self.w.numbers))
-            return f"({kind}){self._number(k)}"
+            text = f"({kind}){self._number(k)}"
+            return f"lab_rounded({text})" if _halves(e) else text
         if isinstance(x, Var):
             text = self._value(x, axes, part)
             if e.op.name == "where" and index == 0:
                 return text
-            return text if x.spec.dtype == common else f"({kind}){text}"
+            return text if computed(x.spec.dtype) == kind else f"({kind}){text}"
+        if isinstance(x, float) and _halves(e):
+            x = _half(x)
         if isinstance(x, float) and not math.isfinite(x):
             word = "NAN" if math.isnan(x) else "INFINITY"
             return f"(-{word})" if x < 0 else word
@@ -347,11 +357,29 @@ BOUNDS = {"maximum": "<=", "minimum": ">="}
 
 def _local(v: Var) -> str:
     """The type of a local variable: a bool as an int, which vectors of floats go well with."""
-    return "int" if v.spec.dtype.kind == "b" else C_TYPES[str(v.spec.dtype)]
+    return "int" if v.spec.dtype.kind == "b" else computed(v.spec.dtype)
+
+
+def _halves(e: Equation) -> bool:
+    """Whether the numbers of an equation are of float16, as the tensors beside them are."""
+    kinds = [x.spec.dtype for x in e.inputs if isinstance(x, Var) and not x.spec.number]
+    return _common_dtype(e, kinds) == FLOAT16
+
+
+def _half(x: float) -> float:
+    """The number of float16 that is nearest."""
+    with np.errstate(over="ignore"):
+        return float(np.float16(x))
 
 
 def _compute_dtype(e: Equation, kinds: list[Any]) -> Any:
     """The dtype that the entries have in the expression."""
+    found = _common_dtype(e, kinds)
+    return np.dtype("float32") if found == FLOAT16 else found
+
+
+def _common_dtype(e: Equation, kinds: list[Any]) -> Any:
+    """The dtype that the entries have for eager mode."""
     if e.op.name == "where":
         kinds = kinds[1:] or [e.out.spec.dtype]
     out = e.out.spec.dtype

@@ -143,6 +143,56 @@ static inline float lab_erff(float x)
     return x != x ? x : y > 1.0f ? 1.0f : y < -1.0f ? -1.0f : y;
 }
 
+/* float16 ------------------------------------------------------------------------------------
+
+   A type of memory: entries are computed as float. A number below 2^-14 has steps of 2^-24, as a
+   float between 0.5 and 1 has: added to 0.5, it is rounded, and its digits are the last ones. */
+#ifndef __CUDACC_RTC__ /* a GPU has an instruction for each of these */
+typedef struct { uint16_t bits; } lab_half;
+typedef union { float f; uint32_t i; } lab_word;
+
+static inline float lab_from_half(lab_half x)
+{
+    uint32_t size = x.bits & 0x7fff, sign = (uint32_t)(x.bits & 0x8000) << 16;
+    lab_word small, normal;
+    small.i = 0x3f000000 | size;
+    small.f -= 0.5f;
+    normal.i = (size << 13) + (size < 0x7c00 ? 0x38000000 : 0x70000000);
+    normal.i = (size < 0x400 ? small.i : normal.i) | sign;
+    return normal.f;
+}
+
+static inline lab_half lab_to_half(float x)
+{
+    lab_word all, small;
+    all.f = x;
+    uint32_t sign = all.i & 0x80000000;
+    all.i ^= sign;
+    small.f = all.f + 0.5f;
+    uint32_t normal = (all.i - 0x38000000 + 0xfff + (all.i >> 13 & 1)) >> 13; /* ties to even */
+    uint32_t large = all.i > 0x7f800000 ? 0x7e00 : 0x7c00;
+    uint32_t size = all.i < 0x38800000 ? small.i - 0x3f000000 : all.i < 0x47800000 ? normal : large;
+    lab_half out = {(uint16_t)(size | sign >> 16)};
+    return out;
+}
+
+/* as many digits as float16 has */
+static inline float lab_rounded(float x)
+{
+    lab_word all, small, normal;
+    all.f = x;
+    uint32_t sign = all.i & 0x80000000;
+    all.i ^= sign;
+    small.f = all.f + 0.5f;
+    small.f -= 0.5f;
+    normal.i = (all.i + 0xfff + (all.i >> 13 & 1)) & ~0x1fffu;
+    normal.i = normal.i >= 0x47800000 ? 0x7f800000 : normal.i;
+    all.i = all.i > 0x7f800000 ? all.i : all.i < 0x38800000 ? small.i : normal.i;
+    all.i |= sign;
+    return all.f;
+}
+#endif
+
 /* Where NumPy says otherwise than C ---------------------------------------------------------
 
    A kernel text names these without a type: the dtype of x chooses, and all whole numbers are

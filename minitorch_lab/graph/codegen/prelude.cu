@@ -11,6 +11,8 @@ typedef short int16_t;
 typedef int int32_t;
 typedef long long int64_t;
 typedef unsigned char uint8_t;
+typedef unsigned short uint16_t;
+typedef unsigned uint32_t;
 typedef unsigned long long uint64_t;
 #define INFINITY __int_as_float(0x7f800000)
 #define NAN __int_as_float(0x7fffffff)
@@ -103,3 +105,21 @@ __device__ T lab_blocks(T mine, Join join, bool &first, double *parts, unsigned 
     for (unsigned y = 1; y < gridDim.y; y++) mine = join(mine, (T)all[y * count + row]);
     return mine;
 }
+
+/* float16 is a type of memory; see below */
+#ifdef __CUDACC_RTC__
+struct lab_half { uint16_t bits; };
+__device__ inline float lab_from_half(lab_half x)
+{
+    float out;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(out) : "h"(x.bits));
+    return out;
+}
+__device__ inline lab_half lab_to_half(float x)
+{
+    lab_half out;
+    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(out.bits) : "f"(x));
+    return out;
+}
+__device__ inline float lab_rounded(float x) { return lab_from_half(lab_to_half(x)); }
+#endif

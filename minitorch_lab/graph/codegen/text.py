@@ -9,12 +9,31 @@ from typing import Any
 import numpy as np
 
 from ...ops import rules
+from ..fuse import FLOAT16
 from ..ir import Var
 
-C_TYPES = {
+C_TYPES = {  # in memory
     "float32": "float", "float64": "double", "int64": "int64_t", "int32": "int32_t",
     "int16": "int16_t", "int8": "int8_t", "uint8": "uint8_t", "bool": "uint8_t",
+    "float16": "lab_half",
 }  # fmt: skip
+
+# float16 is a type of memory only: entries are read as float, and rounded when they are written.
+
+
+def computed(dtype: Any) -> str:
+    """The C type in which entries of a dtype are computed."""
+    return "float" if dtype == FLOAT16 else C_TYPES[str(dtype)]
+
+
+def read(dtype: Any, text: str) -> str:
+    """An entry of memory, as it is computed with."""
+    return f"lab_from_half({text})" if dtype == FLOAT16 else text
+
+
+def written(dtype: Any, text: str) -> str:
+    """What was computed, as an entry of memory."""
+    return f"lab_to_half({text})" if dtype == FLOAT16 else text
 
 
 @dataclass(eq=False)

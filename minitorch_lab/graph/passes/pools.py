@@ -38,7 +38,7 @@ def remember_places(graph: Graph, note: Note = no_note) -> Graph:
         if key not in places:
             pool = builder.made[output.id]
             found = builder.equation(pool, "max_pool2d_where", (output, picture), e.attrs)
-            after.setdefault(output.id, []).append(found)
+            after.setdefault(builder.later(output, picture).id, []).append(found)
             places[key] = found.out
         masked = builder.masked(e)
         new: list[Equation] = []
@@ -83,6 +83,7 @@ class _Builder:
 
     def __init__(self, graph: Graph) -> None:
         self.made = {e.out.id: e for e in graph.equations}
+        self.order = {n: i for i, n in enumerate(self.made)}
         self.users: dict[int, list[Equation]] = {}
         for e in drop_dead(graph).equations:  # what nothing needs reads nothing
             for x in e.inputs:
@@ -91,6 +92,10 @@ class _Builder:
         self.results = {v.id for v in graph.results}
         every = (*graph.inputs, *graph.constant_vars, *(e.out for e in graph.equations))
         self.next = 1 + max(v.id for v in every)
+
+    def later(self, a: Var, b: Var) -> Var:
+        """The one of two values that is made last."""
+        return a if self.order.get(a.id, -1) > self.order.get(b.id, -1) else b
 
     def equation(self, like: Equation, name: str, inputs: tuple[Any, ...], attrs: Any) -> Equation:
         """An equation at the place of another one: same module, same line."""

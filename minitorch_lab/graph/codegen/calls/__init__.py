@@ -24,7 +24,4 @@ CALLS: dict[str, Callable[[Any, Single], Kernel | list[Kernel] | None]] = {
     "max_pool2d_where": pool_where, "max_pool2d_put": pool_put,
 }  # fmt: skip
 
-# Routines of C that do nothing but copy from place to place: the same functions plan the copies.
-COPIES = ("cat", "stack", "flip", "repeat")
-
-__all__ = ["BLOCK", "CALLS", "COPIES", "FILL", "Kernel", "copied"]
+__all__ = ["BLOCK", "CALLS", "FILL", "Kernel", "copied"]

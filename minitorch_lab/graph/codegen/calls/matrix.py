@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...fuse import Single
-from ..text import C_TYPES, Place, index_of
+from ..text import Place, computed, index_of, read, written
 from .kernel import Kernel, decoded, kernel
 
 SMALL = 1 << 22  # multiplications; a larger product is worth a call of cuBLAS, which ends a graph
@@ -36,11 +36,12 @@ def matmul(w: Any, step: Single) -> Kernel | None:
         i, j = ("y", "x") if columns <= rows else ("x", "y")
         inside = f"{top} + {i} < {x.array.shape[-2]} && {left} + {j} < {x.array.shape[-1]}"
         at = spot(x, [f"({top} + {i})", f"({left} + {j})"])
-        return f"{square}[{i}][{j}] = {inside} ? {name}[{at}] : 0;"
+        entry = read(x.array.dtype, f"{name}[{at}]")
+        return f"{square}[{i}][{j}] = {inside} ? {entry} : 0;"
 
     spots = zip(index, decoded("batch", lead), strict=True)
     places = " ".join(f"const int {name} = {spot};" for name, spot in spots)
-    kind = C_TYPES[str(e.out.spec.dtype)]
+    kind, end = computed(e.out.spec.dtype), written(e.out.spec.dtype, "sum")
     body = f"""
 // ({m}, {k}) @ ({k}, {n})
 __shared__ {kind} left[{TILE}][{TILE + 1}], right[{TILE}][{TILE + 1}];
@@ -57,7 +58,7 @@ for (int at = blockIdx.x; at < across * (({m} + tile - 1) / tile); at += gridDim
         __syncthreads();
         for (int i = 0; i < tile; i++) sum += left[y][i] * right[i][x];
     }}
-    if (row + y < {m} && column + x < {n}) out[{spot(out, ["(row + y)", "(column + x)"])}] = sum;
+    if (row + y < {m} && column + x < {n}) out[{spot(out, ["(row + y)", "(column + x)"])}] = {end};
 }}
 """
     tiles = -(-m // TILE) * -(-n // TILE)

@@ -8,16 +8,18 @@ import numpy as np
 
 from ....op import OPS
 from ....ops.indexing import PLACE
-from ...fuse import Single
+from ...fuse import Single, of_halves
 from ..routines.joins import part
-from ..text import C_TYPES, index_of
+from ..text import C_TYPES, computed, index_of, read, written
 from .kernel import BLOCK, Kernel, copied, decoded, each, kernel
 
 MANY = 1 << 20  # questions, for each column: more take longer than to sort the numbers
 
 
-def nll_mean(w: Any, step: Single) -> Kernel:
+def nll_mean(w: Any, step: Single) -> Kernel | None:
     """The mean of ``-x[i, target[i]]``, without the entries to ignore; one block adds them."""
+    if of_halves(step.equation):
+        return None
     x, target, out = (w.place[v.id] for v in (*step.equation.inputs, step.equation.out))
     n, classes = x.array.shape
     kind = C_TYPES[str(out.array.dtype)]
@@ -41,8 +43,10 @@ if (threadIdx.x == 0) *out = sum / ({kind})known;
     return kernel(w, step, {"x": x, "target": target, "out": out}, body, (1, 1), (BLOCK, 1))
 
 
-def class_error(w: Any, step: Single) -> Kernel:
+def class_error(w: Any, step: Single) -> Kernel | None:
     """The gradient of the cross-entropy: a softmax less one at the class."""
+    if of_halves(step.equation):
+        return None
     x, target, out = (w.place[v.id] for v in (*step.equation.inputs, step.equation.out))
     n, classes = x.array.shape
     kind = C_TYPES[str(out.array.dtype)]
@@ -95,18 +99,18 @@ def rows_added(w: Any, step: Single) -> Kernel | None:
     dense = all(x.array.flags.c_contiguous for x in (index, out))
     if not dense or not out.array.size or rows * numbers > MANY:
         return None
-    width, kind = out.array.size // rows, C_TYPES[str(out.array.dtype)]
+    width, dtype = out.array.size // rows, out.array.dtype
     spots = decoded("k", index.array.shape) + decoded("column", out.array.shape[1:])
     loop, blocks = each(
         {"row": rows, "column": width},
         f"""
-{kind} sum = 0;
+{computed(dtype)} sum = 0;
 for (int k = 0; k < {numbers}; k++) {{
     const int64_t at = index[k] < 0 ? index[k] + {rows} : index[k];
     if (at < 0 || at >= {rows}) lab_refuse();
-    if (at == row) sum += value[{index_of(spots, value.strides)}];
+    if (at == row) sum += {read(dtype, f"value[{index_of(spots, value.strides)}]")};
 }}
-out[entry] = sum;
+out[entry] = {written(dtype, "sum")};
 """,
     )
     places = {"value": value, "index": index, "out": out}
@@ -120,6 +124,6 @@ def unslice(w: Any, step: Single) -> list[Kernel] | None:
     view = OPS["slice"].forward(np, out.array, index=e.attrs["index"])
     if view.shape != x.array.shape or not view.size or not out.array.flags.c_contiguous:
         return None
-    loop, blocks = each({"i": out.array.size}, "out[i] = 0;")
+    loop, blocks = each({"i": out.array.size}, f"out[i] = {written(out.array.dtype, '0')};")
     zeros = kernel(w, step, {"out": out}, loop, blocks, (BLOCK, 1))
     return [zeros, copied(w, step, part(out, view), x)]

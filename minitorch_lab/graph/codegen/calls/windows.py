@@ -9,10 +9,14 @@ from typing import Any
 
 from ...fuse import Single
 from ..routines.windows import windows
-from ..text import C_TYPES, Place, index_of
+from ..text import Place, computed, index_of, read, written
 from .kernel import BLOCK, Kernel, each, kernel
 
-PLACE = ["n", "c", "y", "x"]
+PLACE, ENTRY = ["n", "c", "y", "x"], ["n", "c", "r", "q"]  # of a window, of a picture
+
+
+def _entry(name: str, place: Place, index: list[str]) -> str:
+    return read(place.array.dtype, f"{name}[{index_of(index, place.strides)}]")
 
 
 def _kernel(
@@ -30,7 +34,7 @@ def unfold(w: Any, step: Single) -> Kernel:
     sizes = dict(zip("ncijyx", (v[k] for k in "n c kh kw out_h out_w".split()), strict=True))
     body = f"""
 const int r = {v["row"]}, q = {v["column"]};
-out[entry] = {v["inside"]} ? a[{index_of(["n", "c", "r", "q"], x.strides)}] : 0;
+out[entry] = {v["inside"]} ? a[{index_of(ENTRY, x.strides)}] : {written(x.array.dtype, "0")};
 """
     return _kernel(w, step, {"a": x, "out": out}, sizes, body)
 
@@ -42,9 +46,9 @@ def _gathered(
 
     ``first`` is what comes before it, and may leave a window out.
     """
-    kind = C_TYPES[str(places["out"].array.dtype)]
+    dtype = places["out"].array.dtype
     body = f"""
-{kind} sum = 0;
+{computed(dtype)} sum = 0;
 for (int i = 0; i < {v["kh"]}; i++) for (int j = 0; j < {v["kw"]}; j++) {{
     const int down = r + {v["ph"]} - i * {v["dh"]}, right = q + {v["pw"]} - j * {v["dw"]};
     const int y = down / {v["sh"]}, x = right / {v["sw"]};
@@ -53,7 +57,7 @@ for (int i = 0; i < {v["kh"]}; i++) for (int j = 0; j < {v["kw"]}; j++) {{
     {first}
     sum += {value};
 }}
-out[entry] = sum;
+out[entry] = {written(dtype, "sum")};
 """
     sizes = {"n": v["n"], "c": v["c"], "r": v["height"], "q": v["width"]}
     return _kernel(w, step, places, sizes, body)
@@ -64,23 +68,23 @@ def fold(w: Any, step: Single) -> Kernel:
     x, out = (w.place[v.id] for v in (step.equation.inputs[0], step.equation.out))
     v = windows(step.equation, out, x)
     at = ["n", f"((c * {v['kh']} + i) * {v['kw']} + j)", f"(y * {v['out_w']} + x)"]
-    return _gathered(w, step, v, {"a": x, "out": out}, f"a[{index_of(at, x.strides)}]")
+    return _gathered(w, step, v, {"a": x, "out": out}, _entry("a", x, at))
 
 
 def max_pool(w: Any, step: Single) -> Kernel:
     """The largest entry of each window, or NaN where there is one."""
     x, out = (w.place[v.id] for v in (step.equation.inputs[0], step.equation.out))
     v = windows(step.equation, x, out)
-    kind = C_TYPES[str(out.array.dtype)]
+    kind = computed(out.array.dtype)
     body = f"""
 {kind} top = -INFINITY;
 for (int i = 0; i < {v["kh"]}; i++) for (int j = 0; j < {v["kw"]}; j++) {{
     const int r = {v["row"]}, q = {v["column"]};
     if (!({v["inside"]})) continue;
-    const {kind} b = a[{index_of(["n", "c", "r", "q"], x.strides)}];
+    const {kind} b = {_entry("a", x, ENTRY)};
     top = (b > top) | (b != b) ? b : top;
 }}
-out[entry] = top;
+out[entry] = {written(out.array.dtype, "top")};
 """
     return _kernel(w, step, {"a": x, "out": out}, _places(v), body)
 
@@ -90,12 +94,12 @@ def pool_where(w: Any, step: Single) -> Kernel:
     y, x, out = (w.place[v.id] for v in (*step.equation.inputs, step.equation.out))
     v = windows(step.equation, x, out)
     body = f"""
-const {C_TYPES[str(y.array.dtype)]} top = b[{index_of(PLACE, y.strides)}];
+const {computed(y.array.dtype)} top = {_entry("b", y, PLACE)};
 int at = -1;
 for (int i = 0; i < {v["kh"]}; i++) for (int j = 0; j < {v["kw"]}; j++) {{
     const int r = {v["row"]}, q = {v["column"]};
     if (at >= 0 || !({v["inside"]})) continue;
-    if (a[{index_of(["n", "c", "r", "q"], x.strides)}] == top) at = i * {v["kw"]} + j;
+    if ({_entry("a", x, ENTRY)} == top) at = i * {v["kw"]} + j;
 }}
 out[entry] = at;
 """
@@ -107,7 +111,7 @@ def pool_put(w: Any, step: Single) -> Kernel:
     g, where, out = (w.place[v.id] for v in (*step.equation.inputs, step.equation.out))
     v = windows(step.equation, out, g)
     own = f"where[{index_of(PLACE, where.strides)}] == i * {v['kw']} + j"
-    value = f"{own} ? g[{index_of(PLACE, g.strides)}] : 0"
+    value = f"{own} ? {_entry('g', g, PLACE)} : 0"
     return _gathered(w, step, v, {"g": g, "where": where, "out": out}, value)
 
 
@@ -116,15 +120,15 @@ def max_pool_grad(w: Any, step: Single) -> Kernel:
     g, y, x, out = (w.place[v.id] for v in (*step.equation.inputs, step.equation.out))
     v = windows(step.equation, x, out)
     first = f"""
-    const {C_TYPES[str(y.array.dtype)]} top = b[{index_of(PLACE, y.strides)}];
-    bool own = a[{index_of(["n", "c", "r", "q"], x.strides)}] == top;
+    const {computed(y.array.dtype)} top = {_entry("b", y, PLACE)};
+    bool own = {_entry("a", x, ENTRY)} == top;
     for (int k = 0; own && k < i * {v["kw"]} + j; k++) {{ // none before it is as large
         const int r = y * {v["sh"]} + k / {v["kw"]} * {v["dh"]} - {v["ph"]};
         const int q = x * {v["sw"]} + k % {v["kw"]} * {v["dw"]} - {v["pw"]};
-        own = !({v["inside"]} && a[{index_of(["n", "c", "r", "q"], x.strides)}] == top);
+        own = !({v["inside"]} && {_entry("a", x, ENTRY)} == top);
     }}"""
     places = {"g": g, "b": y, "a": x, "out": out}
-    return _gathered(w, step, v, places, f"own ? g[{index_of(PLACE, g.strides)}] : 0", first)
+    return _gathered(w, step, v, places, f"own ? {_entry('g', g, PLACE)} : 0", first)
 
 
 def _places(v: dict[str, Any]) -> dict[str, int]:

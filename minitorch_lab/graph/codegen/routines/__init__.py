@@ -21,6 +21,9 @@ from .windows import fold, unfold
 
 Routine = Callable[[Any, Single], bool]
 
+# Those that do nothing but copy from place to place, whatever the type of the entries.
+COPIES = ("cat", "stack", "flip", "repeat")
+
 
 def _either(first: Routine, second: Routine) -> Routine:
     return lambda w, step: first(w, step) or second(w, step)

@@ -15,7 +15,7 @@ from ....op import Spec
 from ...control import scanned
 from ...fuse import Single
 from ...ir import Part, Var, places_of
-from ..text import C_TYPES, REFUSES, Place, kept, pointer
+from ..text import C_TYPES, REFUSES, Place, kept, pointer, read
 
 
 class _NeedsPython(Exception):
@@ -154,7 +154,8 @@ def _row(place: Place, turn: str) -> Place:
 
 def _truth(place: Place) -> str:
     kind = C_TYPES[str(place.array.dtype)]
-    return f"((const {kind} *)p[{place.slot}])[{place.offset}{place.more}] != 0"
+    entry = f"((const {kind} *)p[{place.slot}])[{place.offset}{place.more}]"
+    return f"{read(place.array.dtype, entry)} != 0"
 
 
 def _carry(w: Any, carry: Sequence[Place], new: Sequence[Place]) -> None:
