@@ -451,6 +451,7 @@ GPU_WORK: dict[str, tuple[str, Callable[[Any], tuple[Any, Any, Any, Any, Any]]]]
     "transformer16": WORK["transformer"],
     "transformer128": ("the same, batch 128", lambda t: transformer(t, 128)),
 }
+GPU_PRECISE = ("mlp256", "cnn1024", "transformer128")  # in TF32 and with float16 too
 
 
 def on_gpu(out: Path) -> int:
@@ -464,8 +465,13 @@ def on_gpu(out: Path) -> int:
         print("PyTorch is not here, or finds no GPU: ours is measured alone", file=sys.stderr)
     works = {name: make for name, (_, make) in GPU_WORK.items()}
     folder = Path(__file__).parents[1]
-    found = bench_gpu.run(works, out, torch=torch, folder=folder)
+    found = bench_gpu.run(works, out, torch=torch, precise=GPU_PRECISE, folder=folder)
     titles = {name: title for name, (title, _) in GPU_WORK.items()}
+    titles |= {
+        f"{name} {kind}": f"{name}, {words}"
+        for kind, words in bench_gpu.KINDS.items()
+        for name in GPU_PRECISE
+    }
     titles["chain"] = "tanh-sigmoid-square and sum of 100,000,000"
     print("\n".join(bench_gpu.words(found)))
     print()

@@ -1,10 +1,10 @@
 """What a GPU gives: ``python -m minitorch_lab.bench --gpu``, on a machine that has one.
 
 It installs nothing and ends in under eight minutes. Whole training steps, the loss read back after
-each, in eager mode and as a graph, against PyTorch on the same GPU where that is installed; the
-size from which the GPU is quicker than the CPU; and the tests marked ``gpu``, in the time that is
-left. What was found is written to a file after each part, so that an end in the middle loses
-nothing; the short table comes last.
+each, in eager mode and as a graph, in float32, in TF32 and with float16 (autocast), against PyTorch
+on the same GPU where that is installed; the size from which the GPU is quicker than the CPU; and
+the tests marked ``gpu``, in the time that is left. What was found is written to a file after each
+part, so that an end in the middle loses nothing; the short table comes last.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,13 +28,16 @@ import minitorch_lab as lab
 from .bench_steps import interleaved, training_step
 from .cuda.sizes import WHAT
 
-Make = Callable[[Any], tuple[Any, Any, Any, Any, Any]]
+Work = tuple[Any, Any, Any, Any, Any]
+Make = Callable[[Any], Work]
 Step = Callable[[], float]
 COMMAND = "python -m minitorch_lab.bench --gpu"
 FILE = "gpu-figures.json"
 LIMIT = 440.0  # seconds for everything
 STEPS = 250.0  # of which so many are for the rows, a third of them measuring
 ROUNDS = 5
+NEAR = {"": 2e-3, "tf32": 1e-2, "float16": 3e-2}  # how near losses are, in each precision
+KINDS = {"tf32": "TF32", "float16": "float16 (autocast)"}
 AIMS = {"mlp32": 1.5, "mlp256": 1.5, "cnn128": 1.5}  # graph mode to PyTorch; 1 for the others
 HEADS = ["one training step on the GPU", "eager ms", "graph ms", "PyTorch ms", "graph to PyTorch",
          "eager to PyTorch", "same losses"]  # fmt: skip
@@ -53,15 +57,16 @@ class Clock:
 # One row -------------------------------------------------------------------------------------
 
 
-def ours(make: Make, executor: str | None) -> Step:
+def ours(make: Make, executor: str | None, kind: str = "") -> Step:
     """Our step on the GPU, in eager mode or as a graph."""
     lab.manual_seed(0)
     model, criterion, optimizer, x, y = make(lab)
     model.to("cuda")
-    return _step(model, criterion, optimizer, x.to("cuda"), y.to("cuda"), executor)
+    work = (model, criterion, optimizer, x.to("cuda"), y.to("cuda"))
+    return _step(_cast(lab, "cuda", work) if kind == "float16" else work, executor)
 
 
-def theirs(torch: Any, make: Make, where: str) -> Step:
+def theirs(torch: Any, make: Make, where: str, kind: str = "") -> Step:
     """PyTorch's step on the GPU, from our weights and data."""
     lab.manual_seed(0)
     model, _, _, x, y = make(lab)
@@ -70,11 +75,36 @@ def theirs(torch: Any, make: Make, where: str) -> Step:
     twin.load_state_dict(state)
     twin.to(where)  # in place: the optimiser keeps its parameters
     tx, ty = (torch.tensor(t.numpy()).to(where) for t in (x, y))
-    return _step(twin, criterion, optimizer, tx, ty, None)
+    work = (twin, criterion, optimizer, tx, ty)
+    return _step(_cast(torch, where, work) if kind == "float16" else work, None)
 
 
-def _step(model: Any, criterion: Any, optimizer: Any, x: Any, y: Any, executor: str | None) -> Step:
-    step, x, y = training_step((model, criterion, optimizer, x, y))
+def _cast(t: Any, where: str, work: Work) -> Work:
+    """The same with the model and the loss in blocks of autocast."""
+    model, criterion, *rest = work
+    block = t.autocast(where, dtype=t.float16)
+    return (block(model.__call__), block(criterion.__call__), *rest)
+
+
+@contextmanager
+def tf32(on: bool, torch: Any) -> Iterator[None]:
+    """Products of float32 in TF32 or not, in ours and in PyTorch; there convolutions too."""
+    before = torch and (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32)
+    try:
+        lab.set_float32_matmul_precision("high" if on else "highest")
+        if torch is not None:
+            torch.set_float32_matmul_precision("high" if on else "highest")
+            torch.backends.cudnn.allow_tf32 = on
+        yield
+    finally:
+        lab.set_float32_matmul_precision("highest")
+        if torch is not None:
+            torch.set_float32_matmul_precision(before[0])
+            torch.backends.cudnn.allow_tf32 = before[1]
+
+
+def _step(work: Work, executor: str | None) -> Step:
+    step, x, y = training_step(work)
     run = step if executor is None else lab.compile(step, executor=executor)
     return lambda: float(run(x, y).item())
 
@@ -86,20 +116,29 @@ def timed(candidates: Mapping[str, Step], budget: float) -> dict[str, float]:
     return {name: seconds * 1e3 for name, seconds in found.items()}
 
 
-def row(name: str, make: Make, torch: Any, where: str, budget: float) -> dict[str, Any]:
-    """The figures of one model: milliseconds, ratios, and whether the losses are the same."""
-    steps: dict[str, Step] = {"eager": ours(make, None), "graph": ours(make, "auto")}
-    if torch is not None:
-        steps["torch"] = theirs(torch, make, where)
-    losses = {key: [step() for _ in range(3)] for key, step in steps.items()}
+def row(
+    name: str, make: Make, torch: Any, where: str, budget: float, kind: str = ""
+) -> dict[str, Any]:
+    """The figures of one model: milliseconds, ratios, and whether the losses are the same.
+
+    ``kind`` is "" for float32, "tf32", or "float16" for a step with autocast.
+    """
+    with tf32(kind == "tf32", torch):
+        steps: dict[str, Step] = {
+            "eager": ours(make, None, kind),
+            "graph": ours(make, "auto", kind),
+        }
+        if torch is not None:
+            steps["torch"] = theirs(torch, make, where, kind)
+        losses = {key: [step() for _ in range(3)] for key, step in steps.items()}
+        ms = timed(steps, budget)
     first = losses["eager"]
     same = all(
-        abs(a - b) <= 2e-3 * max(abs(b), 1e-6)
+        abs(a - b) <= NEAR[kind] * max(abs(b), 1e-6)
         for key in losses
         for a, b in zip(losses[key], first, strict=True)
     )
-    found = {"name": name, "aim": AIMS.get(name, 1.0), "same": same, "losses": losses}
-    return found | {"ms": timed(steps, budget)}
+    return {"name": name, "aim": AIMS.get(name, 1.0), "same": same, "losses": losses, "ms": ms}
 
 
 # The chain on many entries ---------------------------------------------------------------------
@@ -166,7 +205,7 @@ def tests(folder: Path, seconds: float) -> dict[str, Any]:
         return {"note": "not run: the tests are in a checkout only"}
     if importlib.util.find_spec("pytest") is None:
         return {"note": "not run: pytest is not installed"}
-    files = [f"tests/test_{name}.py" for name in ("gpu", "device", "cuda", "cuda_timeline")]
+    files = [f"tests/test_{name}.py" for name in ("gpu", "device", "cuda", "cuda_timeline", "half")]
     options = "-m gpu -v -W default --tb=line -p no:cacheprovider -o console_output_style=classic"
     command = [sys.executable, "-m", "pytest", *options.split(), *files]
     try:
@@ -239,23 +278,29 @@ def run(
     limit: float = LIMIT,
     torch: Any = None,
     where: str = "cuda",
+    precise: Collection[str] = (),
     sizes: Mapping[str, tuple[int, ...] | None] | None = None,
     folder: Path | None = None,
     seconds: float | None = None,
 ) -> dict[str, Any]:
-    """Measure all of it and write it to ``file``, part by part; ``seconds`` is for each row."""
+    """Measure all of it and write it to ``file``, part by part; ``seconds`` is for each row.
+
+    ``precise`` names the works that are measured in each of KINDS too.
+    """
     clock, found = Clock(limit), described()
 
     def keep() -> None:
         file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
     keep()
-    share = STEPS / (len(works) + 1) / 3 if seconds is None else seconds
-    for name, make in works.items():
+    wanted = [(name, name, "") for name in works]
+    wanted += [(f"{name} {kind}", name, kind) for kind in KINDS for name in precise]
+    share = STEPS / (len(wanted) + 1) / 3 if seconds is None else seconds
+    for name, work, kind in wanted:
         if clock.left() < limit * 0.3:
             found["steps"].append({"name": name, "failed": "not measured: the time was up"})
             continue
-        attempt(found, name, partial(row, name, make, torch, where, share))
+        attempt(found, name, partial(row, name, works[work], torch, where, share, kind))
         keep()
     attempt(found, "chain", lambda: chain(entries, torch, where, share))
     keep()
@@ -269,11 +314,9 @@ def run(
         keep()
     for what in WHAT:
         print(f"crossover of {what} ...", file=sys.stderr, flush=True)
-        wanted = None if sizes is None else sizes[what]
+        asked = None if sizes is None else sizes[what]
         try:
-            rows = lab.cuda.crossover(
-                what, wanted, seconds=0.2 if seconds is None else seconds
-            ).rows
+            rows = lab.cuda.crossover(what, asked, seconds=0.2 if seconds is None else seconds).rows
             found["crossover"][what] = [r._asdict() for r in rows]
         except Exception as error:  # noqa: BLE001  the rest is worth keeping
             print(f"crossover of {what}: {type(error).__name__}: {error}", file=sys.stderr)

@@ -92,6 +92,23 @@ def test_every_model_runs_without_pytorch(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("gpu")
+def test_rows_in_tf32_and_with_float16(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    before = (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32)
+    small = {"mlp256": lambda t: bench.mlp(t, 2), "cnn1024": lambda t: bench.cnn(t, 1)}
+    assert set(bench.GPU_PRECISE) <= set(bench.GPU_WORK)
+    found = rehearse(small, tmp_path / "f.json", torch, precise=("mlp256", "cnn1024"))
+    names = ["mlp256 tf32", "cnn1024 tf32", "mlp256 float16", "cnn1024 float16"]
+    assert [step["name"] for step in found["steps"]] == [*small, *names, "chain"]
+    for step in found["steps"]:
+        assert step.get("same"), step
+    plain, half = (found["steps"][i]["losses"]["graph"] for i in (0, 4))
+    assert plain != half
+    assert lab.get_float32_matmul_precision() == "highest"
+    assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == before
+
+
+@pytest.mark.usefixtures("gpu")
 def test_a_row_that_fails_does_not_end_the_others(tmp_path: Path) -> None:
     def broken(t: Any) -> Any:
         raise lab.OutOfMemoryError("matmul: the GPU has no memory left for it\nmore")
