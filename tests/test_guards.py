@@ -370,9 +370,9 @@ def test_looking_is_cheap():
     assert isinstance(run.guards.notes, tuple)
     spent = []
     for _ in range(5):
-        began = time.perf_counter()
+        began = time.process_time()
         run.guards.look(at_once=True)
-        spent.append(time.perf_counter() - began)
+        spent.append(time.process_time() - began)
     assert min(spent) < 0.05
 
 

