@@ -523,6 +523,24 @@ def test_a_gpu_that_is_full_in_the_middle_of_an_update(
 
 
 @pytest.mark.usefixtures("cuda")
+@pytest.mark.parametrize("training", [False, True])
+def test_batch_norm_names_what_is_elsewhere(training: bool) -> None:
+    layer = lab.nn.BatchNorm1d(3).train(training).cuda()
+    x = lab.ones(2, 3)
+    texts = []
+    for f in (layer, lab.compile(layer)):
+        with pytest.raises(lab.DeviceError) as error:
+            f(x)
+        texts.append(str(error.value))
+    assert texts[0] == texts[1]
+    lines = texts[0].splitlines()
+    assert lines[0] == "batch_norm: the tensors are on different devices"
+    assert re.match(r"  input +float32 \(2, 3\) +never moved$", lines[1])
+    assert re.match(r"  running_mean +float32 \(3,\) cuda .*moved by test_device.py line", lines[2])
+    assert layer.running_mean.tolist() == [0, 0, 0]
+
+
+@pytest.mark.usefixtures("cuda")
 def test_a_gradient_from_another_device() -> None:
     w = lab.ones(3).cuda().requires_grad_()
     with pytest.raises(lab.DeviceError, match="expected both on one device"):

@@ -449,7 +449,7 @@ def explain(
             return found
     if mismatch is not None:
         if mismatch.error is DeviceError:
-            origins = [_moved(x, words) for x, words in zip(inputs, origins, strict=True)]
+            origins = [where_moved(x, words) for x, words in zip(inputs, origins, strict=True)]
         return message(op, specs, origins, mismatch, attrs)
     if isinstance(error, LabError):
         return error
@@ -457,7 +457,7 @@ def explain(
     return message(op, specs, origins, plain, attrs)
 
 
-def _moved(x: Any, words: str) -> str:
+def where_moved(x: Any, words: str) -> str:
     """The words for an input, and which line moved it to where it is."""
     if not isinstance(x, Tensor):
         return words

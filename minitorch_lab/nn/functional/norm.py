@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 
 from ...dtypes import float16
-from ...errors import ArgumentError, DTypeError, ShapeError
+from ...errors import ArgumentError, DeviceError, DTypeError, ShapeError
+from ...op import input_lines
 from ...ops import elementwise as e
 from ...ops import norm, reduce
 from ...ops.movement import expand, reshape, squeeze
 from ...tensor import Tensor, no_grad
+from ...tensor.record import where_moved
+from ...tensor.tensor import origin
 
 
 def _channels(x: Any, ndim: int) -> Any:
@@ -44,6 +47,15 @@ def _need_channels(name: str, input: Tensor, **values: Tensor | None) -> None:
             "  expected a float dtype\n  convert with .float()"
         )
     for key, value in values.items():
+        if value is not None and value.is_cuda != input.is_cuda:
+            both = input, value
+            shown = [str(x.spec) for x in both]
+            lines = input_lines(("input", key), shown, [where_moved(x, origin(x)) for x in both])
+            raise DeviceError(
+                "\n".join([f"{name}: the tensors are on different devices", *lines])
+                + "\n  expected all on one device, got cpu and cuda\n"
+                "  move them with x = x.to(device); a model moves as a whole: model.to(device)"
+            )
         if value is not None and tuple(value.shape) != (input.shape[1],):
             raise _ChannelsDiffer(
                 f"{name}: {key} does not fit\n  input  {input.spec}\n  {key}  {value.spec}\n"
