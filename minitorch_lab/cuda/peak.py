@@ -55,8 +55,8 @@ def _count() -> bool:
 def max_memory_allocated(device: Any = None) -> int:
     """The most bytes that arrays held at one time since ``reset_peak_memory_stats()``.
 
-    Counted from the first call on of this function or one of its family, at about a microsecond
-    for each request of memory. 0 without a GPU.
+    Counted from the first call on of this function or one of its family: each request of memory
+    takes a little longer from then on. 0 without a GPU.
     """
     return _Peak.allocated if _count() else 0
 
