@@ -340,7 +340,8 @@ def _draw(axes: Any, run: Run, longest: float, where: str) -> None:
                           color="black")  # fmt: skip
     axes.set_yticks(range(len(lanes)), lanes)
     axes.set(xlim=(0, 1.01 * longest / unit), ylim=(len(lanes) - 0.4, -0.6))
-    shown = f"{run.launches:,} launches, {run.kernels:,} kernels, busy {run.busy:.0%}"
+    asked = "1 launch" if run.launches == 1 else f"{run.launches:,} launches"
+    shown = f"{asked}, {run.kernels:,} kernels, busy {run.busy:.0%}"
     axes.set_title(f"{where}{run.mode}: {duration(run.call)}, {shown}", loc="left", fontsize=10)
 
 
