@@ -13,14 +13,14 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from . import creation
 from .device import Device, why_no_cuda
-from .dtypes import DType, float16
+from .dtypes import DType, bool_, float16
 from .errors import ArgumentError, ComputeError, KindError, describe, warn
 from .op import INTERPRETER, current
 from .ops import elementwise as e
 from .ops import reduce
-from .tensor import Tensor, behind, in_front, no_grad
-from .tensor.tensor import refuse_trace
+from .tensor import NO_GRAD, Tensor, behind, in_front, no_grad
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -141,6 +141,7 @@ class _Seen(NamedTuple):
 
     finite: Any = None  # a tensor on the device of the gradients, a bool once it was asked for
     stepped: bool = False
+    held: Any = None  # in a trace, the real tensor that will have it when a run has ended
 
 
 class GradScaler:
@@ -151,7 +152,8 @@ class GradScaler:
     left out and the scale multiplied by ``backoff_factor``; after ``growth_interval`` good
     steps it is multiplied by ``growth_factor``. ``unscale_(optimizer)`` divides before, for
     clipping. Whether all gradients are finite is asked once a step, and is all that is copied
-    from a GPU. Source: Micikevicius et al. (2018), in PyTorch's form.
+    from a GPU. All of it may stand in a compiled function. Source: Micikevicius et al. (2018), in
+    PyTorch's form.
 
     >>> import minitorch_lab as lab
     >>> w = lab.tensor([1.0], requires_grad=True)
@@ -229,11 +231,6 @@ class GradScaler:
 
     def _of(self, name: str, optimizer: Any) -> _Seen | None:
         """What has been done with an optimiser; an error where ``name`` cannot be called now."""
-        refuse_trace(
-            f"GradScaler.{name}()",
-            "compile the loss and scaler.scale(loss).backward(), and call "
-            "scaler.step(optimizer) and scaler.update() outside",
-        )
         if not hasattr(optimizer, "param_groups"):
             raise KindError(
                 f"GradScaler.{name}(optimizer): expected an optimizer, got {describe(optimizer)}"
@@ -243,7 +240,15 @@ class GradScaler:
                 f"GradScaler.{name}(): no loss has been scaled\n"
                 "  expected gradients of a scaled loss: scaler.scale(loss).backward()"
             )
-        return self._seen.get(id(optimizer), (None, None))[1]
+        seen = self._seen.get(id(optimizer), (None, None))[1]
+        if seen is None or seen.held is None:
+            if seen is not None and not seen.stepped:
+                current().refuse(
+                    f"GradScaler.{name}() after unscale_() outside of the function",
+                    "call both inside, or both outside",
+                )
+            return seen
+        return seen if seen.finite.builder is getattr(current(), "builder", None) else None
 
     def _unscale(self, optimizer: Any) -> _Seen:
         gradients = [p.grad for g in optimizer.param_groups for p in g["params"]]
@@ -261,10 +266,27 @@ class GradScaler:
             for g in gradients:
                 each = reduce.all(e.isfinite(g))
                 finite = each if finite is None else e.logical_and(finite, each.to(finite.device))
-                g.mul_(1 / self._now["scale"])
-        seen = _Seen(finite)
+                g.mul_(1 / current().read(self._now, "scale"))
+        held = self._after_each_run(optimizer, finite) if current().tracing else None
+        seen = _Seen(finite, held=held)
         self._seen[id(optimizer)] = (optimizer, seen)
         return seen
+
+    def _after_each_run(self, optimizer: Any, finite: Tensor) -> Tensor:
+        """A real tensor that has ``finite`` when a run of the graph has ended."""
+        token = INTERPRETER.set(NO_GRAD)
+        try:
+            held = creation.zeros((), dtype=bool_, device=finite.device)
+        finally:
+            INTERPRETER.reset(token)
+        with no_grad():
+            held.copy_(finite)
+
+        def after() -> None:
+            self._seen[id(optimizer)] = (optimizer, _Seen(held))
+
+        current().postpone(after, "scaler.unscale_(optimizer)", ())
+        return held
 
     def step(self, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
         """``optimizer.step()`` with the gradients divided by the scale; none where one is inf."""
@@ -287,15 +309,40 @@ class GradScaler:
                 "GradScaler.step(): no parameter of this optimizer has a gradient\n"
                 "  call scaler.scale(loss).backward() before"
             )
+        if current().tracing:
+            self._step_in_graph(optimizer, seen)
+            return None
         good = bool(seen.finite)  # the one question to the device
         self._seen[id(optimizer)] = (optimizer, _Seen(good, True))
         return optimizer.step() if good else None
+
+    def _step_in_graph(self, optimizer: Any, seen: _Seen) -> None:
+        """The step as part of a graph: weights choose there, and Python asks when it has run."""
+        params = [p for g in optimizer.param_groups for p in g["params"] if p.grad is not None]
+        gradients = [p.grad for p in params]
+        with no_grad():
+            for p, g in zip(params, gradients, strict=True):  # nothing warns of what is left out
+                p.grad = e.where(seen.finite, g, 0.0)
+            with current().where(seen.finite, "scaler.step(optimizer)") as settle:
+                optimizer.step()
+            for p, g in zip(params, gradients, strict=True):
+                p.grad = g
+        self._seen[id(optimizer)] = (optimizer, seen._replace(stepped=True))
+
+        def after() -> None:
+            good = bool(seen.held)
+            settle(good)
+            self._seen[id(optimizer)] = (optimizer, _Seen(good, True))
+
+        current().postpone(after, "scaler.step(optimizer)", ())
 
     def update(self, new_scale: float | Tensor | None = None) -> None:
         """Choose the next scale by what the steps since the last call have found, or set it."""
         if not self._enabled:
             return
-        refuse_trace("GradScaler.update()", "call it outside of the compiled function")
+        if current().postpone(lambda: self.update(new_scale), "scaler.update()", [self._now]):
+            self._seen.clear()  # of the trace; each run has its own
+            return
         if new_scale is not None:
             self._now["scale"] = float(new_scale)
             self._seen.clear()

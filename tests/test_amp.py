@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -791,21 +793,142 @@ def test_a_scaler_that_is_off_is_not_there(oracle: Oracle) -> None:
     assert ours == theirs == [0.0, 1.0, {}, False]
 
 
-@pytest.mark.parametrize("name", ["step", "unscale_", "update"])
-def test_a_whole_step_in_a_graph_is_refused_with_what_to_do(name: str) -> None:
-    w = lab.ones(1, requires_grad=True)
-    sgd, scaler = lab.optim.SGD([w], lr=0.5), lab.amp.GradScaler("cpu")
+OPTIMISERS = {
+    "SGD": lambda p: lab.optim.SGD(p, lr=0.1, momentum=0.9),
+    "Adam": lambda p: lab.optim.Adam(p, lr=0.01),
+    "NAdam": lambda p: lab.optim.NAdam(p, lr=0.01),  # has a number that is multiplied in each step
+}
 
-    @lab.compile
-    def train(x: lab.Tensor) -> lab.Tensor:
-        loss = (w * x).sum()
+
+def whole_steps(
+    optimiser: str, compiled: Any, *, clip: bool = False, update: bool = True, device: str = "cpu"
+) -> tuple[list[Any], list[lab.Tensor], Any]:
+    """What some whole training steps leave: the first of them overflow, and the scale grows."""
+    model, x, target = mlp()
+    model.to(device)
+    x, target = x.to(device), target.to(device)
+    by = OPTIMISERS[optimiser](model.parameters())
+    scaler = lab.amp.GradScaler(device, init_scale=2.0**22, growth_interval=3)
+
+    def step(x: lab.Tensor, target: lab.Tensor) -> lab.Tensor:
+        with lab.autocast(device):
+            loss = F.cross_entropy(model(x), target)
+        by.zero_grad()
         scaler.scale(loss).backward()
-        getattr(scaler, name)(*([] if name == "update" else [sgd]))
+        if clip:
+            scaler.unscale_(by)
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        scaler.step(by)
+        if update:
+            scaler.update()
         return loss
 
-    with pytest.raises(lab.TraceError, match=rf"GradScaler.{name}(.|\n)*outside"):
-        train(lab.ones(1))
-    assert w.grad is None
+    run, seen = compiled(step), []
+    for _ in range(12):
+        loss = run(x, target)
+        if not update:
+            scaler.update()
+        counts = [
+            value
+            for state in by.state.values()
+            for value in state.values()
+            if not isinstance(value, lab.Tensor)
+        ]
+        seen.append((loss.item(), scaler.state_dict(), counts))
+    return seen, [p.detach().clone() for p in model.parameters()], run
+
+
+@OVERFLOW
+@pytest.mark.filterwarnings("ignore:invalid value encountered in multiply:RuntimeWarning")  # clip
+@pytest.mark.parametrize("executor", ["numpy", "c"])
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+@pytest.mark.parametrize(("clip", "update"), [(False, True), (True, True), (True, False)])
+def test_a_whole_step_as_one_graph(executor: str, optimiser: str, clip: bool, update: bool) -> None:
+    eager, expected, _ = whole_steps(optimiser, lambda f: f, clip=clip, update=update)
+    scales = [state["scale"] for _, state, _ in eager]
+    assert scales[0] < 2.0**22
+    assert any(b > a for a, b in pairwise(scales))  # it went down, and up again
+    compiled = partial(lab.compile, executor=executor)
+    found, weights, run = whole_steps(optimiser, compiled, clip=clip, update=update)
+    assert run.traces == 1
+    for (loss, state, counts), (loss_e, state_e, counts_e) in zip(found, eager, strict=True):
+        assert state == state_e
+        assert counts == counts_e or not counts_e  # before the first step there are none
+        np.testing.assert_allclose(loss, loss_e, rtol=1e-4)
+    for w, e in zip(weights, expected, strict=True):
+        np.testing.assert_allclose(w.numpy(), e.numpy(), atol=1e-4)
+
+
+@pytest.mark.usefixtures("double")
+def test_a_whole_step_as_one_graph_copies_one_number() -> None:
+    model, x, _ = mlp()
+    model.cuda()
+    x, target = x.cuda(), lab.zeros(64, 5, device="cuda")
+    adam, scaler = lab.optim.Adam(model.parameters()), lab.amp.GradScaler("cuda")
+
+    @lab.compile
+    def step(x: lab.Tensor, target: lab.Tensor) -> lab.Tensor:
+        with lab.autocast("cuda"):
+            loss = F.mse_loss(model(x), target)
+        adam.zero_grad()
+        scaler.scale(loss).backward()
+        scaler.step(adam)
+        scaler.update()
+        return loss
+
+    step(x, target)
+    with lab.cuda.transfers() as seen:
+        step(x, target)
+    assert [row.times for row in seen.rows] == [1]
+
+
+def test_gradients_that_a_graph_divides_are_not_divided_again() -> None:
+    w = lab.ones(2, requires_grad=True)
+    sgd, scaler = lab.optim.SGD([w], lr=0.5), lab.amp.GradScaler("cpu", init_scale=4.0)
+
+    @lab.compile
+    def gradients(x: lab.Tensor) -> None:
+        sgd.zero_grad()
+        scaler.scale((w * x).sum()).backward()
+        scaler.unscale_(sgd)
+
+    for k in range(2):
+        gradients(lab.tensor([1.0, float("inf")][: k + 1] * (2 - k)))
+        scaler.step(sgd)
+        scaler.update()
+    assert w.tolist() == [0.5, 0.5]  # the second step is left out
+    assert scaler.get_scale() == 2.0
+
+
+def test_a_step_in_a_graph_wants_its_division_there_too() -> None:
+    w = lab.ones(2, requires_grad=True)
+    sgd, scaler = lab.optim.SGD([w], lr=0.5), lab.amp.GradScaler("cpu", init_scale=4.0)
+    scaler.scale(w.sum()).backward()
+    scaler.unscale_(sgd)
+    with pytest.raises(lab.TraceError, match="both inside, or both outside"):
+        lab.compile(lambda: scaler.step(sgd))()
+    scaler.step(sgd)
+    assert w.tolist() == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("name", ["step", "unscale_"])
+def test_mistakes_with_a_scaler_are_the_same_in_a_graph(name: str) -> None:
+    def mistake(compiled: Any) -> str:
+        w = lab.ones(1, requires_grad=True)
+        sgd, scaler = lab.optim.SGD([w], lr=0.5), lab.amp.GradScaler("cpu")
+
+        def train(x: lab.Tensor) -> lab.Tensor:
+            loss = (w * x).sum()
+            scaler.scale(loss).backward()
+            scaler.step(sgd)
+            getattr(scaler, name)(sgd)
+            return loss
+
+        with pytest.raises(lab.LabError, match="already") as caught:
+            compiled(train)(lab.ones(1))
+        return str(caught.value).partition("\n  in ")[0]
+
+    assert mistake(lambda f: f) == mistake(lab.compile)
 
 
 def test_the_scale_is_read_anew_in_each_run_of_a_graph() -> None:

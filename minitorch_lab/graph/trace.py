@@ -613,6 +613,41 @@ class Trace:
         return True
 
     @contextmanager
+    def where(self, good: Tensor, words: str) -> Iterator[Callable[[bool], None]]:
+        """A block whose changes of state hold where ``good``, a bool of one entry, is true.
+
+        Tensors choose inside the graph. Numbers are computed by Python, so each run keeps those of
+        the block aside, and whoever has read ``good`` calls what the block gives to take them over.
+        """
+        b = self.builder
+        value, numbers, written = dict(b.value), dict(b.numbers), dict(b.written)
+        aside: list[tuple[Any, str, dict[str, Any]]] = []
+
+        def settle(held: bool) -> None:
+            for owner, key, kept in aside if held else ():
+                owner[key] = kept[key]
+
+        yield settle
+        for number, (entry, _) in b.updated.items():
+            old = value.get(number, entry)
+            if b.value[number] is not old:
+                new = self.symbol(b.value[number])
+                chosen = self.apply(OPS["where"], (good, new, self.symbol(old)), {})
+                b.value[number] = chosen.variable
+        for place, (owner, key) in list(b.written.items()):
+            if b.numbers[place] is numbers.get(place):
+                continue
+            kept = {key: owner[key]}
+            aside.append((owner, key, kept))
+            self.write(kept, key, b.numbers[place])
+            b.passed[id(owner)] = words
+            for known, before in ((b.numbers, numbers), (b.written, written)):
+                if place in before:
+                    known[place] = before[place]
+                else:
+                    del known[place]
+
+    @contextmanager
     def again(self, tensors: Sequence[Tensor], before: Sequence[Tensor]) -> Iterator[None]:
         """Trace a function once more, for its gradients: all of its changes were made already.
 
