@@ -1,5 +1,6 @@
 """Every lesson as its teacher has it: with the solutions, run in a kernel."""
 
+import asyncio
 import json
 import os
 import re
@@ -30,7 +31,10 @@ def taught(
         own = folder / number  # the lessons write files
         own.mkdir()
         book = build.notebook(source.read(SOURCES[number]), number, solved=True)
-        return build.execute(book, own)
+        try:
+            return build.execute(book, own)
+        finally:
+            asyncio.get_event_loop().close()  # nbclient makes one for this thread and leaves it
 
     alone = "PYTEST_XDIST_WORKER" not in os.environ
     with ThreadPoolExecutor(2 if alone else 1) as pool:
