@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 import minitorch_lab as lab
+from minitorch_lab.bench_steps import training_step
 from minitorch_lab.tf import keras as ours
 
 COUNT, BATCH = 3200, 32
@@ -67,14 +68,7 @@ def looping(name: str, x: Any, y: Any) -> Callable[[], Any]:
     model, loss = twin(name), lab.nn.CrossEntropyLoss()
     optimizer = lab.optim.Adam(model.parameters(), lr=0.001)
     x = x if name == "mlp" else x.reshape(COUNT, 1, 28, 28)
-
-    @lab.compile
-    def step(x: Any, y: Any) -> Any:
-        optimizer.zero_grad()
-        value = loss(model(x), y)
-        value.backward()
-        optimizer.step()
-        return value
+    step = lab.compile(training_step((model, loss, optimizer, x, y))[0])
 
     def epoch() -> float:
         order, value = lab.randperm(COUNT).numpy(), None

@@ -3,6 +3,7 @@
     MINITORCH_LAB_SHOTS=folder pytest tests/browser/test_jupyterlab_lessons.py
 
 keeps pictures of each whole lesson in that folder: in the light and in the dark theme, and narrow.
+Without it one picture of each is taken, in the light theme, beside pytest's other files.
 """
 
 import os
@@ -78,7 +79,9 @@ def shoot(page: Page, width: int, file: Path) -> None:
 
 
 @pytest.mark.parametrize("number", find_sources())
-def test_a_lesson_runs_and_draws_all_its_widgets(jupyterlab: Page, number: str) -> None:
+def test_a_lesson_runs_and_draws_all_its_widgets(
+    jupyterlab: Page, number: str, tmp_path: Path
+) -> None:
     page, said = jupyterlab, complaints(jupyterlab)
     page.set_viewport_size({"width": 1300, "height": 1000})
     with closing(Notebook(page, None, f"{find_sources()[number].stem}.ipynb")) as notebook:
@@ -94,10 +97,11 @@ def test_a_lesson_runs_and_draws_all_its_widgets(jupyterlab: Page, number: str) 
         assert page.evaluate(WIDGETS), "a lesson has a quiz at least"
         assert page.get_by_text("Error displaying widget").count() == 0
         assert page.get_by_text("Loading widget").count() == 0
-        if kept := os.environ.get("MINITORCH_LAB_SHOTS"):
-            folder = Path(kept)
-            folder.mkdir(parents=True, exist_ok=True)
-            shoot(page, 1300, folder / f"{number}-light.png")
+        kept = os.environ.get("MINITORCH_LAB_SHOTS")
+        folder = Path(kept or tmp_path)
+        folder.mkdir(parents=True, exist_ok=True)
+        shoot(page, 1300, folder / f"{number}-light.png")
+        if kept:
             notebook.theme("dark")
             shoot(page, 1300, folder / f"{number}-dark.png")
             notebook.theme("light")  # the next lesson begins in it
