@@ -28,7 +28,7 @@ def test_an_error_ends_the_program_and_is_told_in_words(capsys: pytest.CaptureFi
 
 def test_a_program_that_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     museum.run("b = a + 1", a=1)
-    assert capsys.readouterr().out == "It runs, and prints nothing.\n"
+    assert capsys.readouterr().out == "The program runs, and prints nothing.\n"
 
 
 def test_what_differs_each_time_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:

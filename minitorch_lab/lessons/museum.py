@@ -88,7 +88,7 @@ def run(text: str, *, digits: int | None = None, **names: Any) -> dict[str, Any]
     printed = TIMES.sub("", out.getvalue()).rstrip("\n")
     if digits is not None:
         printed = re.sub(r"\d+\.\d{3,}", lambda m: f"{float(m.group()):.{digits}f}", printed)
-    print("\n".join(filter(None, [printed, error])) or "It runs, and prints nothing.")
+    print("\n".join(filter(None, [printed, error])) or "The program runs, and prints nothing.")
     return names
 
 
